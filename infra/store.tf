@@ -50,6 +50,11 @@ locals {
       composite = []
       ttl       = "expireAt"
     }
+    "calendars" = {
+      single    = {}
+      composite = []
+      ttl       = "expireAt"
+    }
   }
 }
 

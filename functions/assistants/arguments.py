@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
+from functions.domain.schedule.days.closed import OnExcluded
+from functions.domain.schedule.days.entries import MAX_ENTRIES
 from functions.domain.types import Instant, Model, OutcomeKind, Status
 
 MAX_LISTED = 50
@@ -45,13 +47,23 @@ class PreviewSchedule(Model):
 
     schedule: str = Field(
         max_length=200,
-        description="five cron fields, @daily, `every 15m`, or `at 2026-12-01T09:00`",
+        description="five cron fields, @daily, `every 15m`, `at 2026-12-01T09:00`, or "
+        "`first business day of month at 09:00`",
         examples=["30 9 * * MON-FRI"],
     )
     timezone: str = Field("", max_length=100, description="such as Europe/Riga; else the default one")
     start_at: Instant | None = Field(None, description="no run before it; an interval counts from it")
     end_at: Instant | None = Field(None, description="no run after it")
     max_runs: int | None = Field(None, ge=0, description="how many runs there are at most")
+    excluded: tuple[str, ...] = Field(
+        (),
+        alias="except",
+        max_length=MAX_ENTRIES,
+        description="days without a run: 2026-12-24, 12-24..01-02, sat, weekends, holidays:LV, calendar:NAME",
+    )
+    on_excluded: OnExcluded = Field(
+        "skip", description="what becomes of a run on such a day: left out, or moved to a business day"
+    )
     count: int = Field(5, ge=1, le=MAX_PREVIEWED)
 
 

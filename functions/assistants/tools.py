@@ -35,6 +35,8 @@ from functions.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from functions.services.calendars.book import calendars_of, load_holidays_for, load_holidays_for_text
+from functions.services.calendars.preview import read_days
 from functions.services.tasks import TaskService
 from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of
@@ -145,6 +147,10 @@ class AssistantTools:
 
     async def preview_schedule(self, given: args.PreviewSchedule) -> ToolResult:
         """Return a schedule in words and its next runs, within its bounds."""
+        store = self._dependencies.store
+        days = await read_days(
+            lambda: store, given.excluded, given.on_excluded, owner=self._service.principal.owner
+        )
         found = build_preview(
             given.schedule,
             timezone=given.timezone or self._dependencies.default_timezone,
@@ -152,11 +158,14 @@ class AssistantTools:
             now=self._dependencies.now(),
             count=given.count,
             bounds=PreviewBounds(given.start_at, given.end_at, max_runs=given.max_runs).check(),
+            days=days.rule,
+            excluded=days.excluded,
         )
         return ToolResult(preview_to_json(found))
 
     async def create_task(self, given: args.CreateTask) -> ToolResult:
         """Create a task, or say what would be created."""
+        await load_holidays_for_text(given.task.get("except"))
         spec = self._check(given.task)
         if isinstance(spec, ToolResult):
             return spec
@@ -165,7 +174,8 @@ class AssistantTools:
             return ToolResult({"done": f"{spec.id} is created", **self._views.task_in_full(created)})
         spec = await self._service.check_new(spec)
         await self._require_free(spec.id)
-        task = new_task(spec, now=self._dependencies.now(), origin=ORIGIN)
+        calendars = await calendars_of(self._dependencies.store, spec)
+        task = new_task(spec, now=self._dependencies.now(), origin=ORIGIN, calendars=calendars)
         return self._plan(
             f"Would create {spec.id}, of type {spec.type}: {describe_trigger(task)} ({spec.timezone})",
             task,
@@ -184,6 +194,8 @@ class AssistantTools:
                 f"{place}: is cut or masked in what was shown; leave it out, and it stays as it is"
             )
         changes = _with_all_params(stored.task, given.changes)
+        await load_holidays_for([stored.task])
+        await load_holidays_for_text(changes.get("except"))
         spec = self._check(
             merge_fields(stored.task, changes), runs_when_asked=bool(why_never_started(stored.task))
         )
@@ -195,7 +207,8 @@ class AssistantTools:
         if spec.id != given.id:
             raise InputError(f"id: must be {given.id!r}; an id never changes")
         spec = await self._service.check_new(spec)
-        transition = edit_task(stored.task, spec, now=self._dependencies.now())
+        calendars = await calendars_of(self._dependencies.store, spec)
+        transition = edit_task(stored.task, spec, now=self._dependencies.now(), calendars=calendars)
         task = stored.task.model_copy(update=dict(transition.changes))
         return self._plan(
             f"Would change {given.id}" if transition.changes else f"Would change nothing of {given.id}",

@@ -9,7 +9,14 @@ from urllib.parse import urlencode
 
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.run import Run
-from functions.domain.storage import InvalidDocument, QueryResult, TaskFilter, VersionedTask
+from functions.domain.storage import (
+    Document,
+    DocumentKind,
+    InvalidDocument,
+    QueryResult,
+    TaskFilter,
+    VersionedTask,
+)
 from functions.domain.task import Task
 from functions.domain.types import format_instant
 from functions.errors import (
@@ -22,6 +29,7 @@ from functions.errors import (
     StoreUnavailableError,
 )
 from functions.http_client.trusted import PostError, TrustedHttpClient
+from functions.services.calendars.book import calendar_id
 
 REQUEST_TIMEOUT_S = 60.0  # for one request, its response included
 MAX_PAGE_SIZE = 500  # that the API allows
@@ -136,6 +144,18 @@ class RemoteStore:
         """As `services.executions.list_executions`."""
         page = await self._client.request("GET", "/api/runs", task=task_id, limit=1)
         return [Execution.model_validate(one) for one in page.get("current", ())]
+
+    async def get_documents(self, kind: DocumentKind, ids: Sequence[str]) -> list[Document]:
+        """As in `DocumentStore`, for calendars, which are all that commands read beside tasks."""
+        assert kind == "calendars"
+        return [one for one in await self.list_documents(kind) if one.id in ids]
+
+    async def list_documents(
+        self, kind: DocumentKind, *, after: str = "", limit: int = 1000
+    ) -> list[Document]:
+        """As in `DocumentStore`, for calendars: all of them are on the first page."""
+        found = (await self._client.request("GET", "/api/calendars"))["calendars"] if not after else []
+        return [Document(kind, calendar_id(one["owner"], one["name"]), one) for one in found]
 
     async def close(self) -> None:
         """Nothing to release: no connection stays open."""

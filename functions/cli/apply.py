@@ -1,6 +1,6 @@
 """The commands about task files: `apply`, `plan` and `cost`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +19,14 @@ from functions.domain.pricing import (
     FixedCost,
     estimate_cost,
 )
+from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.storage import TaskFilter
-from functions.domain.task import Task, TaskSpec
+from functions.domain.task import Task, TaskCalendar, TaskSpec
 from functions.domain.types import format_instant
 from functions.errors import InputError
 from functions.services.apply import FILE_ORIGIN, PlannedChange, TaskSource, apply_plan
+from functions.services.calendars.book import resolve_calendars
+from functions.services.calendars.files import calendars_for
 from functions.services.paging import all_tasks
 from functions.taskfiles import FileProblem, LoadResult, read_task_files
 
@@ -39,7 +42,7 @@ async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
             context.screen.show({"problems": [asdict(problem) for problem in loaded.problems]}, ())
             context.screen.warn("\n".join(str(problem) for problem in loaded.problems))
             return 2
-        tasks = _to_new_tasks(loaded.specs, now=now)
+        tasks = await _to_new_tasks(context, loaded, now=now)
     else:
         tasks = await _stored_tasks(context)
     defers = context.settings.settlements == "deferred"
@@ -59,13 +62,14 @@ async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
 
 
 async def plan_costs(
-    context: CliContext, specs: Sequence[TaskSpec], changes: Sequence[PlannedChange]
+    context: CliContext, loaded: LoadResult, changes: Sequence[PlannedChange]
 ) -> tuple[CostEstimate, CostEstimate]:
-    """Return the cost of the stored tasks, and of those after *changes* made them match *specs*."""
+    """Return the cost of the stored tasks, and of those after *changes* made them match the files."""
     now = context.now()
     before = await _stored_tasks(context)
-    replaced = {change.id for change in changes if change.action == "remove"} | {spec.id for spec in specs}
-    after = [task for task in before if task.id not in replaced] + _to_new_tasks(specs, now=now)
+    replaced = {change.id for change in changes if change.action == "remove"} | set(loaded.paths)
+    new = await _to_new_tasks(context, loaded, now=now)
+    after = [task for task in before if task.id not in replaced] + new
     defers = context.settings.settlements == "deferred"
     return estimate_cost(before, now=now, defers=defers), estimate_cost(after, now=now, defers=defers)
 
@@ -156,12 +160,16 @@ async def _stored_tasks(context: CliContext) -> list[Task]:
     return [stored.task for stored in await all_tasks(context.store, TaskFilter())]
 
 
-def _to_new_tasks(specs: Sequence[TaskSpec], *, now: datetime) -> list[Task]:
-    """Return the tasks that *specs* would become, without those that have no run left and cost nothing."""
+async def _to_new_tasks(context: CliContext, loaded: LoadResult, *, now: datetime) -> list[Task]:
+    """Return the tasks that files would become, without those that have no run left and cost nothing."""
+    given = calendars_for(loaded.specs, loaded.calendars)
+    days: Mapping[str, Sequence[TaskCalendar]] = {}
+    if any(calendar_names(spec.excluded) for spec in loaded.specs):
+        days = await resolve_calendars(context.store, loaded.specs, given=given)
     tasks = []
-    for spec in specs:
+    for spec in loaded.specs:
         try:
-            tasks.append(new_task(spec, now=now, origin=""))
+            tasks.append(new_task(spec, now=now, origin="", calendars=days.get(spec.id, ())))
         except InputError:
             continue
     return tasks
@@ -226,6 +234,7 @@ async def apply_files(
             prune=prune,
             dry_run=dry_run,
             limits=context.app.owner_limits,
+            calendars=loaded.calendars,
         )
     data: dict[str, Any] = {
         "applied": not dry_run,
@@ -238,7 +247,7 @@ async def apply_files(
     zones = {spec.id: spec.timezone for spec in loaded.specs}
     lines = list(_plan_lines(context.screen, changes, zones, dry_run=dry_run))
     if dry_run:
-        before, after = await plan_costs(context, loaded.specs, changes)
+        before, after = await plan_costs(context, loaded, changes)
         data["cost"] = {"before": cost_to_json(before), "after": cost_to_json(after)}
         lines.append(cost_change_line(before, after))
         rehearsed = await rehearse_changes(context, changes, loaded.specs)

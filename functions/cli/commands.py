@@ -178,9 +178,16 @@ def next_(
     task_id: Annotated[
         str, typer.Option("--id", metavar="ID", help="The task id that H is derived from.")
     ] = "",
+    excluded: Annotated[
+        list[str] | None,
+        typer.Option("--except", metavar="DAY", help="A day without a run: 12-25, weekends, holidays:LV."),
+    ] = None,
+    on_excluded: Annotated[
+        str, typer.Option("--on-excluded", metavar="WHAT", help="skip, next or previous.")
+    ] = "skip",
     as_json: JsonOption = False,
 ) -> CommandContext:
-    """Show the next occurrences of a schedule; needs no store."""
+    """Show the next occurrences of a schedule; needs no store, unless --except names a calendar."""
     return invoke(
         task_commands.show_next,
         as_json,
@@ -193,6 +200,8 @@ def next_(
         end=end,
         max_runs=max_runs,
         task_id=task_id,
+        excluded=excluded or [],
+        on_excluded=on_excluded,
     )
 
 

@@ -1,11 +1,11 @@
-"""The groups of commands for administration: `channels`, `events`, `keys`, `owners` and `bitable`."""
+"""The groups of commands for administration: `channels`, `calendars`, `events`, `keys`, ...."""
 
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from functions.cli.admin import bitable, channels, events, keys, owners
+from functions.cli.admin import bitable, calendars, channels, events, keys, owners
 from functions.cli.arguments.moments import MomentOption
 from functions.cli.options import (
     CommandContext,
@@ -16,13 +16,21 @@ from functions.cli.options import (
 )
 
 CHANNELS = typer.Typer(help="Notification channels, and whether they are open.", invoke_without_command=True)
+CALENDARS = typer.Typer(help="Named lists of days that tasks exclude.", invoke_without_command=True)
 EVENTS = typer.Typer(help="Events that start tasks.", invoke_without_command=True)
 KEYS = typer.Typer(help="Keys for the API and the dashboard.", invoke_without_command=True)
 OWNERS = typer.Typer(help="Owners and their credits.", invoke_without_command=True)
 BITABLE = typer.Typer(help="A Feishu table as the store.", no_args_is_help=True)
 
 
-GROUPS = {"channels": CHANNELS, "events": EVENTS, "keys": KEYS, "owners": OWNERS, "bitable": BITABLE}
+GROUPS = {
+    "channels": CHANNELS,
+    "calendars": CALENDARS,
+    "events": EVENTS,
+    "keys": KEYS,
+    "owners": OWNERS,
+    "bitable": BITABLE,
+}
 
 
 def _default_command(context: typer.Context, handler: Handler, *, as_json: bool) -> CommandContext | None:
@@ -116,6 +124,51 @@ def channels_set(
 ) -> CommandContext:
     """Set quiet hours, maintenance, a rate or a daily digest."""
     return invoke_refusable(channels.set_channel, as_json, name=name, settings=settings)
+
+
+CalendarArgument = Annotated[str, typer.Argument(metavar="NAME", help="The calendar, such as company.")]
+CalendarOwner = Annotated[str, typer.Option("--owner", metavar="ID", help="Whose calendar it is.")]
+
+
+@CALENDARS.callback()
+def _calendars_default(context: typer.Context, as_json: JsonOption = False) -> CommandContext | None:
+    return _default_command(context, calendars.list_calendars, as_json=as_json)
+
+
+@CALENDARS.command(name="list")
+def calendars_list(as_json: JsonOption = False) -> CommandContext:
+    """List the calendars with their days."""
+    return invoke_refusable(calendars.list_calendars, as_json)
+
+
+@CALENDARS.command(name="show")
+def calendars_show(
+    name: CalendarArgument, owner: CalendarOwner = "", as_json: JsonOption = False
+) -> CommandContext:
+    """Show the days of a calendar, an entry a line."""
+    return invoke_refusable(calendars.show_calendar, as_json, name=name, owner=owner)
+
+
+@CALENDARS.command(name="set")
+def calendars_set(
+    name: CalendarArgument,
+    days: Annotated[
+        list[str],
+        typer.Argument(metavar="DAY...", help="All its days: 2026-12-24, 12-24..01-02, holidays:LV."),
+    ],
+    owner: CalendarOwner = "",
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Create or replace a calendar; the tasks that use it have its new days at once."""
+    return invoke_refusable(calendars.set_calendar, as_json, name=name, days=days, owner=owner)
+
+
+@CALENDARS.command(name="remove")
+def calendars_remove(
+    name: CalendarArgument, owner: CalendarOwner = "", as_json: JsonOption = False
+) -> CommandContext:
+    """Remove a calendar; refused while tasks use it."""
+    return invoke_refusable(calendars.remove_calendar, as_json, name=name, owner=owner)
 
 
 @EVENTS.callback()

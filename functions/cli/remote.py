@@ -12,7 +12,7 @@ from typing import Any
 
 from functions.cli import apply as files
 from functions.cli import assistant, doctor, heartbeats, rehearsals, run, tasks, transfer
-from functions.cli.admin import bitable, channels, events, keys, owners
+from functions.cli.admin import bitable, calendars, channels, events, keys, owners
 from functions.cli.admin import remote as admin
 from functions.cli.api_client import parse_task
 from functions.cli.arguments.moments import Moment
@@ -25,6 +25,7 @@ from functions.domain.types import format_instant
 from functions.errors import NotAllowedError, SettingsError, StoreUnavailableError
 from functions.services import manual_runs
 from functions.services.apply import apply_plan
+from functions.services.calendars.files import calendars_for
 from functions.taskfiles import read_task_files
 
 Command = Callable[..., Awaitable[int]]
@@ -59,9 +60,14 @@ async def _apply(
         new_id=context.new_id,
         prune=False,
         dry_run=True,
+        calendars=loaded.calendars,
     )
     specs = {spec.id: spec for spec in loaded.specs}
+    if not dry_run:
+        await admin.put_calendars(context, calendars_for(loaded.specs, loaded.calendars))
     for change in changes if not dry_run else ():
+        if change.id not in specs:  # a calendar, or a task that is left alone
+            continue
         body = to_body(specs[change.id])
         if change.action == "create":
             await context.api.request("POST", "/api/tasks", body)
@@ -212,6 +218,10 @@ REMOTE_COMMANDS: Mapping[Command, Command] = {
     channels.enable_channel: admin.enable_channel,
     channels.disable_channel: admin.disable_channel,
     channels.set_channel: admin.set_channel,
+    calendars.list_calendars: admin.list_calendars,
+    calendars.show_calendar: admin.show_calendar,
+    calendars.set_calendar: admin.set_calendar,
+    calendars.remove_calendar: admin.remove_calendar,
     events.list_events: admin.list_events,
     events.publish_event: admin.publish_event,
     keys.create_key: admin.create_key,

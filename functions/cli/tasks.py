@@ -25,6 +25,7 @@ from functions.domain.task import Group, Task
 from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError, NotFoundError
 from functions.services import task_commands
+from functions.services.calendars.preview import read_days
 from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of, render_schema, task_file_schema
 
@@ -240,7 +241,8 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
     yield "type", task.type
     yield "params", json.dumps(task.params, ensure_ascii=False) if task.params else ""
     yield "schedule", f"{task.schedule} ({task.timezone})" if task.schedule else ""
-    yield "starts", describe_trigger(task) if task.has_event_triggers else ""
+    has_days = task.excluded or task.on_excluded != "skip"
+    yield "starts", describe_trigger(task) if task.has_event_triggers or has_days else ""
     yield "then", ", ".join(f"{one.task} ({one.on})" for one in task.dependents)
     yield "status", task.status
     yield "group", _group_text(task.group) if task.group else ""
@@ -285,6 +287,8 @@ async def show_next(
     end: Moment | None = None,
     max_runs: int | None = None,
     task_id: str,
+    excluded: Sequence[str] = (),
+    on_excluded: str = "skip",
 ) -> int:
     """Show the *count* occurrences strictly later than *after*, within the bounds of a task.
 
@@ -296,6 +300,7 @@ async def show_next(
         end: `endAt`: no occurrence after it.
         max_runs: How many runs are left; None means no limit.
         task_id: `H` is derived from it; empty when the expression has none.
+        excluded: `except` of a task; the store is read where it names calendars.
 
     Raises:
         InputError: The expression, the zone or the count cannot be used.
@@ -307,7 +312,13 @@ async def show_next(
     since = after.resolve(now, zone) if after else now
     begin, end_at, counted = (one.resolve(now, zone) if one else None for one in (start, end, anchor))
     bounds = PreviewBounds(begin, end_at, counted, max_runs).check()
-    schedule = parse_schedule(expression, timezone=zone, task_id=task_id, anchor=begin or counted or since)
+    schedule = parse_schedule(
+        expression,
+        timezone=zone,
+        task_id=task_id,
+        anchor=begin or counted or since,
+        days=(await read_days(lambda: context.store, excluded, on_excluded)).rule,
+    )
     found = list(bounds.occurrences(schedule, since, count))
     context.screen.show(
         [format_instant(at) for at in found],

@@ -195,6 +195,8 @@ AuditVerb = Literal[
     "owner changed",
     "link revoked",
     "page changed",
+    "calendar changed",
+    "calendar removed",
     "acknowledged",
 ]
 
@@ -216,7 +218,7 @@ class AuditEntry(Model):
     fields: tuple[str, ...] = ()
 
 
-def audit_subject(kind: Literal["key", "channel", "owner", "tag"], name: str) -> str:
+def audit_subject(kind: Literal["key", "channel", "owner", "tag", "calendar"], name: str) -> str:
     """The subject of entries about something else than a task, whose id has no colon."""
     return f"{kind}:{name}"[:200]
 

@@ -159,7 +159,7 @@ class RunBatch:
 MAX_TASKS_READ = 5_000
 MAX_RUNS_READ = 20_000
 
-DocumentKind = Literal["owners", "channels", "keys", "audit", "meta", "listeners", "groups"]
+DocumentKind = Literal["owners", "channels", "keys", "audit", "meta", "listeners", "groups", "calendars"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,13 @@ from functions.domain.alerts.model import AlertState, NotificationTrigger
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.heartbeat.model import HEARTBEAT, HeartbeatState
 from functions.domain.json_depth import check_values
+from functions.domain.schedule.base import ScheduleError
+from functions.domain.schedule.days.entries import (
+    MAX_ENTRIES,
+    MAX_ENTRY_CHARS,
+    canonical_entries,
+    split_entries,
+)
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import (
     Instant,
@@ -89,6 +96,7 @@ class NotifyRule(Model):
 SHARDS = 64  # virtual shards; fixed for ever, so that growing needs no migration of data
 MAX_RECENT_OUTCOMES = 20  # outcomes in the task itself, for a sparkline without reading the runs
 MAX_SUMMARY_CHARS = 400
+DayEntry = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENTRY_CHARS)]
 
 
 class Group(Model):
@@ -122,6 +130,18 @@ class Group(Model):
         return self
 
 
+class TaskCalendar(Model):
+    """The days of a calendar as they were when the task was saved, so that no tick reads the calendar.
+
+    Attributes:
+        revision: Of the calendar; another one now means that the task's are out of date.
+    """
+
+    name: str
+    revision: str
+    entries: tuple[str, ...]
+
+
 class TaskFields(Model):
     """What the user decides about a task: what to do, when, and how to treat failure.
 
@@ -130,6 +150,10 @@ class TaskFields(Model):
             with semicolons between them. May be left out by a task
             that starts `after` others or `on_event`, or only when a user asks for a run.
         timezone: IANA name of the zone the schedule is read in.
+        excluded: Days of the task's zone on which it does not run: dates, yearly dates, ranges, weekdays,
+            weekends, holidays:LV, calendar:NAME; public name `except`.
+        on_excluded: skip leaves out what would run on such a day; next and previous move it, and what would
+            run in a weekend, to the business day after or before.
         start_at: No occurrence before this instant; also the anchor of an interval.
         end_at: No occurrence after this instant.
         max_runs: Scheduled runs after which the task has ended; None means no limit.
@@ -156,6 +180,8 @@ class TaskFields(Model):
     on_event: Annotated[tuple[OnEvent, ...], Field(max_length=10)] = ()
     schedule: Annotated[str, StringConstraints(max_length=2000)] = ""
     timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
+    excluded: Annotated[tuple[DayEntry, ...], Field(alias="except", max_length=MAX_ENTRIES)] = ()
+    on_excluded: Literal["skip", "next", "previous"] = "skip"
     start_at: Instant | None = None
     end_at: Instant | None = None
     max_runs: Annotated[int, Field(ge=1)] | None = None
@@ -192,6 +218,26 @@ class TaskSpec(TaskFields):
         if isinstance(given, dict) and "id" not in given and isinstance(given.get("title"), str):
             return {**given, "id": slugify(given["title"])}
         return given
+
+    @field_validator("excluded", mode="before")
+    @classmethod
+    def _split_days(cls, given: Any) -> Any:
+        return split_entries(given)
+
+    @field_validator("excluded")
+    @classmethod
+    def _canonical_days(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return canonical_entries(given)
+        except ScheduleError as exc:
+            raise ValueError(str(exc)) from None
+
+    @model_validator(mode="after")
+    def _check_days_have_schedule(self) -> Self:
+        if not self.schedule and (self.excluded or self.on_excluded != "skip"):
+            name = "except" if self.excluded else "onExcluded"
+            raise ValueError(f"{name} is of the days of a schedule, and there is none; remove it")
+        return self
 
     @field_validator("params")
     @classmethod
@@ -285,6 +331,7 @@ class Task(TaskFields):
             the same.
         applied_spec_hash: Of the spec that a file last applied; another hash now means that it was changed
             elsewhere since.
+        calendars: The days of the calendars that `excluded` names.
         next_occurrence: The schedule's next one not yet run, skipped or queued; None when it has ended.
         next_run_at: When the task is due next: for an occurrence (with its jitter), a retry, the expiry of a
             claim, the end of a pause, an undelivered notification; None when there is nothing to wait for.
@@ -317,6 +364,7 @@ class Task(TaskFields):
     shard: Annotated[int, Field(ge=0, lt=SHARDS)] = 0
     status: Status = Status.SCHEDULED
     pause: Pause | None = None
+    calendars: tuple[TaskCalendar, ...] = ()
     next_occurrence: Instant | None = None
     next_run_at: Instant | None = None
     occurrence: Instant | None = None

@@ -19,6 +19,8 @@ from functions.domain.lifecycle.deferral import claiming_ticks, settle_by_record
 from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, POLITE_AT_ONCE, find_crowds, find_slow
 from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.run import Run
+from functions.domain.schedule.days.public_holidays import load as load_holidays
+from functions.domain.schedule.occurrences import needs_holidays
 from functions.domain.storage import DuePosition, QueryResult, VersionedTask
 from functions.domain.task import Task
 from functions.domain.types import Status
@@ -95,6 +97,8 @@ class DueTasks:
         self.may_have_more = _is_full(result)
         if self.may_have_more:
             self._behind = DuePosition.of(result.tasks[-1].task)
+        if any(stored.task.excluded and needs_holidays(stored.task) for stored in result.tasks):
+            await asyncio.to_thread(load_holidays)
         return self._note_new(await self._settle_recorded(result))
 
     async def _read_late_windows(self, tasks: list[VersionedTask], now: datetime) -> list[VersionedTask]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, Self
 
 from functions.domain.alerts.routing import DailyDigest
+from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run
@@ -18,15 +19,18 @@ from functions.domain.storage import (
     VersionedTask,
     WriteStatus,
 )
-from functions.domain.task import NotifyRule, TaskFields, TaskSpec
+from functions.domain.task import NotifyRule, TaskCalendar, TaskFields, TaskSpec
 from functions.errors import InputError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.limits import OwnerLimits
+from functions.services.calendars.book import resolve_calendars
+from functions.services.calendars.files import calendars_for, changed_calendars, copy_days, write_calendar
 from functions.services.dependencies import link_problems, update_links, with_dependents
 from functions.services.paging import all_tasks
 
 SPEC_FIELDS = set(TaskSpec.model_fields)
 FILE_ORIGIN = "file:"
+APPLIED_BY = "apply"  # who changed a calendar that a file has
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ async def apply_plan(
     prune: bool = True,
     dry_run: bool = False,
     limits: OwnerLimits | None = None,
+    calendars: Mapping[str, Sequence[str]] | None = None,
 ) -> list[PlannedChange]:
     """Make the store match *specs*; return what changed, by id.
 
@@ -108,6 +113,8 @@ async def apply_plan(
         origin: Where all specs come from that *sources* does not name.
         sources: Where specs come from, by id; names that are no ids are for sources without tasks.
         limits: What owners may use; None where the tasks have no owners, or an API checks each of them.
+        calendars: Entries of calendars by name, for the owners of those of *specs* that name them; they are
+            written before the tasks, and never removed.
 
     Raises:
         InputError: A spec's schedule has no occurrence left, a task that it runs after does not exist, or its
@@ -122,7 +129,9 @@ async def apply_plan(
         for stored in (existing.values() if prune else ())
         if stored.task.origin in origins and stored.task.id not in kept
     }
-    plan, problems = _plan_specs(specs, existing, source_of, now=now)
+    given = calendars_for(specs, calendars or {})
+    days = await resolve_calendars(store, specs, given=given)
+    plan, problems = _plan_specs(specs, existing, source_of, days, now=now)
     problems += await link_problems(store, kept, existing, removed)
     if limits is not None:
         before = {task_id: stored.task.owner for task_id, stored in existing.items()}
@@ -134,9 +143,19 @@ async def apply_plan(
     plan += [_plan_removal(existing[task_id], now=now) for task_id in sorted(removed)]
     moved = {planned.change.moved_from for planned in plan}
     plan += _find_orphans(existing, kept.keys() | removed, moved, now=now)
+    changed = await changed_calendars(store, given)
+    plan += [
+        _PlannedWrite(PlannedChange(f"calendar:{name}", action)) for (_, name), action in changed.items()
+    ]
     if not dry_run:
+        for key, action in changed.items():
+            if action != "unchanged":
+                await write_calendar(store, key, given[key], by=APPLIED_BY, now=now)
         await _write_all(store, plan, kept, now=now, new_id=new_id)
         await update_links(store, kept, existing, removed)
+        for key, action in changed.items():
+            if action != "unchanged":
+                await copy_days(store, key, now=now, new_id=new_id)
     return sorted((planned.change for planned in plan), key=lambda change: change.id)
 
 
@@ -167,6 +186,7 @@ def _plan_specs(
     specs: Sequence[TaskSpec],
     existing: Mapping[str, VersionedTask],
     source_of: Mapping[str, TaskSource],
+    days: Mapping[str, tuple[TaskCalendar, ...]],
     *,
     now: datetime,
 ) -> tuple[list[_PlannedWrite], list[str]]:
@@ -174,20 +194,22 @@ def _plan_specs(
     plan: list[_PlannedWrite] = []
     problems: list[str] = []
     for spec in specs:
-        stored = existing.get(spec.id)
+        stored, calendars = existing.get(spec.id), days.get(spec.id, ())
         try:
             plan.append(
-                _plan_creation(spec, origin=source_of[spec.id].origin, now=now)
+                _plan_creation(spec, calendars, origin=source_of[spec.id].origin, now=now)
                 if stored is None
-                else _plan_update(stored, spec, source_of[spec.id], now=now)
+                else _plan_update(stored, spec, calendars, source_of[spec.id], now=now)
             )
         except InputError as exc:
             problems.append(f"{spec.id}: {exc}")
     return plan, problems
 
 
-def _plan_creation(spec: TaskSpec, *, origin: str, now: datetime) -> _PlannedWrite:
-    task = new_task(spec, now=now, origin=origin)
+def _plan_creation(
+    spec: TaskSpec, calendars: Sequence[TaskCalendar], *, origin: str, now: datetime
+) -> _PlannedWrite:
+    task = new_task(spec, now=now, origin=origin, calendars=calendars)
     task = task.model_copy(update={"applied_spec_hash": _spec_hash(spec)})
     return _PlannedWrite(
         PlannedChange(spec.id, "create", after=next_run(task, now=now)), ConditionalWrite(task, None)
@@ -195,10 +217,15 @@ def _plan_creation(spec: TaskSpec, *, origin: str, now: datetime) -> _PlannedWri
 
 
 def _plan_update(
-    stored: VersionedTask, spec: TaskSpec, source: TaskSource, *, now: datetime
+    stored: VersionedTask,
+    spec: TaskSpec,
+    calendars: Sequence[TaskCalendar],
+    source: TaskSource,
+    *,
+    now: datetime,
 ) -> _PlannedWrite:
     task = stored.task
-    transition = edit_task(task, spec, now=now)
+    transition = edit_task(task, spec, now=now, calendars=calendars)
     moved: dict[str, str] = {"origin": source.origin} if source.takes_from(task.origin) else {}
     if not transition.changes and not moved:
         same = PlannedChange(
@@ -212,13 +239,19 @@ def _plan_update(
     change = PlannedChange(
         spec.id,
         "update",
-        fields=tuple(sorted(TaskSpec.model_fields[name].alias or name for name in changed)),
+        fields=tuple(sorted(TaskSpec.model_fields[name].alias or name for name in changed))
+        or _days_alone(transition),
         before=next_run(task, now=now),
         after=next_run(write.task, now=now),
         drifted=task.applied_spec_hash not in ("", _spec_hash(task)),
         moved_from=task.origin if moved else "",
     )
     return _PlannedWrite(change, write, transition.runs)
+
+
+def _days_alone(transition: Transition) -> tuple[str, ...]:
+    """Return what changed of a task whose calendars alone have other days."""
+    return ("except",) if "calendars" in transition.changes else ()
 
 
 def _plan_removal(stored: VersionedTask, *, now: datetime) -> _PlannedWrite:

@@ -25,6 +25,7 @@ from functions.interfaces import Store
 from functions.services.access import audit
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import OwnerView, list_entries_of
+from functions.services.calendars.book import calendars_of, with_current_days
 from functions.services.compare_and_set import update_task, write_transition
 from functions.services.dependencies import sync_links
 from functions.services.heartbeats import revoke_address
@@ -168,7 +169,8 @@ class TaskService:
         )
         if repeated and (known := await self.view.find_visible(spec.id)):
             return known
-        task = new_task(spec, now=now, origin=self._origin, run_now=run_now)
+        calendars = await calendars_of(self._store, spec)
+        task = new_task(spec, now=now, origin=self._origin, run_now=run_now, calendars=calendars)
         await self._limits.check(spec, self.principal)
         async with self._limits.one_more(spec.owner) as is_exceeded:
             try:
@@ -183,7 +185,7 @@ class TaskService:
         await self._audit("created", spec.id)
         if run_now:
             await self._audit("run", spec.id)
-        return created
+        return await with_current_days(self._store, created, now=now, new_id=self._new_id)
 
     async def _write_new(self, task: Task, spec: TaskSpec) -> VersionedTask:
         async with sync_links(self._store, spec, can_see=self.principal.can_see):
@@ -211,7 +213,8 @@ class TaskService:
             raise InputError(f"id: must be {task_id!r}, as in the address; an id never changes")
         spec = self._with_owner(spec)
         stored = await self._check_revision(task_id, expected)
-        transition = edit_task(stored.task, spec, now=self._clock())
+        calendars = await calendars_of(self._store, spec)
+        transition = edit_task(stored.task, spec, now=self._clock(), calendars=calendars)
         if not transition.changes:
             return stored
         await self._limits.check(spec, self.principal)
@@ -228,7 +231,7 @@ class TaskService:
             TaskSpec.model_fields[name].alias or name for name in transition.changes if name in SPEC_FIELDS
         }
         await self._audit("edited", task_id, fields=tuple(sorted(names)))
-        return changed
+        return await with_current_days(self._store, changed, now=self._clock(), new_id=self._new_id)
 
     async def delete(self, task_id: str, *, expected: str | None = None) -> None:
         """Delete a task; its run records stay until they expire. See `removal` for how to undo it.

@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from functions.domain.schedule.base import ScheduleError
+from functions.domain.schedule.days.entries import canonical_entries, check_calendar_name, split_entries
+from functions.domain.schedule.days.public_holidays import check_countries
 from functions.domain.task import Group, TaskSpec, default_title
 from functions.domain.validation import DocumentSyntaxError, FieldPath, FileProblem, Problem, problems_of
 from functions.taskfiles.parser import ParsedFile, parse_text
@@ -22,11 +25,13 @@ class LoadResult:
 
     Attributes:
         paths: The path, of those that were given, from which each task comes, by id.
+        calendars: The entries of the calendars of all files, by name.
     """
 
     specs: tuple[TaskSpec, ...]
     problems: tuple[FileProblem, ...]
     paths: Mapping[str, Path] = field(default_factory=dict)
+    calendars: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_task_files(
@@ -43,7 +48,7 @@ def read_task_files(
     reading = _TaskFileLoader(default_timezone, runs_when_asked=runs_when_asked)
     for path in paths:
         reading.load(path)
-    return LoadResult(tuple(reading.specs), tuple(reading.problems), reading.paths)
+    return LoadResult(tuple(reading.specs), tuple(reading.problems), reading.paths, reading.calendars)
 
 
 class _TaskFileLoader:
@@ -51,6 +56,7 @@ class _TaskFileLoader:
         self.specs: list[TaskSpec] = []
         self.problems: list[FileProblem] = []
         self.paths: dict[str, Path] = {}
+        self.calendars: dict[str, tuple[str, ...]] = {}
         self._default_timezone = default_timezone
         self._runs_when_asked = runs_when_asked
         self._loaded_files: set[Path] = set()
@@ -79,6 +85,7 @@ class _TaskFileLoader:
             return
         groups = document.value.get("groups") if isinstance(document.value, dict) else None
         tasks = list(_iter_tasks(document.value))
+        self._load_calendars(file, document)
         for problem in document.problems:
             self._report(file, problem.reason, line=document.line_of(problem.path), field=problem.field)
         for place, given in tasks:
@@ -86,6 +93,16 @@ class _TaskFileLoader:
                 self._report(file, given.reason, line=document.line_of(given.path), field=given.field)
             else:
                 self._add_task(file, document, place, _with_group(given, groups))
+
+    def _load_calendars(self, file: Path, document: ParsedFile) -> None:
+        """Keep the calendars of a file; several files may have one of the same name and the same days."""
+        for name, found in _iter_calendars(document.value):
+            place = ("calendars", name) if name else ("calendars",)
+            reason = found if isinstance(found, str) else ""
+            if not reason and self.calendars.setdefault(name, tuple(found)) != found:
+                reason = "another file has a calendar of this name with other days; write it in one of them"
+            if reason:
+                self._report(file, reason, line=document.line_of(place), field=".".join(place))
 
     def _add_task(self, file: Path, document: ParsedFile, place: FieldPath, given: Any) -> None:
         name = _display_name(given, place)
@@ -154,9 +171,8 @@ def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
         yield (), value
     else:
         for name in value:
-            if name not in ("tasks", "groups") and not name.startswith(
-                "x-"
-            ):  # as elsewhere, x- is for anchors
+            # as elsewhere, x- is for anchors
+            if name not in ("tasks", "groups", "calendars") and not name.startswith("x-"):
                 yield (), Problem((name,), "unknown beside tasks:; a field of a task goes inside the list")
         yield from _check_groups(value.get("groups", {}))
         if isinstance(value["tasks"], list):
@@ -185,6 +201,27 @@ def _check_groups(groups: Any) -> Iterator[tuple[FieldPath, Problem]]:
             except ValidationError as exc:
                 for one in problems_of(exc, whole, model=Group):
                     yield (), Problem((*place, *one.path), one.reason)
+
+
+def _iter_calendars(value: Any) -> Iterator[tuple[str, tuple[str, ...] | str]]:
+    """Yield the `calendars` of a document by name, each with its entries, or with what is wrong with it."""
+    calendars = value.get("calendars", {}) if isinstance(value, dict) and "tasks" in value else {}
+    if not isinstance(calendars, dict):
+        yield "", "must be a mapping of names to days, such as company: [12-24..01-02]"
+        return
+    for name, written in calendars.items():
+        texts = split_entries(written)
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
+            yield str(name), "must be a list of days, such as [12-24..01-02, 2027-05-03]"
+            continue
+        try:
+            check_calendar_name(str(name))
+            entries = canonical_entries(texts, may_name_calendars=False)
+            check_countries(entries)
+        except ScheduleError as exc:
+            yield str(name), str(exc)
+            continue
+        yield str(name), entries or "has no days; write at least one, or remove it"
 
 
 def _with_group(given: Any, groups: Any) -> Any:

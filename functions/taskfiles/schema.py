@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from functions.domain.schedule.days.entries import MAX_ENTRIES, MAX_ENTRY_CHARS
 from functions.domain.schedule.several import MAX_SCHEDULES
 from functions.domain.task import TaskSpec
 from functions.task_types.registry import example_params, params_schema, type_names
@@ -23,8 +24,26 @@ _EXAMPLES: Mapping[str, list[Any]] = {
         "at 2026-12-01T09:00",
         ["0 9 * * 1-5", "0 12 * * 6"],
     ],
+    "except": [["2026-12-24..2027-01-02", "12-25", "weekends", "holidays:LV"], "calendar:company"],
     "timezone": ["Europe/Riga", "America/New_York", "UTC"],
 }
+
+_DAY = {"type": "string", "minLength": 1, "maxLength": MAX_ENTRY_CHARS}
+_DAYS = [
+    {"type": "string"},
+    {"type": "object"},
+    {"type": "array", "items": {"anyOf": [_DAY, {"type": "object"}]}, "maxItems": MAX_ENTRIES},
+]
+_CALENDARS: dict[str, Any] = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[a-z0-9][a-z0-9._-]{0,62}$"},
+    "additionalProperties": {"anyOf": _DAYS},
+    "description": "Named lists of days, for tasks that exclude them: calendar:NAME",
+}
+_DAYS_TEXT = (
+    "Days without a run: dates, ranges, yearly dates, weekdays, weekends, holidays:LV, calendar:NAME; a "
+    "list, or one text with commas."
+)
 
 
 def params_schema_of(type_name: str) -> dict[str, Any]:
@@ -80,7 +99,11 @@ def task_file_schema() -> dict[str, Any]:
             "type": "object",
             "if": {"required": ["tasks"]},
             "then": {
-                "properties": {"tasks": tasks, "groups": _groups_schema(definitions["Group"])},
+                "properties": {
+                    "tasks": tasks,
+                    "groups": _groups_schema(definitions["Group"]),
+                    "calendars": _CALENDARS,
+                },
                 "patternProperties": {"^x-": {}},
                 "additionalProperties": False,
             },
@@ -119,6 +142,12 @@ def _task_rules(properties: dict[str, Any], branches: list[dict[str, Any]]) -> d
     known["schedule"] = {
         key: value for key, value in known["schedule"].items() if key not in ("type", "maxLength")
     } | {"anyOf": [{"type": "string", "maxLength": 2000}, several]}
+    known["except"] = {
+        "default": [],
+        "anyOf": _DAYS,
+        "description": _DAYS_TEXT,
+        "examples": known["except"]["examples"],
+    }
     known["frequency"] = {"type": "string", "deprecated": True, "description": "Another name of schedule."}
     return {
         "properties": known,

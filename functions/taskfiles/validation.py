@@ -3,12 +3,20 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from functions.domain.schedule.base import ScheduleError
+from functions.domain.schedule.days import public_holidays
+from functions.domain.schedule.days.closed import DayRule, OnExcluded
+from functions.domain.schedule.days.entries import (
+    MAX_ENTRIES,
+    canonical_entries,
+    split_entries,
+)
 from functions.domain.schedule.occurrences import shortest_gap
-from functions.domain.schedule.parse import parse_schedule
+from functions.domain.schedule.parse import EVERY_DAY, parse_schedule
 from functions.domain.task import NEVER_STARTED, Task, TaskSpec, slugify, with_current_names
 from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
 from functions.errors import InputError
@@ -88,15 +96,38 @@ def _find_mistyped_values(given: object, place: FieldPath = ()) -> Iterator[Prob
 def _check_schedule(given: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield the problems of the schedule and, apart from it, of the zone."""
     expression, timezone = given.get("schedule"), given.get("timezone")
+    days: DayRule | None = None
+    try:
+        days = _day_rule_of(given)
+    except InputError as exc:
+        yield _to_problem(exc, "except")
     if isinstance(expression, str) and expression:
-        yield from _check_expression(expression, "UTC")
+        yield from _check_expression(expression, "UTC", days or EVERY_DAY)
     if isinstance(timezone, str) and timezone:
         yield from _check_expression("daily", timezone)
 
 
-def _check_expression(expression: str, timezone: str) -> Iterator[Problem]:
+def _day_rule_of(given: Mapping[str, Any]) -> DayRule | None:
+    """Return the days of *given*, their countries checked; None where the model refuses them.
+
+    Raises:
+        ScheduleError: A country is not known.
+    """
+    written, policy = split_entries(given.get("except", ())), given.get("onExcluded", "skip")
+    if not isinstance(written, (list, tuple)) or policy not in get_args(OnExcluded):
+        return None
+    texts = [one for one in written if isinstance(one, str)][:MAX_ENTRIES]
     try:
-        parse_schedule(expression, timezone=timezone, task_id="any", anchor=SAMPLE_ANCHOR)
+        entries = canonical_entries(texts)
+    except ScheduleError:
+        return None
+    public_holidays.check_countries(entries)
+    return DayRule(entries, policy)
+
+
+def _check_expression(expression: str, timezone: str, days: DayRule = EVERY_DAY) -> Iterator[Problem]:
+    try:
+        parse_schedule(expression, timezone=timezone, task_id="any", anchor=SAMPLE_ANCHOR, days=days)
     except InputError as exc:
         yield _to_problem(exc, "schedule")
 

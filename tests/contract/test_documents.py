@@ -23,6 +23,7 @@ from functions.domain.task import (
     Retry,
     SkippedRange,
     Task,
+    TaskCalendar,
 )
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Priority, Status, Trigger
@@ -67,6 +68,9 @@ FULL = Task(
     params=TREE,
     schedule="every 15m",
     timezone="Europe/Riga",
+    excluded=("weekends", "calendar:company"),
+    on_excluded="next",
+    calendars=(TaskCalendar(name="company", revision="1", entries=("12-24", "holidays:LV")),),
     start_at=NOON,
     end_at=LATER,
     max_runs=9,

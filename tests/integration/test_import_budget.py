@@ -57,6 +57,7 @@ HEAVY = (
     "smtplib",
     "yaml",
     "croniter",
+    "holidays",
     "dateutil",
     "rich",
     "typer",

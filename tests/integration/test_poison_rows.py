@@ -27,6 +27,7 @@ from functions.domain.task import Task, shard_of
 from functions.domain.types import OutcomeKind, Trigger
 from functions.services.access import audit
 from functions.services.access.view import OwnerView
+from functions.services.calendars.service import CalendarService
 from functions.testing import make_job, make_tools, run_job
 from functions.web.api.runs import encode_run_id
 from functions.web.factory import build_api_app
@@ -58,6 +59,9 @@ POISON_TASKS: Mapping[str, Mapping[str, Any]] = {
     "half-memory": {"memory": {"seen": HALF}},
     "half-zone": {"timezone": HALF},
     "no-zone": {"timezone": "Nowhere/At_All"},
+    "no-days": {"except": ["someday", "holidays:XX"], "onExcluded": "next"},
+    "lost-days": {"except": ["calendar:gone"]},
+    "wild-days": {"except": 7, "calendars": [{"name": "x"}]},
     "folder-zone": {"timezone": "Europe"},
     "no-schedule": {"schedule": "whenever it suits"},
     "unknown-type": {"type": "gone_fishing"},
@@ -235,6 +239,9 @@ async def fill(wired: App) -> None:
         RunBatch("t.1", NOON, tuple(runs)), [ConditionalWrite(one, None) for one in tasks]
     )
     await wired.accounts.set_plan("good-owner", monthly_credits=100)
+    await CalendarService(store, ADMINISTRATOR, clock=lambda: NOON, new_id=lambda: "c1").save(
+        "good-days", ["12-25"]
+    )
     await wired.keys.create(name="good-key", scopes=("read",), owner="", expires_at=None, by=ADMINISTRATOR)
     entry = AuditEntry(at=NOON, verb="edited", subject="good", by="good-person")
     await audit.record_entry(store, entry, new_id=lambda: "e1")
@@ -277,6 +284,8 @@ PAGES = {
     "/dashboard/tasks/good/edit": b"shop.opened",
     "/dashboard/keys": b"good-key",
     "/dashboard/channels": b"",
+    "/dashboard/calendars": b"good-days",
+    "/dashboard/calendars?name=wrong": b"good-days",
     "/dashboard/owners": b"good-owner",
     "/dashboard/owners/edit?name=good-owner": b"100",
     "/dashboard/owners/edit?name=minus": b"minus",
@@ -318,6 +327,8 @@ ROUTES = {
     "/api/runs?task=good": b"all is well",
     "/api/tasks/good": b'"good"',
     "/api/tasks/good/audit": b"good-person",
+    "/api/calendars": b"good-days",
+    "/api/calendars/good-days": b"12-25",
     "/api/owners": b"good-owner",
     "/api/keys": b"good-key",
     "/api/channels": b"channels",
@@ -455,6 +466,7 @@ COMMANDS = {
     ("status", "--json"): "",
     ("doctor",): "",
     ("keys", "list"): "good-key",
+    ("calendars",): "good-days",
     ("owners",): "good-owner",
     ("owners", "--json"): "good-owner",
     ("channels",): "",

@@ -126,6 +126,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "rich": ("functions/cli/",),
     "typer": ("functions/cli/",),
     "croniter": ("functions/domain/schedule/",),
+    "holidays": ("functions/domain/schedule/days/public_holidays.py",),
     "feedparser": ("functions/parsing/feed_documents.py",),
     "lxml": ("functions/parsing/markup.py",),
     "selectolax": ("functions/parsing/page_parts.py",),

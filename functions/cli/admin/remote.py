@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from functions.cli.admin import channels, events, keys, owners
+from functions.cli.admin import calendars, channels, events, keys, owners
 from functions.cli.arguments.moments import Moment
 from functions.cli.session import CliContext
 from functions.domain.access import ListedKey, Scope
@@ -49,6 +49,53 @@ async def _change_channel(context: CliContext, name: str, changes: Mapping[str, 
 def _to_row(given: Mapping[str, Any]) -> channels.ChannelRow:
     settings = {name: value for name, value in given.items() if name not in ("name", "open")}
     return channels.ChannelRow(given["name"], given["open"], ChannelPreferences.model_validate(settings))
+
+
+async def list_calendars(context: CliContext) -> int:
+    """As `calendars.list_calendars`."""
+    return calendars.show_calendars(
+        context, (await context.api.request("GET", "/api/calendars"))["calendars"]
+    )
+
+
+async def show_calendar(context: CliContext, *, name: str, owner: str) -> int:
+    """As `calendars.show_calendar`."""
+    found = await context.api.request("GET", f"/api/calendars/{name}", owner=owner or None)
+    return calendars.show_entries(context, found)
+
+
+async def set_calendar(context: CliContext, *, name: str, days: Sequence[str], owner: str) -> int:
+    """As `calendars.set_calendar`."""
+    results = await _put_calendar(context, name, calendars.split_days(days), owner)
+    return calendars.show_results(context, results)
+
+
+async def put_calendars(context: CliContext, given: Mapping[tuple[str, str], Sequence[str]]) -> None:
+    """Write the calendars of files, by owner and name, where they differ."""
+    if not given:
+        return
+    found = (await context.api.request("GET", "/api/calendars"))["calendars"]
+    known = {(one["owner"], one["name"]): one for one in found}
+    for (owner, name), entries in given.items():
+        there = known.get((owner, name))
+        if there is None or not there["complete"] or there["entries"] != list(entries):
+            await _put_calendar(context, name, entries, owner)
+
+
+async def _put_calendar(
+    context: CliContext, name: str, entries: Sequence[str], owner: str
+) -> list[Mapping[str, Any]]:
+    path, whose = f"/api/calendars/{name}", owner or None
+    results = [await context.api.request("PUT", path, {"entries": list(entries)}, owner=whose)]
+    while not results[-1]["calendar"]["complete"]:
+        results.append(await context.api.request("POST", f"{path}/refresh", owner=whose))
+    return results
+
+
+async def remove_calendar(context: CliContext, *, name: str, owner: str) -> int:
+    """As `calendars.remove_calendar`."""
+    await context.api.request("DELETE", f"/api/calendars/{name}", owner=owner or None)
+    return calendars.show_removed(context, name)
 
 
 async def list_events(context: CliContext) -> int:

@@ -18,10 +18,11 @@ from functions.domain.lifecycle.complete import (
 from functions.domain.lifecycle.decide import due_occurrences
 from functions.domain.lifecycle.run_records import run_of_skipped_range, skipped_run
 from functions.domain.run import Run
+from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.schedule.occurrences import due_range, next_occurrence, range_between, schedule_of
 from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.schedule.simple import OnceSchedule
-from functions.domain.task import QueuedRun, SkippedRange, Task, TaskSpec, shard_of
+from functions.domain.task import QueuedRun, SkippedRange, Task, TaskCalendar, TaskSpec, shard_of
 from functions.domain.types import SkipReason, Status, Trigger, format_instant
 from functions.errors import InputError
 
@@ -75,16 +76,26 @@ def _to_skipped_range(span: OccurrenceRange) -> SkippedRange:
 
 
 CREATION_GRACE = timedelta(hours=2)  # a one-off time this recently past still runs, at once
-TIMING_FIELDS = frozenset({"schedule", "timezone", "start_at", "end_at"})
+TIMING_FIELDS = frozenset(
+    {"schedule", "timezone", "excluded", "on_excluded", "calendars", "start_at", "end_at"}
+)
 LIMIT_FIELDS = frozenset({"max_runs", "jitter_seconds"})
 
 
-def new_task(spec: TaskSpec, *, now: datetime, origin: str, run_now: bool = False) -> Task:
+def new_task(
+    spec: TaskSpec,
+    *,
+    now: datetime,
+    origin: str,
+    run_now: bool = False,
+    calendars: Sequence[TaskCalendar] = (),
+) -> Task:
     """Create the task of *spec*, with its first wake-up.
 
     Args:
         run_now: Whether a run of the occurrence *now* waits in it, apart from its schedule. A task that
             nothing else starts has ended with that run.
+        calendars: Those that its `excluded` names.
 
     Raises:
         InputError: The schedule has no occurrence left.
@@ -92,6 +103,7 @@ def new_task(spec: TaskSpec, *, now: datetime, origin: str, run_now: bool = Fals
     task = Task(
         **{name: getattr(spec, name) for name in TaskSpec.model_fields},
         origin=origin,
+        calendars=tuple(calendars),
         created_at=now,
         updated_at=now,
         shard=shard_of(spec.id),
@@ -105,16 +117,21 @@ def new_task(spec: TaskSpec, *, now: datetime, origin: str, run_now: bool = Fals
     return task.model_copy(update=changes)
 
 
-def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:
+def edit_task(
+    task: Task, spec: TaskSpec, *, now: datetime, calendars: Sequence[TaskCalendar] | None = None
+) -> Transition:
     """Replace the spec of *task* and keep its state. Without a difference there are no changes at all.
 
     Occurrences that are due keep the old schedule's rules, see `close_old_schedule`; the new schedule counts
     from now. Editing a task that the scheduler itself stopped (too many failures, quarantine) resumes it.
 
+    Args:
+        calendars: Those that its `excluded` names; None leaves the task those that it has of them.
+
     Raises:
         InputError: The new schedule has no occurrence left.
     """
-    new = _differing_fields(task, spec)
+    new = _differing_fields(task, spec, calendars)
     if not new:
         return Transition({}, ())
     changes: dict[str, Any] = new | {"updated_at": now}
@@ -132,8 +149,33 @@ def edit_task(task: Task, spec: TaskSpec, *, now: datetime) -> Transition:
     return Transition(changes, tuple(runs))
 
 
-def _differing_fields(task: Task, spec: TaskSpec) -> dict[str, Any]:
+def replace_calendars(task: Task, calendars: Sequence[TaskCalendar], *, now: datetime) -> Transition:
+    """Give *task* the days of *calendars*, which were changed; nothing else about it changes.
+
+    Occurrences that are due keep the old days, as in `edit_task`. A task that has ended or is quarantined
+    stays so, and has them when it is resumed or edited.
+
+    Raises:
+        InputError: No occurrence is left.
+    """
+    new = tuple(calendars)
+    if new == task.calendars:
+        return Transition({}, ())
+    changes: dict[str, Any] = {"calendars": new}
+    if task.status in (Status.ENDED, Status.QUARANTINED):
+        return Transition(changes, ())
+    timing, runs = _new_timing(task, changes, now=now)
+    changes |= timing
+    if task.status not in ACTIVE_STATUSES:
+        changes |= idle_state(task.model_copy(update=changes), {}, now=now)
+    return Transition(changes, tuple(runs))
+
+
+def _differing_fields(task: Task, spec: TaskSpec, calendars: Sequence[TaskCalendar] | None) -> dict[str, Any]:
     given = {name: getattr(spec, name) for name in TaskSpec.model_fields}
+    names = calendar_names(spec.excluded)
+    known = task.calendars if calendars is None else calendars
+    given["calendars"] = tuple(one for one in known if one.name in names)
     return {name: value for name, value in given.items() if value != getattr(task, name)}
 
 
@@ -221,6 +263,11 @@ def _first_occurrence(task: Task, *, now: datetime) -> datetime | None:
         return upcoming
     if upcoming is None and task.end_at is None:  # a one-off time only just past
         upcoming = next_occurrence(task, after=now - CREATION_GRACE)
+    if upcoming is None and (task.excluded or task.on_excluded != "skip"):
+        raise InputError(
+            "schedule: there is no occurrence left after now: each one of the next 20 years is on a day that "
+            "except excludes (see also endAt)"
+        )
     if upcoming is None and isinstance(schedule := schedule_of(task), OnceSchedule):
         at = format_instant(schedule.instant)
         raise InputError(

@@ -32,6 +32,8 @@ def describe_trigger(task: TaskFields, words: ScheduleWords = ENGLISH) -> str:
             found.append(
                 describe_schedule(task.schedule, timezone=task.timezone, task_id=task.id, words=words)
             )
+            if task.excluded or task.on_excluded != "skip":
+                found[0] += words.describe_days(task.excluded, task.on_excluded)
         except InputError:
             found.append(task.schedule)
     found += [words.after[one.on].format(task=one.task) for one in task.after]

@@ -8,12 +8,29 @@ from calendar import isleap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol
 
 DAY = 86_400
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 FIRST_DAY, LAST_DAY = date.min.toordinal() - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY
 MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 LAST_IN_MONTH = 0  # in place of a number from 1: the last such weekday of the month
+
+
+class Days(Protocol):
+    """Days that match, by their numbers."""
+
+    def at_or_after(self, day: int) -> int | None:
+        """Return the first matching day not before *day*; None when there is none."""
+        ...
+
+    def at_or_before(self, day: int) -> int | None:
+        """Return the last matching day not after *day*; None when there is none."""
+        ...
+
+    def count(self, first: int, end: int) -> int:
+        """How many days match, *first* included, *end* not."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,16 @@ class DayMatcher:
             found += bisect_left(dates, end - opening + 1) - bisect_left(dates, first - opening + 1)
         return found
 
+    def between(self, first: int, end: int) -> Iterator[int]:
+        """Yield the days that match, *first* included, *end* not."""
+        first, end = max(first, FIRST_DAY), min(end, LAST_DAY + 1)
+        if first < end:
+            today = date.fromordinal(first + EPOCH_DAY)
+            for opening, dates in self._months(today.year, today.month, first - today.day + 1):
+                if opening >= end:
+                    return
+                yield from (opening + one - 1 for one in dates if first <= opening + one - 1 < end)
+
     def _months(self, year: int, month: int, opening: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         while year <= date.max.year:
             length = _length(year, month)
@@ -117,7 +144,7 @@ class WallTimes:
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
-    days: DayMatcher
+    days: Days
 
     def at_or_after(self, wall: int) -> int | None:
         """Return the first matching time not before *wall*; None beyond the calendar's end."""

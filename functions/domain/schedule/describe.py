@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -10,8 +10,11 @@ from itertools import takewhile
 
 from functions.domain.schedule.base import EPOCH
 from functions.domain.schedule.cron import CronSchedule
+from functions.domain.schedule.days.adjusted import BusinessDays
+from functions.domain.schedule.days.closed import DayRule
+from functions.domain.schedule.days.phrases import parse_phrase
 from functions.domain.schedule.occurrences import TIME_RESOLUTION, schedule_of
-from functions.domain.schedule.parse import ClockChange, Schedule, parse_schedule
+from functions.domain.schedule.parse import EVERY_DAY, ClockChange, Schedule, parse_schedule
 from functions.domain.schedule.phrasing import ENGLISH, ScheduleWords
 from functions.domain.schedule.several import SEPARATOR, SeveralSchedules
 from functions.domain.schedule.simple import OnceSchedule
@@ -37,6 +40,8 @@ def describe_schedule(
     if isinstance(schedule, SeveralSchedules):
         return _describe_several(expression, timezone=timezone, task_id=task_id, words=words)
     if isinstance(schedule, CronSchedule):
+        if isinstance(schedule.times.days, BusinessDays):
+            return words.describe_business_days(parse_phrase(schedule.canonical))
         return words.describe_wall_times(schedule.times) or " ".join(expression.split())
     if isinstance(schedule, OnceSchedule):
         local = to_local(schedule.instant, timezone_or_utc(timezone))
@@ -114,20 +119,26 @@ def build_preview(
     now: datetime,
     count: int,
     bounds: PreviewBounds = UNBOUNDED,
+    days: DayRule = EVERY_DAY,
+    excluded: Sequence[str] = (),
     words: ScheduleWords = ENGLISH,
 ) -> SchedulePreview:
-    """Return what *expression* means from *now* on, within *bounds*.
+    """Return what *expression* means from *now* on, within *bounds* and on the days that *days* leaves.
+
+    Args:
+        excluded: The entries of *days* as they are written, with the names of calendars.
 
     Raises:
         ScheduleError: The expression or the zone cannot be used.
     """
     anchor = bounds.start_at or bounds.created_at or now.replace(microsecond=0)
-    schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=anchor)
+    schedule = parse_schedule(expression, timezone=timezone, task_id=task_id, anchor=anchor, days=days)
+    text = describe_schedule(expression, timezone=timezone, task_id=task_id, words=words)
     zone = timezone_or_utc(timezone)
     upcoming = bounds.occurrences(schedule, now, count)
     last = now + min(PREVIEW_HORIZON, LAST_INSTANT - now)
     return SchedulePreview(
-        description=describe_schedule(expression, timezone=timezone, task_id=task_id, words=words),
+        description=text + words.describe_days(excluded, days.policy),
         timezone=timezone,
         next_runs=tuple((at, to_local(at, zone)) for at in takewhile(lambda at: at <= last, upcoming)),
         clock_changes=tuple(schedule.clock_changes(now, now + CLOCK_CHANGE_HORIZON)),

@@ -1,11 +1,15 @@
 """When a task's occurrences are: its schedule bounded by its start and end, with jitter and grace."""
 
 import zlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from functions.domain.heartbeat.model import HEARTBEAT, grace_of
-from functions.domain.schedule.parse import OccurrenceRange, Schedule, parse_schedule
+from functions.domain.schedule.base import ScheduleError
+from functions.domain.schedule.days.closed import DayRule, OnExcluded
+from functions.domain.schedule.days.entries import calendar_names, names_holidays
+from functions.domain.schedule.parse import EVERY_DAY, OccurrenceRange, Schedule, parse_schedule
 from functions.domain.schedule.simple import NEVER
 from functions.domain.task import Task
 from functions.domain.types import occurrence_id
@@ -25,7 +29,40 @@ def schedule_of(task: Task) -> Schedule:
         timezone=task.timezone,
         task_id=task.id,
         anchor=_last_ping(task) or task.start_at or task.created_at,
+        days=days_of(task),
     )
+
+
+def days_of(task: Task) -> DayRule:
+    """The days on which *task* does not run, those of its calendars included.
+
+    Raises:
+        ScheduleError: An entry is none (a document edited by hand), or a calendar's are not in the task.
+    """
+    if not task.excluded and task.on_excluded == "skip":
+        return EVERY_DAY
+    return day_rule(task.excluded, task.on_excluded, {one.name: one.entries for one in task.calendars})
+
+
+def needs_holidays(task: Task) -> bool:
+    """Whether the library of public holidays is needed for the schedule of *task*."""
+    return names_holidays(task.excluded) or any(names_holidays(one.entries) for one in task.calendars)
+
+
+def day_rule(excluded: Sequence[str], policy: OnExcluded, calendars: Mapping[str, Sequence[str]]) -> DayRule:
+    """What *excluded* means, with the entries of *calendars* by their names.
+
+    Raises:
+        ScheduleError: An entry is none, or a calendar is not given.
+    """
+    entries = list(excluded)
+    for name in calendar_names(excluded):
+        if name not in calendars:
+            raise ScheduleError(
+                f"except: the days of the calendar {name!r} are not known; save the task again"
+            )
+        entries += calendars[name]
+    return DayRule(tuple(entries), policy)
 
 
 def _last_ping(task: Task) -> datetime | None:

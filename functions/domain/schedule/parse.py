@@ -7,8 +7,16 @@ from functools import lru_cache
 
 from functions.domain.schedule.base import ClockChange, OccurrenceRange, Schedule, ScheduleError
 from functions.domain.schedule.cron import CronSchedule, canonical_cron, has_fixed_times, parse_wall_times
+from functions.domain.schedule.days.closed import DayRule
+from functions.domain.schedule.days.phrases import is_phrase, parse_phrase
+from functions.domain.schedule.days.rules import (
+    cron_on_days,
+    interval_on_days,
+    on_business_days,
+    once_on_days,
+)
 from functions.domain.schedule.several import MAX_SCHEDULES, SEPARATOR, SeveralSchedules
-from functions.domain.schedule.simple import interval_schedule, parse_interval, parse_once
+from functions.domain.schedule.simple import OnceSchedule, interval_schedule, parse_interval, parse_once
 from functions.domain.schedule.timezones import load_zone
 
 NAMED_SCHEDULES = {
@@ -25,38 +33,51 @@ NAMED_SCHEDULES = {
     "weekly": "0 0 * * 0",
     "monthly": "0 0 1 * *",
 }
+EVERY_DAY = DayRule()
 MAX_EXPRESSION_CHARS = 200  # characters; no honest schedule needs them
 HASH_TERM = re.compile(
     r"(?:^|[\s,])H(?=$|[\s,/(])", re.IGNORECASE
 )  # the only use a schedule makes of the task
 
 
-def parse_schedule(expression: str, *, timezone: str, anchor: datetime, task_id: str = "") -> Schedule:
+def parse_schedule(
+    expression: str, *, timezone: str, anchor: datetime, task_id: str = "", days: DayRule = EVERY_DAY
+) -> Schedule:
     """Return the schedule *expression* means in *timezone*.
 
     Tasks with the same expression and zone share one value.
 
     Args:
         expression: Five cron fields, a name such as @daily or hourly, `every 15m` or `every 5 minutes`, or
-            `at 2026-12-01T09:00`; several of these with semicolons between them.
+            `at 2026-12-01T09:00`, or `first business day of month at 09:00`; several of these with
+            semicolons between them.
         timezone: An IANA name; what the wall clock in *expression* is the clock of.
         anchor: Where an interval counts from; its first occurrence, in whole seconds.
         task_id: What `H` is drawn from; an expression with `H` is refused without it.
+        days: On which days nothing is to run, and what becomes of occurrences on these.
 
     Raises:
         ScheduleError: One of them cannot be used.
     """
     if SEPARATOR in expression:
-        return _parse_several(expression, timezone=timezone, anchor=anchor, task_id=task_id)
+        return _parse_several(expression, timezone=timezone, anchor=anchor, task_id=task_id, days=days)
     if len(expression) > MAX_EXPRESSION_CHARS:  # first: what is longer is not worth a place in the caches
         raise ScheduleError(
             f"schedule: it is {len(expression)} characters long; write at most {MAX_EXPRESSION_CHARS}"
         )
-    found = _parse(expression, timezone, task_id if _has_hash_term(expression) else "")
-    return interval_schedule(found, anchor=anchor) if isinstance(found, timedelta) else found
+    hashed = task_id if _has_hash_term(expression) else ""
+    if days is EVERY_DAY or days.is_trivial:
+        found = _parse(expression, timezone, hashed)
+        return interval_schedule(found, anchor=anchor) if isinstance(found, timedelta) else found
+    adjusted = _parse_on_days(expression, timezone, hashed, days)
+    if isinstance(adjusted, timedelta):
+        return interval_on_days(interval_schedule(adjusted, anchor=anchor), load_zone(timezone), days)
+    return adjusted
 
 
-def _parse_several(expression: str, *, timezone: str, anchor: datetime, task_id: str) -> Schedule:
+def _parse_several(
+    expression: str, *, timezone: str, anchor: datetime, task_id: str, days: DayRule
+) -> Schedule:
     written = expression.split(SEPARATOR, MAX_SCHEDULES)
     if len(written) > MAX_SCHEDULES:
         raise ScheduleError(
@@ -67,7 +88,9 @@ def _parse_several(expression: str, *, timezone: str, anchor: datetime, task_id:
         raise ScheduleError(
             "schedule: a schedule between semicolons is empty; write it, or remove a semicolon"
         )
-    found = tuple(parse_schedule(one, timezone=timezone, anchor=anchor, task_id=task_id) for one in parts)
+    found = tuple(
+        parse_schedule(one, timezone=timezone, anchor=anchor, task_id=task_id, days=days) for one in parts
+    )
     return SeveralSchedules(found) if len(found) > 1 else found[0]
 
 
@@ -84,11 +107,25 @@ def _parse(expression: str, timezone: str, task_id: str) -> Schedule | timedelta
     word, *more = text.split(" ")
     if not word:
         raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
+    if is_phrase(text):
+        return on_business_days(parse_phrase(text), where, EVERY_DAY)
     if _is_interval(text):
         return parse_interval(text.removeprefix("@"))
     if word == "at":
         return parse_once(written, where)
     return _parse_cron(canonical_cron(written if more else _expand_name(word), task_id=task_id), timezone)
+
+
+@lru_cache(maxsize=2048)
+def _parse_on_days(expression: str, timezone: str, task_id: str, days: DayRule) -> Schedule | timedelta:
+    """As `_parse`, on the days that *days* leaves."""
+    text = " ".join(expression.split()).lower()
+    if is_phrase(text):
+        return on_business_days(parse_phrase(text), load_zone(timezone), days)
+    found = _parse(expression, timezone, task_id)
+    if isinstance(found, CronSchedule):
+        return cron_on_days(found, days)
+    return once_on_days(found, load_zone(timezone), days) if isinstance(found, OnceSchedule) else found
 
 
 def _is_interval(text: str) -> bool:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from functions.domain.schedule import words, words_zh
 from functions.domain.schedule.calendar import WallTimes
+from functions.domain.schedule.days import words as day_words
+from functions.domain.schedule.days.closed import OnExcluded
+from functions.domain.schedule.days.phrases import BusinessDayPhrase
 
 Parts = Sequence[tuple[str, str]]  # numbers with their units: [("1", "h"), ("30", "m")]
 
@@ -15,6 +18,7 @@ class ScheduleWords:
 
     Attributes:
         describe_wall_times: Returns when cron fields are; empty when that would be too long.
+        describe_days: Returns what follows a schedule with exclusions, from its separator on.
         once: Stands before a moment.
         after: By what another task came to, with `{task}`.
         separator: Stands between several.
@@ -22,6 +26,8 @@ class ScheduleWords:
 
     describe_wall_times: Callable[[WallTimes], str]
     describe_interval: Callable[[Parts], str]
+    describe_business_days: Callable[[BusinessDayPhrase], str]
+    describe_days: Callable[[Sequence[str], OnExcluded], str]
     once: str
     when_asked: str
     after: Mapping[str, str]
@@ -47,6 +53,8 @@ def _interval_in_chinese(parts: Parts) -> str:
 ENGLISH = ScheduleWords(
     describe_wall_times=words.describe_wall_times,
     describe_interval=_interval_in_english,
+    describe_business_days=day_words.business_days_in_english,
+    describe_days=day_words.days_in_english,
     once="Once, at ",
     when_asked="Only when asked",
     after={"success": "after {task}", "failure": "when {task} fails", "finished": "whenever {task} ends"},
@@ -57,6 +65,8 @@ ENGLISH = ScheduleWords(
 CHINESE = ScheduleWords(
     describe_wall_times=words_zh.describe_wall_times,
     describe_interval=_interval_in_chinese,
+    describe_business_days=day_words.business_days_in_chinese,
+    describe_days=day_words.days_in_chinese,
     once="一次，",
     when_asked="仅在要求时运行",
     after={"success": "{task} 成功后", "failure": "{task} 失败时", "finished": "{task} 结束后"},

@@ -19,6 +19,7 @@ ORDINALS = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", LAST_I
 
 def describe_wall_times(times: WallTimes) -> str:
     """Return when *times* are, e.g. `At 09:30, Monday through Friday`; empty when that would be too long."""
+    assert isinstance(times.days, DayMatcher)
     days = _describe_days(times.days)
     text = _describe_times(times.minutes, times.hours)
     if not days and text.startswith("At "):

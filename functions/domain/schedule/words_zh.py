@@ -20,6 +20,7 @@ LIST_MARK = "、"
 def describe_wall_times(times: WallTimes) -> str:
     """Return when *times* are, e.g. `周一至周五 09:30`; empty when that would be too long."""
     months = ""
+    assert isinstance(times.days, DayMatcher)
     if len(times.days.months) < 12:
         months = _list(sorted(times.days.months), "{} 月")
     days = _describe_days(times.days)

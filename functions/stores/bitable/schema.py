@@ -87,6 +87,8 @@ USER_COLUMNS: tuple[Column, ...] = (
     ),
     Column("description", ColumnType.TEXT, "For people"),
     Column("owner", ColumnType.TEXT, "Whose task it is"),
+    _json_column("except", "Days without a run, as YAML or JSON: [12-25, weekends, 'holidays:LV']"),
+    Column("onExcluded", ColumnType.SELECT, "What would run on such a day", ("skip", "next", "previous")),
     Column("startAt", ColumnType.DATE, "No run before"),
     Column("endAt", ColumnType.DATE, "No run after"),
     Column("maxRuns", ColumnType.NUMBER, "Runs after which the task has ended"),

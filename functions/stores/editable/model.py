@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.run import Run
+from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.storage import InvalidDocument, VersionedTask
 from functions.domain.task import (
     Task,
@@ -27,7 +28,17 @@ from functions.stores.codec import encode_model
 from functions.stores.json_text import as_mapping, content_hash, has_half_pairs
 
 USER_FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
-SCHEDULE_FIELDS = ("schedule", "timezone", "startAt", "endAt", "maxRuns", "jitterSeconds", "enabled")
+SCHEDULE_FIELDS = (
+    "schedule",
+    "timezone",
+    "except",
+    "onExcluded",
+    "startAt",
+    "endAt",
+    "maxRuns",
+    "jitterSeconds",
+    "enabled",
+)
 LINK_FIELDS = ("after", "onEvent")
 
 Section = Mapping[str, Any]
@@ -101,6 +112,7 @@ def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit
     if reason := why_never_started(spec):
         raise InvalidTaskError(f"schedule: {reason}")
     _check_links(spec, {})
+    _check_calendars(spec, {})
     try:
         return ImportedEdit(new_task(spec, now=now, origin=""))
     except InputError as exc:
@@ -118,6 +130,7 @@ def import_edit(task_id: str, written: Section, stored_state: Section, *, now: d
     if (reason := why_never_started(spec)) and any(timing.get(name) for name in ("schedule", *LINK_FIELDS)):
         raise InvalidTaskError(f"schedule: {reason}")
     _check_links(spec, timing)
+    _check_calendars(spec, timing)
     state = {name: value for name, value in stored_state.items() if name in STATE_FIELDS}
     task = _parse_task(merge(task_id, {**written, "title": spec.title}, state))
     now = max(at for at in (now, task.updated_at, task.last_run_at) if at is not None)
@@ -158,6 +171,16 @@ def _check_links(spec: TaskSpec, timing: Section) -> None:
     for name in LINK_FIELDS:
         if links.get(name, []) != timing.get(name, []):
             raise InvalidTaskError(f"{name}: cannot be changed by hand; use `scheduler apply` or the API")
+
+
+def _check_calendars(spec: TaskSpec, timing: Section) -> None:
+    """Refuse calendars that the task did not name before: an edit by hand does not read their days."""
+    known = timing.get("except", [])
+    if names := set(calendar_names(spec.excluded)) - set(calendar_names(known)):
+        named = ", ".join(sorted(names))
+        raise InvalidTaskError(
+            f"except: the calendar {named} cannot be named by hand; use `scheduler apply` or the API"
+        )
 
 
 def _parse_spec(task_id: str, written: Section) -> TaskSpec:

@@ -14,6 +14,7 @@ from functions.observability.metrics import CONTENT_TYPE
 from functions.web.api import (
     admin,
     assistants,
+    calendars,
     channels,
     events,
     pings,
@@ -96,6 +97,7 @@ def build_api(
         pings.task_router,
         events.router,
         channels.router,
+        calendars.router,
         types.router,
         types.schema_router,
         admin.owner_router,

@@ -24,6 +24,7 @@ from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
 from functions.domain.token_bucket import TokenBucket
 from functions.domain.validation import suggest
+from functions.services.calendars.book import load_holidays_for_text
 from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
 from functions.web.api.addresses import client_address
@@ -284,6 +285,7 @@ async def parse_task_body(request: Request) -> dict[str, Any]:
     fields = check_body(await request.body())
     if not isinstance(fields, dict):
         raise ProblemError(422, "The body must be a JSON object: one task")
+    await load_holidays_for_text(fields.get("except"))
     return fields
 
 

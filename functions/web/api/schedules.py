@@ -1,12 +1,14 @@
 """The route that previews a schedule before it is saved."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Query
 
 from functions.domain.json_depth import MAX_INT64
+from functions.domain.schedule.days.entries import MAX_ENTRIES
 from functions.domain.schedule.describe import PreviewBounds, build_preview
 from functions.domain.types import Instant
+from functions.services.calendars.preview import read_days
 from functions.web.api.dependencies import CurrentPrincipal, Dependencies, make_api_router
 from functions.web.api.errors import error_responses
 from functions.web.api.schemas import ClockChangeOut, NextRun, PreviewOut, TimezoneName
@@ -16,7 +18,7 @@ router = make_api_router("/api/schedule", "schedules")
 
 @router.get("/preview", responses=error_responses(), summary="Preview a schedule")
 async def preview_schedule(
-    _: CurrentPrincipal,
+    principal: CurrentPrincipal,
     dependencies: Dependencies,
     schedule: Annotated[str, Query(max_length=200, examples=["30 9 * * MON-FRI"])],
     timezone: Annotated[TimezoneName | None, Query(examples=["Europe/Riga"])] = None,
@@ -34,12 +36,26 @@ async def preview_schedule(
         int | None,
         Query(alias="maxRuns", ge=0, le=MAX_INT64, description="how many runs are left; all if not given"),
     ] = None,
+    excluded: Annotated[
+        list[str] | None,
+        Query(alias="except", max_length=MAX_ENTRIES, description="days without a run; may be repeated"),
+    ] = None,
+    on_excluded: Annotated[
+        Literal["skip", "next", "previous"],
+        Query(alias="onExcluded", description="what becomes of a run on such a day"),
+    ] = "skip",
+    owner: Annotated[
+        str, Query(max_length=100, description="whose calendars `except` names; for keys without an owner")
+    ] = "",
     anchor: Annotated[
         Instant | None,
         Query(description="what an interval without `startAt` counts from: `createdAt` of a task; else now"),
     ] = None,
 ) -> PreviewOut:
     """Return the schedule in words, its next runs within its bounds, and the clock changes of a year."""
+    days = await read_days(
+        lambda: dependencies.store, excluded or (), on_excluded, owner=principal.owner or owner
+    )
     zone = timezone or dependencies.default_timezone
     preview = build_preview(
         schedule,
@@ -48,6 +64,8 @@ async def preview_schedule(
         now=after or dependencies.now(),
         count=count,
         bounds=PreviewBounds(start_at, end_at, anchor, max_runs).check(),
+        days=days.rule,
+        excluded=days.excluded,
     )
     return PreviewOut(
         text=preview.description,

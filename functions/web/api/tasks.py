@@ -12,6 +12,7 @@ from functions.domain.storage import TaskFilter, VersionedTask
 from functions.domain.task import Task, why_never_started
 from functions.domain.types import Status
 from functions.services.access.flow_control import find_wait_reason
+from functions.services.calendars.book import load_holidays_for
 from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.taskfiles.validation import merge_fields
@@ -275,6 +276,7 @@ async def update_task(
 ) -> TaskOut:
     """Change the given fields, each as a whole (RFC 7396 at the first level; null means the default)."""
     stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
+    await load_holidays_for([stored.task])
     spec = to_spec(
         merge_fields(stored.task, body),
         default_timezone=dependencies.default_timezone,

@@ -24,7 +24,7 @@ from functions.web.dashboard import (
     tasks,
     views,
 )
-from functions.web.dashboard.admin import audit, channels, keys, owners, removed
+from functions.web.dashboard.admin import audit, calendars, channels, keys, owners, removed
 from functions.web.dashboard.context import CsrfError, LoginRequiredError, redirect_to_login, show_csrf_error
 from functions.web.dashboard.rendering import render_page
 from functions.web.dashboard.session import Sessions
@@ -56,6 +56,7 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         channels,
         owners,
         removed,
+        calendars,
         audit,
     ):
         add_routes(app, module.router)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from functions.domain.schedule.describe import Agenda, AgendaMinute, build_agenda
 from functions.domain.types import timezone_or_utc, to_local
+from functions.services.calendars.book import load_holidays_for
 from functions.web.dashboard.context import CurrentPage
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -42,6 +43,7 @@ class Row:
 async def show_agenda(context: CurrentPage, at: Annotated[str, Query(max_length=20)] = "") -> Response:
     """Show the runs of the next 24 hours. Reads one document per task, at most MAX_TASKS."""
     tasks = await context.service.view.list_tasks(limit=MAX_TASKS)
+    await load_holidays_for(tasks)
     agenda = build_agenda(tasks, now=context.dependencies.now())
     rows = agenda_rows(agenda, context.zone)
     chosen = next((part for row in rows for part in row.parts if part.key == at and part.count), None)

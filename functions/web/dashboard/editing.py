@@ -17,6 +17,7 @@ from functions.domain.task import Task, TaskSpec, slugify, why_never_started
 from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
+from functions.services.calendars.preview import PreviewDays, read_days
 from functions.task_types.registry import type_names
 from functions.task_types.support.trial import TRIED_TYPES
 from functions.taskfiles.validation import check_task
@@ -45,8 +46,8 @@ router = APIRouter(prefix="/dashboard", include_in_schema=False)
 TaskId = Annotated[str, Path(alias="id", max_length=100)]
 QueryText = Annotated[str, Query(max_length=100)]
 PREVIEW_COUNT = 5
-PREVIEWED_FIELDS = ("timezone", "id", "startAt", "endAt", "maxRuns")
-MAX_TYPED_CHARS = 200
+PREVIEWED_FIELDS = ("timezone", "id", "except", "onExcluded", "owner", "startAt", "endAt", "maxRuns")
+MAX_TYPED_CHARS = 4000
 TRIED_FIELDS = ("type", "params", "owner", "timeoutSeconds")  # of a task, for a test of its request
 STALE = (
     "This task was changed while you wrote. Yours is below and not saved yet. Save again to replace what "
@@ -101,10 +102,12 @@ async def show_schedule_preview(
     """
     query = context.request.query_params
     typed = {name: query[name][:MAX_TYPED_CHARS] for name in PREVIEWED_FIELDS if name in query}
-    fields, _ = (await _page_of_new(context, typed)).form.read(typed | {"schedule": schedule})
+    page = await _page_of_new(context, typed)
+    fields, _ = page.form.read(typed | {"schedule": schedule})
     found = preview_schedule(
         context,
         fields,
+        page.days,
         task_id=str(fields.get("id") or slugify(title)),
         created_at=parse_stored_instant(created),
         done=done,
@@ -115,7 +118,7 @@ async def show_schedule_preview(
 @router.get("/tasks/{id}/edit")
 async def edit_task(context: CurrentPage, task_id: TaskId) -> Response:
     """Show the form for an existing task."""
-    return _page_of(context, await context.service.get_task(task_id), {}).render()
+    return (await _page_of(context, await context.service.get_task(task_id), {})).render()
 
 
 @router.post("/tasks/{id}/edit")
@@ -123,7 +126,7 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
     """Change what was touched in the form; everything else of the task stays as it is."""
     typed = await context.read_form()
     stored = await context.service.get_task(task_id)
-    page = _page_of(context, stored, typed)
+    page = await _page_of(context, stored, typed)
     if typed.get("do") == "save" and typed.get("etag") not in (None, "", str(stored.revision)):
         return page.refuse_stale()
     if typed.get("do") == "test":
@@ -150,11 +153,15 @@ async def _page_of_new(context: PageContext, typed: Mapping[str, str]) -> "FormP
             raise
         base = None  # removed since: what was typed is all there is
     timezone = context.dependencies.default_timezone
-    return FormPage(context, typed, base or base_of_new(str(NEW_TASK["type"]), timezone=timezone))
+    page = FormPage(context, typed, base or base_of_new(str(NEW_TASK["type"]), timezone=timezone))
+    await page.read_days()
+    return page
 
 
-def _page_of(context: PageContext, stored: VersionedTask, typed: Mapping[str, str]) -> "FormPage":
-    return FormPage(context, typed, base_of(stored.task), stored)
+async def _page_of(context: PageContext, stored: VersionedTask, typed: Mapping[str, str]) -> "FormPage":
+    page = FormPage(context, typed, base_of(stored.task), stored)
+    await page.read_days()
+    return page
 
 
 class FormPage:
@@ -175,6 +182,7 @@ class FormPage:
         self._stored = stored
         self._dropped: tuple[str, ...] = ()
         self.problems: list[Problem] = []
+        self.days: PreviewDays | InputError = PreviewDays()
         self._fault = ""
         type_name = typed.get("type") or str(base["type"])
         self.form = TaskForm(
@@ -189,6 +197,17 @@ class FormPage:
             self.typed, self._dropped = fitting_texts(self.form, typed)
         if typed.get("do") == "use" and (found := schedule_from(typed)):
             self.typed["schedule"] = found
+
+    async def read_days(self) -> None:
+        """Read the days in the form, and the calendars that they name: reads nothing for a task without."""
+        fields, _ = self.form.read(self.typed)
+        principal = self._context.service.principal
+        owner = principal.owner or str(fields.get("owner") or "").strip()
+        store, policy = self._context.dependencies.store, str(fields.get("onExcluded") or "skip")
+        try:
+            self.days = await read_days(lambda: store, fields.get("except") or (), policy, owner=owner)
+        except InputError as exc:
+            self.days = exc
 
     @property
     def is_asked_to_save(self) -> bool:
@@ -306,6 +325,7 @@ class FormPage:
         found = preview_schedule(
             self._context,
             fields,
+            self.days,
             task_id=str(fields.get("id") or slugify(title)),
             created_at=task.created_at if task else None,
             done=task.run_count if task else 0,
@@ -323,6 +343,7 @@ def _id_of_other_script(title: str, type_name: str) -> dict[str, str]:
 def preview_schedule(
     context: PageContext,
     fields: Mapping[str, Any],
+    days: PreviewDays | InputError,
     *,
     task_id: str,
     created_at: datetime | None,
@@ -331,6 +352,7 @@ def preview_schedule(
     """Return the preview of the schedule in *fields* within their bounds, or its error; None without one.
 
     Args:
+        days: Those of *fields*, or what is wrong with them.
         created_at: Of the task that is changed; None for a new one.
         done: How many of its `maxRuns` it has had.
     """
@@ -338,6 +360,8 @@ def preview_schedule(
     if not schedule:
         return None
     timezone = str(fields.get("timezone") or "").strip() or context.dependencies.default_timezone
+    if isinstance(days, InputError):
+        return str(days)
     try:
         return build_preview(
             schedule,
@@ -346,6 +370,8 @@ def preview_schedule(
             now=context.dependencies.now(),
             count=PREVIEW_COUNT,
             bounds=_bounds(fields, created_at, done).check(),
+            days=days.rule,
+            excluded=days.excluded,
             words=context.words.schedule,
         )
     except InputError as exc:

@@ -122,6 +122,7 @@ def pages_of(session: Session | None) -> list[tuple[str, str]]:
         ("/dashboard/runs", "Runs"),
         ("/dashboard/incidents", "Incidents"),
         ("/dashboard/agenda", "Agenda"),
+        ("/dashboard/calendars", "Calendars"),
     ]
     if session.principal.has_scope("admin"):
         if not session.principal.owner:

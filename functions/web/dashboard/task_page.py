@@ -23,6 +23,7 @@ from functions.domain.types import OutcomeKind, Trigger
 from functions.errors import InputError, NotFoundError
 from functions.services.access.flow_control import find_wait_reason
 from functions.services.access.public_links import task_subject
+from functions.services.calendars.book import load_holidays_for
 from functions.services.heartbeats import ping_name
 from functions.web.api.addresses import base_url
 from functions.web.api.runs import encode_run_id, search_runs
@@ -58,6 +59,7 @@ async def show_task(
         if await is_removed(context, task_id):
             return redirect(f"/dashboard/removed/{task_id}")
         raise
+    await load_holidays_for([task])
     chosen = {"outcome": outcome, "trigger": trigger, "period": period, "search": search}
     latest = await context.service.list_runs(task_id, limit=CHART_RUNS)
     if cursor or any(chosen.values()):

@@ -117,6 +117,9 @@ def all_operations() -> list[tuple[str, str]]:
 HIDDEN, OPERATOR, OWN, INVALID = {404}, {403}, {200, 201, 303}, {401, 422}
 VERDICTS: dict[str, set[int]] = {
     # what is bob's is not there
+    "DELETE /api/calendars/{name}": HIDDEN,
+    "GET /api/calendars/{name}": HIDDEN,
+    "POST /api/calendars/{name}/refresh": HIDDEN,
     "DELETE /api/keys/{id}": HIDDEN,
     "DELETE /api/tasks/{id}": HIDDEN,
     "GET /api/owners/{id:path}": HIDDEN,
@@ -164,12 +167,16 @@ VERDICTS: dict[str, set[int]] = {
     "POST /dashboard/channels/{name}/{verb}": OPERATOR,
     "POST /dashboard/owners": OPERATOR,
     # lists, pages and changes of what is alice's
+    "GET /api/calendars": OWN,
+    "PUT /api/calendars/{name}": INVALID,
     "GET /api/events": OWN,
     "GET /api/keys": OWN,
     "GET /api/owners": OWN,
     "GET /api/tasks": OWN,
     "GET /dashboard": OWN,
     "GET /dashboard/agenda": OWN,
+    "GET /dashboard/calendars": OWN,
+    "POST /dashboard/calendars": INVALID,
     "GET /dashboard/incidents": OWN,
     "GET /dashboard/runs": OWN,
     "POST /dashboard/incidents/silence": OPERATOR,
@@ -395,6 +402,37 @@ async def test_an_event_reaches_the_tasks_of_its_owner_or_of_all_if_it_says_so(w
         world, {"type": "sold", "reach": "all"}
     )
     assert ["listener-bobx"] == await started(world, {"type": "sold", "to": "listener-bobx"})
+
+
+async def test_calendars_are_each_owners_own(world: World) -> None:
+    days = {"entries": ["2026-11-21"]}
+    for owner in ("", "alice", "bob"):
+        made = await world.api("PUT", f"/api/calendars/company?owner={owner}", days)
+        assert (200, owner) == (made.status, made.json["calendar"]["owner"])
+    changed = await world.api("PUT", "/api/calendars/company", {"entries": ["sat"]}, key=world.key)
+    listed = await world.api("GET", "/api/calendars", key=world.key)
+    seen = await world.api("GET", "/api/calendars?owner=bob", key=world.key)
+    others = [
+        (await world.api(method, path, body, key=world.key)).status
+        for method, path, body in (
+            ("GET", "/api/calendars/company?owner=bob", None),
+            ("PUT", "/api/calendars/company?owner=bob", days),
+            ("POST", "/api/calendars/company/refresh?owner=bob", None),
+            ("DELETE", "/api/calendars/company?owner=bob", None),
+            ("GET", "/api/schedule/preview?schedule=daily&except=calendar:shared&owner=bob", None),
+        )
+    ]
+    await world.api("PUT", "/api/calendars/shared?owner=bob", days)
+    task = ALICES | {"id": "days", "except": "calendar:shared"}
+    refused = await world.api("POST", "/api/tasks", task, key=world.key)
+
+    assert ("alice", ["sat"]) == (changed.json["calendar"]["owner"], changed.json["calendar"]["entries"])
+    assert [("alice", "company")] == [(one["owner"], one["name"]) for one in listed.json["calendars"]]
+    assert (403, [403, 403, 403, 403, 422]) == (seen.status, others)
+    assert (422, True) == (refused.status, b"there is company" in refused.body)
+    whole = await world.api("GET", "/api/calendars")
+    days_of = {one["owner"]: one["entries"] for one in whole.json["calendars"] if one["name"] == "company"}
+    assert {"": ["2026-11-21"], "alice": ["sat"], "bob": ["2026-11-21"]} == days_of
 
 
 async def test_no_owner_reaches_all(world: World) -> None:

@@ -47,6 +47,10 @@ def bounds(moment: Moment) -> tuple[Field, ...]:
     )
 
 
+DAYS = (
+    task_field("except", Items()),
+    _choice("onExcluded"),
+)
 CAUSES = (
     task_field(
         "after",

@@ -11,8 +11,16 @@ WAYS = (
     ("daily", "each day at a time"),
     ("weekly", "on some days of the week at a time"),
     ("monthly", "on a day of each month at a time"),
+    ("first_business", "on the first business day of each month at a time"),
+    ("last_business", "on the last business day of each month at a time"),
+    ("business", "on each business day at a time"),
     ("once", "once"),
 )
+BUSINESS_DAYS = {
+    "first_business": "first business day of month",
+    "last_business": "last business day of month",
+    "business": "every business day",
+}
 UNITS = (("m", "minutes"), ("h", "hours"), ("d", "days"))
 DAYS = tuple(zip(WEEKDAYS, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
 HELPER_CHOICES = {"ways": WAYS, "units": UNITS, "days": DAYS}  # of its inputs, for the page
@@ -36,6 +44,8 @@ def schedule_from(typed: Mapping[str, str]) -> str:
     at = _time(given.get("time", ""))
     if at is None:
         return ""
+    if how in BUSINESS_DAYS:
+        return f"{BUSINESS_DAYS[how]} at {at:%H:%M}"
     start = f"{at.minute} {at.hour}"
     if how == "weekly":
         days = [day.upper() for day in WEEKDAYS if given.get(f"day.{day}")]

@@ -10,6 +10,7 @@ from functions.web.dashboard.forms.fields import PRESENT, Field, is_untouched, p
 from functions.web.dashboard.forms.layout import (
     BASICS,
     CAUSES,
+    DAYS,
     LATENESS,
     LIMITS,
     NOTIFY,
@@ -155,6 +156,7 @@ class TaskForm:
                             task_field("timezone", Line(options=zone_names()), is_main=True),
                         ),
                     ),
+                    self._group("Days off", DAYS),
                     self._group("Start, end and spread", bounds(moment)),
                     self._group("After other tasks, or on events", CAUSES),
                     self._group("Late and overlapping runs", LATENESS),

@@ -197,10 +197,16 @@ TASK_WORDS = {
     "tags": Words("Tags", "With commas between them", "shop, nightly"),
     "schedule": Words(
         "Schedule",
-        "Five cron fields, an interval, or one moment; several with semicolons",
+        "Five cron fields, an interval, one moment, or business days; several with semicolons",
         "30 9 * * MON-FRI; 0 12 * * SAT",
     ),
     "timezone": Words("Time zone", "The clock that the schedule is read on", "Europe/Riga"),
+    "except": Words(
+        "Days without a run",
+        "With commas: dates, ranges, weekdays, weekends, holidays by country, calendars",
+        "12-24..01-02, weekends, holidays:LV, calendar:company",
+    ),
+    "onExcluded": Words("What would run on such a day", "Moved runs avoid weekends as well"),
     "startAt": Words("Not before", "On the clock of the time zone; intervals begin here"),
     "endAt": Words("Not after", "On the clock of the time zone"),
     "maxRuns": Words("Runs at most", "Then the task has ended; empty means no limit"),
@@ -244,6 +250,11 @@ TASK_WORDS = {
 }
 
 CHOICES = {
+    "onExcluded": (
+        ("skip", "is left out"),
+        ("next", "moves to the next business day"),
+        ("previous", "moves to the business day before"),
+    ),
     "overlap": (
         ("skip", "skip the new one"),
         ("queue_one", "let one wait"),

@@ -243,9 +243,6 @@ CHINESE = {
     "Whose task it is; empty means the operator's": "任务属于谁；留空表示运营者",
     "With commas between them": "用逗号分隔",
     "Schedule": "时间表",
-    "Five cron fields, an interval, or one moment; several with semicolons": (
-        "五段 cron、间隔或某一时刻；多个用分号隔开"
-    ),
     "Time zone": "时区",
     "The clock that the schedule is read on": "时间表所依据的时钟",
     "Not before": "不早于",

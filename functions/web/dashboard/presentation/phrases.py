@@ -10,6 +10,7 @@ from functools import cache
 
 from functions.domain.schedule import phrasing
 from functions.domain.schedule.phrasing import ScheduleWords
+from functions.web.dashboard.presentation.day_phrases import PHRASES as DAY_PHRASES
 from functions.web.dashboard.presentation.expect_phrases import CHINESE as EXPECT_PHRASES
 from functions.web.dashboard.presentation.expect_phrases import SENTENCES as EXPECT_SENTENCES
 from functions.web.dashboard.presentation.form_phrases import CHINESE as FORM_PHRASES
@@ -48,6 +49,7 @@ def phrasebook(language: str) -> Phrasebook:
 _PHRASES = (
     FORM_PHRASES
     | EXPECT_PHRASES
+    | DAY_PHRASES
     | {
         # navigation and frame
         "Overview": "概览",

@@ -15,7 +15,9 @@ MAX_KEPT = 4096
 MAX_DEPTH = 3  # sentences within one another
 SEMICOLON, FULL_SEMICOLON = "; ", "；"
 BLANK = "{}"
-SAID_AT_ITS_PLACE = frozenset({"schedule", "timezone", "until", "params"})  # a field beside which it is shown
+SAID_AT_ITS_PLACE = frozenset(
+    {"schedule", "except", "onExcluded", "timezone", "until", "params"}
+)  # a field beside which it is shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,17 @@ from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.heartbeat.model import HeartbeatState
 from functions.domain.storage import ConditionalWrite, InvalidDocument, VersionedTask
-from functions.domain.task import Claim, Group, NotifyRule, Pause, QueuedRun, Retry, SkippedRange, Task
+from functions.domain.task import (
+    Claim,
+    Group,
+    NotifyRule,
+    Pause,
+    QueuedRun,
+    Retry,
+    SkippedRange,
+    Task,
+    TaskCalendar,
+)
 from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.stores.firestore.codec import encode_value, encode_write, id_of, revision_of, to_query_result
@@ -164,6 +174,9 @@ def full(make_task: Callable[..., Task]) -> Task:
         tags=("garden", "花"),
         params={"none": None, "one": 1, "float": 1.0, "empty": {}, "nothing": [], "rows": [[1], [[2]]]},
         timezone="Europe/Riga",
+        excluded=("weekends", "calendar:company"),
+        on_excluded="next",
+        calendars=(TaskCalendar(name="company", revision="1", entries=("12-24",)),),
         start_at=NOON,
         end_at=later,
         max_runs=3,

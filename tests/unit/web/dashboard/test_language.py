@@ -57,6 +57,8 @@ NAMES = frozenset(
             "required",
             "body",
         ),
+        *("next", "previous", "sat", "weekends", "calendars", "set", "other", "except", "sometimes"),
+        *("first", "business", "day", "of", "month"),
     }
 )
 
@@ -216,6 +218,8 @@ PAGES = (
     "/runs",
     "/incidents",
     "/agenda",
+    "/calendars",
+    "/calendars?name=c1&owner=",
     "/removed",
     "/keys",
     "/owners",
@@ -246,6 +250,8 @@ WRONG = {
     "id": "No Id",
     "schedule": "61 * * * *",
     "timezone": "Mars9",
+    "except": "24.12.",
+    "onExcluded": "later",
     "startAt": "soon",
     "maxRuns": "many",
     "jitterSeconds": "-1",
@@ -266,7 +272,24 @@ WRONG = {
     "notify.0.on.failure": "on",
     "notify.0.remind": "x",
 }
+DAYS = (
+    "24.12.",
+    "2026-02-30",
+    "2027-01-02..2026-12-24",
+    "2026-12-24..01-02",
+    "1960-01-01",
+    "holidays:X",
+    "holidays:XX",
+    "holidays:US-ZZ",
+    "holidays:LV-RIX",
+    "weekends:never",
+    "calendar:No1",
+    "01-01..12-31",
+    "x" * 81,
+)
 SCHEDULES = (
+    "first business day of month",
+    "first business day of sometimes at 09:00",
     "",
     "x9",
     "every 5s",
@@ -279,7 +302,9 @@ SCHEDULES = (
 
 
 @pytest.mark.slow
-async def test_what_is_wrong_with_a_form_is_said_in_chinese(chinese: tuple[Browser, str]) -> None:
+async def test_what_is_wrong_with_a_form_is_said_in_chinese(
+    chinese: tuple[Browser, str], clock: Clock
+) -> None:
     browser, _ = chinese
     found: dict[str, list[str]] = {}
 
@@ -327,7 +352,15 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(chinese: tuple[Brows
         "/keys", name="", expiresAt="tomorrow", **{"scopes.sent": "1", "capabilities.types": "no type!"}
     )
     await send("/keys", name="x", expiresAt="2020-01-01T00:00", **{"scopes.read": "on"})
+    clock.now += MINUTE  # a key may send so many requests in a minute
     await send("/owners", name="", monthlyCredits="x", maxTasks="-1")
+    for entries in (*DAYS[:6], "", "calendar:other"):  # the messages are those of tasks
+        await send("/calendars", name="公司" if not entries else "company", entries=entries)
+    for days in (*DAYS[6:], "calendar:other"):
+        await send(
+            "/tasks/new",
+            **base | {"title": "一", "params.url": "https://a.example", "schedule": "daily", "except": days},
+        )
     await send(
         "/channels/webhook",
         do="save",
@@ -361,6 +394,9 @@ async def test_what_a_form_came_to_is_said_in_chinese(chinese: tuple[Browser, st
         ("/channels/webhook/disable", {}),
         ("/channels/webhook/enable", {}),
         ("/owners", {"name": "o1", "do": "save", "monthlyCredits": "9"}),
+        ("/calendars", {"name": "c1", "do": "save", "entries": "12-24..01-02"}),
+        ("/calendars", {"name": "c1", "do": "refresh"}),
+        ("/calendars", {"name": "c1", "do": "remove"}),
         ("/tasks/t4/delete", {}),
         ("/removed/t4/restore", {}),
     ):

@@ -90,6 +90,7 @@ async def test_every_page_reads_no_more_than_its_documented_figure(
     await browser.sign_in()
     made = await browser.post("/dashboard/keys", name="k", **{"scopes.read": "on"})
     [key] = set(re.findall(rb"/dashboard/keys/(\w+)/revoke", made.body))
+    await browser.post("/dashboard/calendars", name="company", do="save", entries="12-25")
     await browser.post("/dashboard/owners", name="ann", do="save", monthlyCredits="5")
     await browser.post("/dashboard/tasks/t4999/delete")
     tagged = (await browser.get("/dashboard?tag=shop")).body.decode()

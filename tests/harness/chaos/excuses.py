@@ -83,9 +83,10 @@ class Excuses:
             for fault in self._faults
         )
 
-    def calm(self, since: float, until: float) -> bool:
-        """Whether nothing at all was wrong in a span, nor shortly before it."""
-        return not any(_meet(fault, since - 60, until) for fault in self._faults if not _is_short(fault))
+    def calm(self, since: float, until: float, *, but: str = "") -> bool:
+        """Whether nothing was wrong in a span, nor shortly before it; *but* is a kind that does no harm."""
+        faults = (fault for fault in self._faults if fault.kind != but and not _is_short(fault))
+        return not any(_meet(fault, since - 60, until) for fault in faults)
 
     def held_up_one(self, process: str, since: float, until: float) -> float:
         """For how many seconds of a span *process* was held up, or if that is empty the one that was most."""

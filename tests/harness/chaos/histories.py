@@ -234,6 +234,10 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         plus(3, calls=(call(3, 40),), runs=(run(3, 40),)) | {"pings": (ping(3, 10, postponed=40),)},
     ),
     "missed work before what was on time": ({"out_of_turn"}, one_tick(missed_at=3, on_time_at=9)),
+    "missed work before what was on time, though nobody had pinged for a while": (
+        {"out_of_turn"},
+        one_tick(missed_at=3, on_time_at=9) | {"faults": (Fault("pings", stamp(1, 50), stamp(2, 59)),)},
+    ),
     "missed work for half a tick": ({"out_of_turn"}, one_tick(on_time_at=3, missed_at=4, last_at=14)),
     "all slots held by what timed out the last time": ({"crowded_out"}, slow_ones(4)),
     "given up for good, although the tick's end had cut it": (

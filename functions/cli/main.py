@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, TextIO
 
 import typer
@@ -68,6 +69,7 @@ def main(
         return EXIT_FAILED
 
 
+@cache
 def build_command() -> Any:
     """Return the parser of all commands and their options, with an example in the help of each."""
     command: Any = typer.main.get_command(app)

@@ -15,6 +15,7 @@ def a_day(said: Said) -> dict[str, float]:
     return {item["name"]: item["aDay"] for item in said.data["items"]}
 
 
+@pytest.mark.slow
 def test_files_are_costed_without_being_applied(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     said = scheduler("cost", write_tasks({"id": "a", **EVERY_MINUTE}), "--json")
 
@@ -23,6 +24,7 @@ def test_files_are_costed_without_being_applied(scheduler: Scheduler, write_task
     assert [] == scheduler("list", "--json").data
 
 
+@pytest.mark.slow
 def test_without_files_the_stored_tasks_are_costed(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     scheduler("apply", write_tasks({"id": "a", **EVERY_MINUTE}, {"id": "b", **EVERY_MINUTE}))
 
@@ -41,6 +43,7 @@ def test_an_empty_store_costs_its_idle_ticks_and_no_money(scheduler: Scheduler) 
     )
 
 
+@pytest.mark.slow
 def test_shares_of_the_free_tier_and_the_price_above_it(
     scheduler: Scheduler, write_tasks: WriteTasks
 ) -> None:
@@ -53,6 +56,7 @@ def test_shares_of_the_free_tier_and_the_price_above_it(
     assert writes["usdAMonth"] <= said.data["usdAMonth"]
 
 
+@pytest.mark.slow
 def test_people_see_every_item_and_every_assumption(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     said = scheduler("cost", write_tasks({"id": "a", **EVERY_MINUTE}))
 
@@ -62,6 +66,7 @@ def test_people_see_every_item_and_every_assumption(scheduler: Scheduler, write_
     assert [f"  {assumption}" for assumption in ASSUMPTIONS] == rows[-len(ASSUMPTIONS) :]
 
 
+@pytest.mark.slow
 def test_what_deferred_settlements_save_is_said(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     often = scheduler("cost", write_tasks({"id": "a", **EVERY_MINUTE}))
     seldom = scheduler("cost", write_tasks({"id": "a", **EVERY_MINUTE, "schedule": "@hourly"}))

@@ -156,6 +156,14 @@ run "what_is_made_by_default" {
     error_message = "destroy stops at a bucket that is not empty."
   }
   assert {
+    condition     = google_firestore_database.main.deletion_policy == "ABANDON"
+    error_message = "destroy stops at the database, which is protected, instead of leaving it."
+  }
+  assert {
+    condition     = !anytrue([for one in concat(values(google_project_service.first), values(google_project_service.needed)) : one.disable_on_destroy])
+    error_message = "destroy switches off APIs that others in the project use."
+  }
+  assert {
     condition     = one(flatten([for rule in google_storage_bucket.source.lifecycle_rule : [for one in rule.condition : one.days_since_noncurrent_time]])) == 30
     error_message = "Replaced sources are kept for ever."
   }
@@ -178,6 +186,14 @@ run "what_is_made_when_asked_for" {
     settings        = { CREDITS_PER_1K_TOKENS = "0.5" } # only sounds secret
     queue_name      = "cronfire-work-2"
     daily_backups   = 7
+
+    protect_database = false
+  }
+
+  # Then destroy removes the database too.
+  assert {
+    condition     = google_firestore_database.main.deletion_policy == "DELETE" && google_firestore_database.main.delete_protection_state == "DELETE_PROTECTION_DISABLED"
+    error_message = "A database that is not protected any more stays."
   }
 
   # Two values while rotating.

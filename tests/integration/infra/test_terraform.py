@@ -292,6 +292,18 @@ MISTAKES = {
         '= { API_KEY = "a" }\n  secret  ',
         "has no version",
     ),
+    "a database that destroy stops at": (
+        "store.tf",
+        'var.protect_database ? "ABANDON" : "DELETE"',
+        '"DELETE"',
+        "destroy stops at the database",
+    ),
+    "an API that destroy switches off": (
+        "function.tf",
+        "  disable_on_destroy = false\n  depends_on",
+        "  disable_on_destroy = true\n  depends_on",
+        "switches off APIs that others",
+    ),
     "a bucket that grows": (
         "function.tf",
         "days_since_noncurrent_time = 30",

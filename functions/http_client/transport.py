@@ -7,6 +7,8 @@ What a caller may set for one request:
     extensions={"max_body_bytes": 262_144}  kept of the decompressed body, the rest is not read; else 65,536
     extensions={"max_redirects": 1}         followed at most, one more is an error; default 10, or 0 with
                                             `follow_redirects=False`
+    extensions={"body_until": 1234.5}       when reading the body ends, by the loop's clock, if that comes
+                                            before the timeout
 
 What a response has in `extensions`:
 
@@ -21,6 +23,7 @@ A body may be read in parts as they come (`client.stream`, `response.aiter_bytes
 """
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -118,10 +121,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             extensions["last_request"] = httpx.Request(done.request.method, str(done.request.url))
         if done.moved_to is not None:
             extensions["moved_to"] = str(done.moved_to)
-        max_bytes = request.extensions.get("max_body_bytes", MAX_BODY_BYTES)
-        return _to_response(
-            done.answer, _Body(request, done.answer, max_bytes, timeout_s, deadline), extensions
-        )
+        return _to_response(done.answer, _Body(request, done.answer, timeout_s, deadline), extensions)
 
     async def aclose(self) -> None:
         """Close every connection; calls under way fail."""
@@ -227,15 +227,15 @@ class _Body(httpx.AsyncByteStream):
         self,
         request: httpx.Request,
         answer: aiohttp.ClientResponse,
-        max_bytes: int,
         timeout_s: float | None,
         deadline: float | None,
     ) -> None:
+        options = request.extensions
         self._request = request
         self._answer = answer
-        self._max_bytes = max_bytes
+        self._max_bytes = options.get("max_body_bytes", MAX_BODY_BYTES)
         self._timeout_s = timeout_s
-        self._deadline = deadline
+        self._deadline = min(deadline or math.inf, options.get("body_until", math.inf))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self._answer.content
@@ -257,7 +257,7 @@ class _Body(httpx.AsyncByteStream):
     async def _read(self, content: aiohttp.StreamReader) -> bytes:
         if content.is_eof():  # what is here already needs no timer
             return await content.readany()
-        async with asyncio.timeout_at(self._deadline):
+        async with asyncio.timeout_at(None if math.isinf(self._deadline) else self._deadline):
             return await content.readany()
 
     async def aclose(self) -> None:
@@ -272,7 +272,18 @@ class _Response(httpx.Response):
         """As httpx's, which would look for something to unpack; of what is read already, httpx's."""
         if self.is_stream_consumed:
             return super().aiter_bytes(chunk_size)
-        return self.aiter_raw(chunk_size)
+        if self.is_closed or chunk_size is not None:
+            return self.aiter_raw(chunk_size)
+        self.is_stream_consumed = True
+        return self._read_parts()
+
+    async def _read_parts(self) -> AsyncGenerator[bytes, None]:
+        assert isinstance(self.stream, httpx.AsyncByteStream)  # as all transports here return it
+        try:
+            async for part in self.stream:
+                yield part
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """As httpx's, but errors are those of the body, which name the request already."""

@@ -107,7 +107,10 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         headers=params.headers,
         follow_redirects=params.follow_redirects,
         timeout=params.timeout_seconds,
-        extensions={"max_body_bytes": MAX_BODY_BYTES if params.expect is None else MAX_TEXT_BYTES},
+        extensions={
+            "max_body_bytes": MAX_BODY_BYTES if params.expect is None else MAX_TEXT_BYTES,
+            "body_until": within.until,
+        },
     ) as response:
         if params.expect is not None:
             return await _check_contract(job, params, params.expect, response, tools, within=within)

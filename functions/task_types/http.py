@@ -143,7 +143,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         content=body,
         follow_redirects=follow,
         timeout=params.timeout_seconds,
-        extensions={"max_body_bytes": MAX_BODY_BYTES},
+        extensions={"max_body_bytes": MAX_BODY_BYTES, "body_until": within.until},
     ) as response:
         answer = await _read_answer(response, params, within=within)
     if params.expect is not None:

@@ -104,12 +104,11 @@ async def read_body(
     search = None if text is None else TextSearch(text, response.headers.get("content-type", ""))
     found, problem, late_after_s = False, None, None
     try:
-        async with asyncio.timeout_at(within.until):
-            async for part in response.aiter_bytes():
-                content += part
-                found = search is not None and search.feed(part)
-                if found and not whole:
-                    break
+        async for part in response.aiter_bytes():
+            content += part
+            found = search is not None and search.feed(part)
+            if found and not whole:
+                break
     except (TimeoutError, httpx.TimeoutException):
         late_after_s = within.seconds
     except FetchError as exc:

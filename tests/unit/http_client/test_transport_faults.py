@@ -7,6 +7,7 @@ import time
 import pytest
 
 from functions.http_client import BlockedRequestError
+from functions.http_client.httpx import httpx
 from tests.support.peers import Request, Script, answer, drip, raw
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
 
@@ -76,6 +77,20 @@ async def test_a_server_that_drips_cannot_outlast_the_deadline(
     assert "No answer within 0.2 s" == error.reason
     assert not error.permanent
     assert time.monotonic() - started < 2
+
+
+async def test_reading_a_body_ends_when_the_caller_says(serve: Serve, make_client: MakeClient) -> None:
+    server = await serve(DRIPS["body"])
+    until = asyncio.get_running_loop().time() + 0.2
+
+    async with (
+        asyncio.timeout(10),
+        make_client(server).stream("GET", server.url, timeout=20, extensions={"body_until": until}) as answer,
+    ):
+        with pytest.raises(httpx.TimeoutException):
+            await answer.aread()
+
+    assert answer.is_closed
 
 
 @pytest.mark.parametrize(("script", "reason"), ODD.values(), ids=ODD)

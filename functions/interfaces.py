@@ -1,6 +1,6 @@
 """The protocols that engine and services need fulfilled: stores, task types, notifications, workers."""
 
-import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -376,14 +376,17 @@ class AttemptSlots:
 
     Attributes:
         limit: Attempts that may run at once.
-        semaphore: Held by each attempt that runs.
+        free: Slots that no attempt has.
+        waiting: What begins the attempts that wait for a slot, the first one first; each returns whether it
+            takes the slot.
         claimed: Attempts that run or wait for a slot.
         slow: Those of them that are likely to hang.
     """
 
     def __init__(self, limit: int = 200) -> None:
         self.limit = limit
-        self.semaphore = asyncio.Semaphore(limit)
+        self.free = limit
+        self.waiting: deque[Callable[[], bool]] = deque()
         self.claimed = 0
         self.slow = 0
 

@@ -18,7 +18,7 @@ MAX_SUMMARY_CHARS, MAX_ITEM_CHARS = 400, 200
 
 def enqueue_events(task: Task, run: Run, *, now: datetime) -> Outbox:
     """The outbox of *task* after *run*, the last record of an occurrence."""
-    if run.outcome is OutcomeKind.SKIPPED:
+    if run.outcome is OutcomeKind.SKIPPED or not (task.dependents or run.events):
         return task.outbox
     events = [
         _event_for_dependent(task, run, to=follower.task)

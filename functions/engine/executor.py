@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from functions.domain.lifecycle.decide import build_job, time_left
 from functions.domain.run import Outcome, failed
@@ -51,11 +52,11 @@ class _Attempt:
     started_at: datetime
     max_tokens: int | None
     is_slow: bool = False
-    has_begun: bool = False
     is_late: bool = False  # whether its time was up
-    postponed: str = ""  # why it does not begin
+    is_over: bool = False
     cancel_outcome: Outcome | None = None  # why it was cancelled, when it was
-    asyncio_task: asyncio.Task[None] | None = field(default=None, repr=False)
+    asyncio_task: asyncio.Task[None] | None = field(default=None, repr=False)  # once it has a slot
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)  # ends the wait, then the attempt
 
     def end_late(self) -> None:
         """End it, for its time is up."""
@@ -132,7 +133,10 @@ class Executor:
         self._attempts[stored.task.id] = attempt
         self._slots.claimed += 1
         self._slots.slow += is_slow
-        attempt.asyncio_task = asyncio.create_task(self._run_attempt(attempt))
+        self._slots.waiting.append(partial(self._begin, attempt))
+        self._fill_slots()
+        if attempt.asyncio_task is None and not attempt.is_over:
+            attempt.timer = asyncio.get_running_loop().call_later(MAX_SLOT_WAIT_S, self._give_up, attempt)
 
     async def wait_for_capacity(self, count: int, *, within_s: float) -> bool:
         """Wait for capacity for *count* tasks, at most the limit; return False when the time is up first."""
@@ -160,13 +164,18 @@ class Executor:
     def running_longer_than(self, duration: timedelta) -> list[VersionedTask]:
         """Return the tasks whose attempts have run for more than *duration*."""
         since = self._clock() - duration
-        return [one.stored for one in self._attempts.values() if one.has_begun and one.started_at < since]
+        running = (one for one in self._attempts.values() if one.asyncio_task is not None)
+        return [one.stored for one in running if one.started_at < since]
 
     def cancel(self, task_id: str, outcome: Outcome) -> None:
         """End an attempt early, with *outcome*. Nothing happens when it does not run, or ends already."""
         attempt = self._attempts.get(task_id)
-        if attempt is not None and attempt.cancel_outcome is None and attempt.asyncio_task is not None:
-            attempt.cancel_outcome = outcome
+        if attempt is None or attempt.cancel_outcome is not None:
+            return
+        attempt.cancel_outcome = outcome
+        if attempt.asyncio_task is None:
+            self._end(attempt, None)
+        else:
             attempt.asyncio_task.cancel()
 
     async def cancel_all(self, outcome: Outcome) -> None:
@@ -176,63 +185,67 @@ class Executor:
         if not await self.wait_until_idle(within_s=CANCEL_TIMEOUT_S):
             log.error("attempts_stuck", extra={"tasks": sorted(self._attempts)})
 
-    async def _run_attempt(self, attempt: _Attempt) -> None:
+    def _fill_slots(self) -> None:
+        """Begin what waits longest, in this tick or another, as far as slots are free."""
+        slots = self._slots
+        while slots.free > 0 and slots.waiting:
+            begin = slots.waiting.popleft()
+            if begin():
+                slots.free -= 1
+
+    def _begin(self, attempt: _Attempt) -> bool:
+        """Run *attempt* in the slot that is free; return False when it does not need the slot any more."""
+        if attempt.is_over:
+            return False
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        task, attempt.started_at = attempt.stored.task, self._clock()
+        left_s = time_left(task, now=attempt.started_at).total_seconds()
+        if left_s <= 0:
+            self._ended += 1
+            self._end(attempt, None, postponed=TOO_LITTLE_TIME)
+            return False
+        job = build_job(
+            task,
+            started_at=attempt.started_at,
+            timeout_s=min(task.timeout_seconds, left_s),
+            max_tokens=attempt.max_tokens,
+        )
+        self.started += 1
+        attempt.asyncio_task = asyncio.create_task(self._run(attempt, job))
+        # Cancelled by a timer of its own: `asyncio.timeout` takes four times as many steps.
+        attempt.timer = asyncio.get_running_loop().call_later(job.timeout_s, attempt.end_late)
+        return True
+
+    def _give_up(self, attempt: _Attempt) -> None:
+        """End the wait of *attempt* for a slot."""
+        self._waits_in_vain = True
+        self._end(attempt, None, postponed=NO_SLOT)
+
+    async def _run(self, attempt: _Attempt, job: Job) -> None:
         try:
-            outcome = await self._run_in_slot(attempt)
+            outcome = await self._run_task(job)
+        except BaseException as exc:  # noqa: BLE001  # an attempt without an outcome would look like a death
+            outcome = attempt.cancel_outcome or _outcome_of(exc, attempt, job)
+        self._ended += 1
+        try:
+            self._end(attempt, outcome)
+        finally:
+            self._slots.free += 1
+            self._fill_slots()
+
+    def _end(self, attempt: _Attempt, outcome: Outcome | None, *, postponed: str = "") -> None:
+        attempt.is_over = True
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        try:
             now = self._clock()
-            self._finished(
-                FinishedAttempt(attempt.stored, outcome, attempt.started_at, now, attempt.postponed)
-            )
+            self._finished(FinishedAttempt(attempt.stored, outcome, attempt.started_at, now, postponed))
         finally:
             del self._attempts[attempt.stored.task.id]
             self._slots.claimed -= 1
             self._slots.slow -= attempt.is_slow
             self._attempt_ended.set()
-
-    async def _run_in_slot(self, attempt: _Attempt) -> Outcome | None:
-        """Return the outcome; None when there was no slot in time, or the wait left its claim too little."""
-        try:
-            semaphore = self._slots.semaphore
-            if not semaphore.locked():
-                await semaphore.acquire()  # at once
-            else:
-                async with asyncio.timeout(MAX_SLOT_WAIT_S):
-                    await semaphore.acquire()
-        except TimeoutError:
-            self._waits_in_vain, attempt.postponed = True, NO_SLOT
-            return None
-        except asyncio.CancelledError:
-            if attempt.cancel_outcome is None:
-                raise
-            return None
-        try:
-            task, attempt.started_at = attempt.stored.task, self._clock()
-            left_s = time_left(task, now=attempt.started_at).total_seconds()
-            if left_s <= 0:
-                attempt.postponed = TOO_LITTLE_TIME
-                return None
-            job = build_job(
-                task,
-                started_at=attempt.started_at,
-                timeout_s=min(task.timeout_seconds, left_s),
-                max_tokens=attempt.max_tokens,
-            )
-            attempt.has_begun = True
-            self.started += 1
-            return await self._run_with_timeout(attempt, job)
-        finally:
-            self._ended += 1
-            self._slots.semaphore.release()
-
-    async def _run_with_timeout(self, attempt: _Attempt, job: Job) -> Outcome:
-        # Cancelled by a timer of its own: `asyncio.timeout` takes four times as many steps.
-        timer = asyncio.get_running_loop().call_later(job.timeout_s, attempt.end_late)
-        try:
-            return await self._run_task(job)
-        except BaseException as exc:  # noqa: BLE001  # an attempt without an outcome would look like a death
-            return attempt.cancel_outcome or _outcome_of(exc, attempt, job)
-        finally:
-            timer.cancel()
 
 
 def _outcome_of(exc: BaseException, attempt: _Attempt, job: Job) -> Outcome:

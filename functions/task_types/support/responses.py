@@ -96,7 +96,7 @@ async def read_body(
     """Read a body for as long as it matters; a body that breaks off is no error here.
 
     Args:
-        within: When to stop.
+        within: When that ends; the request has it as `body_until`.
         text: Reading ends when it was found; None for none.
         whole: Whether the rest matters even then.
     """

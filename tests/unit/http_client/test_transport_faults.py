@@ -81,16 +81,16 @@ async def test_a_server_that_drips_cannot_outlast_the_deadline(
 
 async def test_reading_a_body_ends_when_the_caller_says(serve: Serve, make_client: MakeClient) -> None:
     server = await serve(DRIPS["body"])
-    until = asyncio.get_running_loop().time() + 0.2
+    options = {"body_until": asyncio.get_running_loop().time() + 0.2}
 
     async with (
         asyncio.timeout(10),
-        make_client(server).stream("GET", server.url, timeout=20, extensions={"body_until": until}) as answer,
+        make_client(server).stream("GET", server.url, timeout=20, extensions=options) as response,
     ):
         with pytest.raises(httpx.TimeoutException):
-            await answer.aread()
+            await response.aread()
 
-    assert answer.is_closed
+    assert response.is_closed
 
 
 @pytest.mark.parametrize(("script", "reason"), ODD.values(), ids=ODD)

@@ -155,6 +155,22 @@ async def test_one_that_waits_in_vain_is_given_back_and_none_waits_after_it(
     await world.attempts.cancel_all(SHUT_DOWN)
 
 
+async def test_one_that_has_begun_after_a_wait_is_not_given_back(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "MAX_SLOT_WAIT_S", 0.02)
+    world = World(make_task, limit=1)
+    world.start("a", "b")
+    await turn()
+    await world.end("a")
+    world.start("c")
+
+    over = await world.until_over(2)  # the wait of c ends after that of b would have
+
+    assert (["a: Done", "c: None"], ["b"]) == (over, world.running)
+    await world.attempts.cancel_all(SHUT_DOWN)
+
+
 async def test_one_whose_claim_expires_while_it_waits_is_given_back(make_task: MakeTask) -> None:
     world = World(make_task, limit=1)
     world.start("a", "b")

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
@@ -17,6 +18,7 @@ from functions.domain.types import format_instant
 from functions.engine.tick import tick
 from functions.errors import StoreError, StoreUnavailableError
 from functions.interfaces import TickDependencies
+from functions.services.access.settled_store import SettledStore
 from functions.services.apply import apply_plan
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -28,6 +30,8 @@ BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(
 MADE = NOON - timedelta(minutes=20, seconds=20)  # two occurrences are owed at noon, every ten minutes
 PINGS = 9
 PING_EVERY_S = 30.0
+OFTEN_PINGS = 15  # where tasks run every other minute
+OFTEN_HEALED = timedelta(minutes=5)  # by then two of their settlements were deferred; nothing fails any more
 GIVES_UP_AFTER_S = 8.0  # as the real stores do
 READS = {"fetch_due", "get_tasks", "runs_of_tick", "runs"}
 
@@ -44,6 +48,10 @@ class FailingStore:
         self._inner = inner
         self._nth = nth
         self._kind = kind
+
+    def heal(self) -> None:
+        """Let no further call fail."""
+        self._nth = 0
 
     def count_operations(self) -> Any:
         return self._inner.count_operations()
@@ -76,7 +84,7 @@ class FailingStore:
         match self._kind:
             case "refused":
                 raise StoreError("refused, for good")
-            case "dropped" if name not in READS:
+            case "dropped" if name not in READS and writes:
                 return [WriteResult(WriteStatus.UNKNOWN)] * writes
             case "unknown" if name not in READS:
                 await _in_thread(work)
@@ -89,10 +97,14 @@ class FailingStore:
         raise StoreUnavailableError("no answer")
 
 
-def play(file: Path, *, nth: int, kind: str) -> tuple[History, list[str]]:
-    """Ping for some minutes with the *nth* call failing; return what came of it, and the calls made."""
+def play(file: Path, *, nth: int, kind: str, defers: bool = False) -> tuple[History, list[str]]:
+    """Ping for some minutes with the *nth* call failing; return what came of it, and the calls made.
+
+    Args:
+        defers: Whether settlements are deferred, of tasks that run often.
+    """
     with asyncio.Runner(loop_factory=StandstillLoop) as runner:
-        return runner.run(_play(file, nth=nth, kind=kind))
+        return runner.run(_play(file, nth=nth, kind=kind, defers=defers))
 
 
 async def _in_thread(work: Callable[[], Any]) -> Any:
@@ -105,11 +117,11 @@ async def _in_thread(work: Callable[[], Any]) -> Any:
         loop.busy -= 1
 
 
-async def _play(file: Path, *, nth: int, kind: str) -> tuple[History, list[str]]:
+async def _play(file: Path, *, nth: int, kind: str, defers: bool) -> tuple[History, list[str]]:
     inner = SqliteStore(str(file))
     store = FailingStore(inner, nth=nth, kind=kind)
     outside = _Outside()
-    wanted = _specs()
+    wanted = _frequent_specs() if defers else _specs()
     await _in_thread(lambda: _made(inner, wanted))
     names = count(1)
     parts = TickDependencies(
@@ -119,12 +131,17 @@ async def _play(file: Path, *, nth: int, kind: str) -> tuple[History, list[str]]
         clock=outside.now,
         new_tick_id=lambda: f"tick{next(names)}",
         random=lambda: 0.5,
+        defers_settlements=defers,
     )
-    for _ in range(PINGS):
+    for _ in range(OFTEN_PINGS if defers else PINGS):
+        if outside.now() >= NOON + OFTEN_HEALED:
+            store.heal()
         with suppress(StoreError):  # the endpoint answers "degraded"; the next ping comes all the same
             await tick(parts, BUDGET)
         await asyncio.sleep(PING_EVERY_S)
     history = await _in_thread(lambda: _seen(inner, outside, wanted, store))
+    if defers:
+        history = replace(history, healed=(NOON + OFTEN_HEALED).timestamp())
     await _in_thread(inner.close)
     return history, store.calls
 
@@ -137,7 +154,7 @@ async def _made(store: SqliteStore, wanted: Sequence[dict[str, Any]]) -> None:
 async def _seen(
     store: SqliteStore, outside: "_Outside", wanted: Sequence[dict[str, Any]], failing: FailingStore
 ) -> History:
-    found = await store.get_tasks([one["id"] for one in wanted])
+    found = await cast("SqliteStore", SettledStore(store)).get_tasks([one["id"] for one in wanted])
     runs = await store.runs(limit=10_000)
     at = MADE.timestamp()
     faults: list[Fault] = []
@@ -166,6 +183,15 @@ def _specs() -> list[dict[str, Any]]:
         spec("ill-at-first", "http://x/", retry=retry),
         spec("ill", "http://x/"),
         spec("each", "http://x/", misfire={"policy": "run_all"}),
+    ]
+
+
+def _frequent_specs() -> list[dict[str, Any]]:
+    often = {"schedule": "every 2m"}
+    return [
+        spec("well", "http://x/", **often),
+        spec("once", "http://x/", delivery="at_most_once", **often),
+        spec("ill-at-first", "http://x/", retry={"maxAttempts": 2, "minBackoffSeconds": 1}, **often),
     ]
 
 

@@ -22,6 +22,19 @@ def test_the_nth_call_fails(kind: str, tmp_path: Path) -> None:
     assert {} == objections
 
 
+@pytest.mark.parametrize("kind", ["cut", "lost", "dropped"])
+def test_the_nth_call_fails_where_settlements_are_deferred(kind: str, tmp_path: Path) -> None:
+    healthy, calls = play(tmp_path / "healthy.db", nth=0, kind=kind, defers=True)
+    objections = {}
+    for nth in range(1, len(calls) + BEYOND):
+        history, made = play(tmp_path / f"{nth}.db", nth=nth, kind=kind, defers=True)
+        if violations := judge(history).violations:
+            objections[f"{nth} ({made[nth - 1]})"] = violations
+
+    assert {} == objections
+    assert sum(run["deferred"] for run in healthy.runs) >= 2
+
+
 def test_a_run_without_a_fault_makes_every_kind_of_call(tmp_path: Path) -> None:
     """Else failing "every call" would say little."""
     history, calls = play(tmp_path / "healthy.db", nth=0, kind="cut")

@@ -43,6 +43,13 @@ EVERY_SECOND: Json = {
 }
 TOLD = ("t@2026-11-20T12:03:00Z#failure", "t@2026-11-20T12:04:00Z#recovery")
 
+FLAPPED: dict[str, Any] = {  # it fails three times, and works again when that is no news any more
+    "calls": tuple(call(m, answer="500" if m < 4 else "ok") for m in range(1, 6)),
+    "runs": tuple(run(m, outcome="failed" if m < 4 else "succeeded") for m in range(1, 6)),
+    "told": (f"t@{text(at(1))}#failure",),
+    "long_words": (stamp(1, 30),),
+}
+
 WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
     "an occurrence without run, skip or place": ({"lost"}, without(3)),
     "the last one before the end": ({"lost"}, without(5)),
@@ -223,6 +230,7 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
         plus(3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),))
         | {"told": TOLD[:1], "long_words": (stamp(4) + 345,)},
     ),
+    "a recovery nobody was told of, long after a message that counted some": ({"not_told"}, FLAPPED),
     "a task that is gone": ({"vanished"}, {"tasks": ()}),
     "skipped as missed, though a tick came that had no room": (
         {"skipped_without_cause"},
@@ -285,6 +293,8 @@ RIGHT: dict[str, dict[str, Any]] = {
         3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
     )
     | {"told": TOLD[:1], "long_words": (stamp(4, 30),)},
+    "a task that changes too often, which a long message only counted": FLAPPED
+    | {"tasks": (task(alert={"pending": [], "retryAt": None, "flapping": ["default"]}),)},
     "a recovery counted in a long message that had waited for its channel": plus(
         3, calls=(call(3, answer="500"),), runs=(run(3, outcome="failed"),)
     )

@@ -34,7 +34,7 @@ def judge_telling(task_id: str, plan: Plan, evidence: Evidence, verdict: Verdict
     if len({run["occurrence"] for run in ends}) < len(ends):
         verdict.counts["tasks whose notices were not judged (two records)"] += 1
         return
-    ends = _until_it_flapped(task_id, _in_order(ends, evidence), told)
+    ends = _until_it_flapped(task_id, _in_order(ends, evidence), told, evidence)
     failing = False
     for failed, group in groupby(ends, key=lambda run: run["outcome"] in FAILURES):
         streak = list(group)
@@ -124,9 +124,14 @@ def _tick(run: Json) -> str:
     return str(run["token"]).rpartition(".")[0]
 
 
-def _until_it_flapped(task_id: str, ends: list[Json], told: set[str]) -> list[Json]:
-    """The runs before people were told that the task changes too often; after that there is to be quiet."""
+def _until_it_flapped(task_id: str, ends: list[Json], told: set[str], evidence: Evidence) -> list[Json]:
+    """The runs before people were told that the task changes too often; after that there is to be quiet.
+
+    Where only its document says so, a long message may have counted that notice among others.
+    """
     said = {f"{task_id}@{run['occurrence']}#flapping" for run in ends} & told
+    if not said and evidence.tasks.get(task_id, {}).get("alert", {}).get("flapping"):
+        return list(takewhile(lambda run: not _may_be_among_the_rest(run, evidence.history), ends))
     return list(takewhile(lambda run: f"{task_id}@{run['occurrence']}#flapping" not in said, ends))
 
 

@@ -18,6 +18,7 @@ from functions.domain.pricing import (
     CostItem,
     FixedCost,
     estimate_cost,
+    estimate_costs,
 )
 from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.storage import TaskFilter
@@ -45,9 +46,8 @@ async def show_cost(context: CliContext, *, paths: Sequence[Path]) -> int:
         tasks = await _to_new_tasks(context, loaded, now=now)
     else:
         tasks = await _stored_tasks(context)
-    defers = context.settings.settlements == "deferred"
-    cost = estimate_cost(tasks, now=now, defers=defers)
-    deferred = cost if defers else estimate_cost(tasks, now=now, defers=True)
+    at_once, deferred = estimate_costs(tasks, now=now)
+    cost = deferred if context.settings.settlements == "deferred" else at_once
     context.screen.show(
         {
             "tasks": len(tasks),

@@ -6,8 +6,9 @@ a tick share batches of a hundred; a tick that finds nothing pays for the one re
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from functions.domain.lifecycle.decide import claim_until
@@ -111,67 +112,85 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime, defers: bool = False)
     Args:
         defers: Whether SETTLEMENTS is `deferred`; the pings come in the first seconds of each minute.
     """
-    days = SAMPLE_PERIOD / timedelta(days=1)
-    per_minute = _runs_per_minute(tasks, now=now)
-    runs = sum(per_minute.values())
-    # For each a slot is taken and freed, at the most: what starts or ends together shares these.
-    in_groups = sum(_runs_per_minute((task for task in tasks if task.group), now=now).values())
-    ticks = SAMPLE_PERIOD / timedelta(minutes=1)
-    idle = ticks - len(per_minute)
-    frequent = [task for task in tasks if defers and task.delivery == "at_least_once"]
-    deferred = _runs_per_minute(frequent, now=now, is_deferred=True)
-    batches = sum(math.ceil(count / RUNS_PER_BATCH) for count in per_minute.values())
-    busy_s = sum(OVERHEAD_S + ATTEMPT_S * math.ceil(count / CONCURRENCY) for count in per_minute.values())
-    seconds = (busy_s + idle * IDLE_TICK_S) / days
-    return CostEstimate(
-        runs / days,
-        (
-            # What a tick deferred, the next one reads in its records.
-            CostItem("Firestore reads", (runs + in_groups + idle + len(deferred)) / days, 50_000, 0.30),
-            CostItem(
-                "Firestore writes",
-                (2 * (runs + in_groups) - sum(deferred.values()) + batches) / days,
-                20_000,
-                0.90,
-            ),
-            # History expires by TTL, whose deletes have no free quota: one for each ledger document.
-            CostItem("Firestore TTL deletes", batches / days, 0, 0.10),
-            CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),
-            CostItem("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_PER_MONTH, 24.0),
-            CostItem("Cloud Run GiB-seconds", seconds * MEMORY_GIB, 360_000 / DAYS_PER_MONTH, 2.5),
-        ),
-    )
+    return estimate_costs(tasks, now=now)[defers]
 
 
-def _runs_per_minute(tasks: Iterable[Task], *, now: datetime, is_deferred: bool = False) -> dict[int, int]:
-    """How many runs start in which minute of the sample; minutes without any are left out.
+def estimate_costs(tasks: Iterable[Task], *, now: datetime) -> tuple[CostEstimate, CostEstimate]:
+    """Return what *tasks* cost with settlements at once, and with deferred ones: see `estimate_cost`."""
+    sample = _Sample()
+    for alike in _group_alike(tasks):
+        sample.add(alike, now=now)
+    return sample.estimate(defers=False), sample.estimate(defers=True)
 
-    Args:
-        is_deferred: Whether only those count whose settlement may wait for the next one's claim.
-    """
+
+def _group_alike(tasks: Iterable[Task]) -> Iterable[Sequence[Task]]:
+    """Those of *tasks* that are enabled, in groups that run at the same times."""
     alike: dict[tuple[object, ...], list[Task]] = {}
     for task in tasks:
         if task.enabled:
             anchored = task.created_at if task.schedule.strip().lower().startswith("every") else None
             hashed = task.id if "H" in task.schedule.upper() else None
-            timeout = task.timeout_seconds if is_deferred else None
-            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed, timeout)
+            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed)
             alike.setdefault(key, []).append(task)
-    per_minute: dict[int, int] = {}
-    for group in alike.values():
-        claim = claim_until(group[0], now=now) - now
-        for minute in _run_minutes(group[0], now=now, within=(claim, MAX_DEFERRAL) if is_deferred else None):
-            per_minute[minute] = per_minute.get(minute, 0) + len(group)
-    return per_minute
+    return alike.values()
 
 
-def _run_minutes(
-    task: Task, *, now: datetime, within: tuple[timedelta, timedelta] | None = None
-) -> Iterable[int]:
-    """The minutes in which *task* runs; those alone, with *within*, whose next run is so far away."""
-    at = next_occurrence(task, after=now)
-    while at is not None and at <= now + SAMPLE_PERIOD:
-        following = next_occurrence(task, after=at)
-        if within is None or (following is not None and within[0] < following - at <= within[1]):
-            yield int(at.timestamp() // 60)
-        at = following
+@dataclass(slots=True)
+class _Sample:
+    """The runs of the sample period.
+
+    Attributes:
+        per_minute: How many runs start in which minute; minutes without any are left out.
+        deferred: How many of them may leave their settlement to the next claim.
+        in_groups: Runs of tasks that share limits.
+    """
+
+    per_minute: dict[int, int] = field(default_factory=dict)
+    deferred: dict[int, int] = field(default_factory=dict)
+    in_groups: int = 0
+
+    def add(self, alike: Sequence[Task], *, now: datetime) -> None:
+        """Add the runs of tasks that run at the same times."""
+        claims = sorted(
+            claim_until(task, now=now) - now for task in alike if task.delivery == "at_least_once"
+        )
+        grouped = sum(task.group is not None for task in alike)
+        at = next_occurrence(alike[0], after=now)
+        while at is not None and at <= now + SAMPLE_PERIOD:
+            minute = int(at.timestamp() // 60)
+            self.per_minute[minute] = self.per_minute.get(minute, 0) + len(alike)
+            self.in_groups += grouped
+            following = next_occurrence(alike[0], after=at)
+            if following is not None and following - at <= MAX_DEFERRAL:
+                ended = bisect_left(claims, following - at)  # these claims are over by then
+                self.deferred[minute] = self.deferred.get(minute, 0) + ended
+            at = following
+
+    def estimate(self, *, defers: bool) -> CostEstimate:
+        """Return the bill."""
+        days = SAMPLE_PERIOD / timedelta(days=1)
+        runs = sum(self.per_minute.values())
+        ticks = SAMPLE_PERIOD / timedelta(minutes=1)
+        idle = ticks - len(self.per_minute)
+        batches = sum(math.ceil(count / RUNS_PER_BATCH) for count in self.per_minute.values())
+        busy_s = sum(
+            OVERHEAD_S + ATTEMPT_S * math.ceil(count / CONCURRENCY) for count in self.per_minute.values()
+        )
+        seconds = (busy_s + idle * IDLE_TICK_S) / days
+        # For each run in a group a slot is taken and freed, at the most: what starts together shares these.
+        reads, writes = runs + self.in_groups + idle, 2 * (runs + self.in_groups) + batches
+        if defers:  # what a tick defers, the next one reads in its records
+            reads += sum(count > 0 for count in self.deferred.values())
+            writes -= sum(self.deferred.values())
+        return CostEstimate(
+            runs / days,
+            (
+                CostItem("Firestore reads", reads / days, 50_000, 0.30),
+                CostItem("Firestore writes", writes / days, 20_000, 0.90),
+                # History expires by TTL, whose deletes have no free quota: one for each ledger document.
+                CostItem("Firestore TTL deletes", batches / days, 0, 0.10),
+                CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),
+                CostItem("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_PER_MONTH, 24.0),
+                CostItem("Cloud Run GiB-seconds", seconds * MEMORY_GIB, 360_000 / DAYS_PER_MONTH, 2.5),
+            ),
+        )

@@ -130,7 +130,8 @@ def _group_alike(tasks: Iterable[Task]) -> Iterable[Sequence[Task]]:
         if task.enabled:
             anchored = task.created_at if task.schedule.strip().lower().startswith("every") else None
             hashed = task.id if "H" in task.schedule.upper() else None
-            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed)
+            days = (task.excluded, task.on_excluded, task.calendars)
+            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed, str(days))
             alike.setdefault(key, []).append(task)
     return alike.values()
 

@@ -166,7 +166,9 @@ def replace_calendars(task: Task, calendars: Sequence[TaskCalendar], *, now: dat
         return Transition(changes, ())
     timing, runs = _new_timing(task, changes, now=now)
     changes |= timing
-    if task.status not in ACTIVE_STATUSES:
+    if task.status in ACTIVE_STATUSES:
+        changes |= look_soon(task)
+    else:
         changes |= idle_state(task.model_copy(update=changes), {}, now=now)
     return Transition(changes, tuple(runs))
 

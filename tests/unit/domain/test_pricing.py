@@ -56,6 +56,16 @@ def test_a_run_of_a_group_is_a_read_and_two_writes_more(make_task: MakeTask) -> 
     assert (2 * 1440, 5 * 1440) == (_a_day(cost)["Firestore reads"], _a_day(cost)["Firestore writes"])
 
 
+def test_days_without_a_run_cost_nothing(make_task: MakeTask) -> None:
+    """Two tasks of one schedule, one of them from Monday to Friday."""
+    tasks = [
+        make_task("all", schedule="0 * * * *"),
+        make_task("work", schedule="0 * * * *", excluded=("weekends",)),
+    ]
+
+    assert pytest.approx(24 + 24 * 5 / 7) == estimate_cost(tasks, now=NOON).runs_per_day
+
+
 def test_tasks_that_do_not_run_cost_nothing(make_task: MakeTask) -> None:
     assert 0 == estimate_cost([make_task(enabled=False)], now=NOON).runs_per_day
 

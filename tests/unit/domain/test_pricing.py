@@ -144,3 +144,17 @@ def test_what_is_counted_as_fixed_is_what_terraform_makes() -> None:
     assert 1 + len(["degraded", "lost"]) == amounts["alert conditions"]
     assert 1 == alarms.count("condition_absent {") == alarms.count("condition_threshold {")
     assert len(re.findall(r"^    [A-Z_]+ += ", secrets, re.M)) == amounts["secret versions"]
+
+
+def test_the_guide_counts_what_is_free_and_used_as_the_estimate_does() -> None:
+    guide = " ".join((Path(__file__).parents[3] / "docs/guide/deploy.md").read_text(encoding="utf-8").split())
+    words: dict[float, str] = {1: "one", 3: "three", 5: "five", 6: "six"}
+    costs = {item.name: item for item in FIXED_COSTS}
+    jobs, versions, alerts = (
+        costs[name] for name in ("Cloud Scheduler jobs", "secret versions", "alert conditions")
+    )
+
+    assert f"Cloud Scheduler has {words[jobs.free]} jobs free" in guide
+    assert f"Secret Manager {words[versions.free]} versions" in guide
+    assert f"; {words[jobs.amount]} and {words[versions.amount]} are used" in guide
+    assert f"**Alerts**: {words[alerts.amount]} conditions, at {alerts.usd_each:.2f} USD" in guide

@@ -236,6 +236,7 @@ PAGES = {
     "runs": "/dashboard/runs",
     "incidents": "/dashboard/incidents",
     "agenda": "/dashboard/agenda",
+    "calendars": "/dashboard/calendars",
     "removed": "/dashboard/removed",
     "removed-task": "/dashboard/removed/old-import",
     "keys": "/dashboard/keys",

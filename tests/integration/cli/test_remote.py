@@ -55,6 +55,26 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield variables
 
 
+def test_calendars_are_set_shown_applied_and_removed(scheduler: Scheduler, tmp_path: Path) -> None:
+    file = tmp_path / "days.yaml"
+    task = 'id: report\n    type: daily_briefing\n    schedule: daily\n    except: ["calendar:company"]\n'
+    file.write_text(f"calendars: {{company: [12-24]}}\ntasks:\n  - {task}")
+    made = scheduler("calendars", "set", "own", "sat", "12-25")
+
+    planned = scheduler("plan", str(file), "--json").data["changes"]
+    applied = scheduler("apply", str(file))
+    again = scheduler("apply", str(file))
+    refused = scheduler("calendars", "remove", "company")
+
+    assert (0, True) == (made.code, "own is set: sat, 12-25" in made.out)
+    assert ["calendar:company", "report"] == [one["id"] for one in planned]
+    assert (0, 0, True) == (applied.code, again.code, "2 unchanged" in again.out)
+    assert ["company", "own"] == [one["name"] for one in scheduler("calendars", "--json").data]
+    assert ["12-24"] == scheduler("calendars", "show", "company", "--json").data["entries"]
+    assert (1, True) == (refused.code, "used by report" in refused.err)
+    assert 0 == scheduler("calendars", "remove", "own").code
+
+
 def test_tasks_are_applied_seen_run_and_steered(
     scheduler: Scheduler, write_tasks: WriteTasks, site: str
 ) -> None:

@@ -22,6 +22,7 @@ from functions.domain.access import ADMINISTRATOR, Principal
 from functions.domain.run import Run
 from functions.domain.storage import RunBatch
 from functions.domain.types import OutcomeKind
+from functions.services.calendars.service import CalendarService
 from tests.conftest import NOON
 
 SHOP = {
@@ -191,6 +192,21 @@ async def test_no_tool_reaches_over_the_wall_between_owners(ask: Ask, name: str)
 
     assert secret not in result.text()
     assert before == await ask("get_task", id="bobs")
+
+
+async def test_days_off_are_previewed_and_planned(ask: Ask, wired: App) -> None:
+    calendars = CalendarService(wired.store, ADMINISTRATOR, clock=lambda: NOON, new_id=lambda: "c")
+    await calendars.save("company", ["2026-11-21..2026-11-23"])
+    days = {"except": ["calendar:company"]}
+
+    preview = await ask("preview_schedule", schedule="0 9 * * *", timezone="UTC", count=1, **days)
+    planned = await ask("create_task", task=SHOP | days)
+    unknown = await ask("create_task", task=SHOP | {"except": ["calendar:other"]})
+
+    assert "2026-11-24" in preview.text()
+    assert "except on days of company" in planned.text()
+    assert "2026-11-24" in planned.text()
+    assert (True, True) == (unknown.is_error, "there is company" in unknown.text())
 
 
 async def test_what_strangers_wrote_is_marked_bounded_and_plain(ask: Ask, wired: App) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.edit import backfill_instants, new_task
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskCalendar, TaskSpec
 from functions.engine import due_tasks
 from tests.conftest import NOON
 from tests.unit.engine.test_groups import World
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @pytest.fixture
@@ -75,3 +75,26 @@ async def test_the_library_is_loaded_for_tasks_that_need_it(
     await world.tick()
 
     assert (loads, 1) == (len(loaded), len(world.jobs))
+
+
+def test_a_backfill_leaves_excluded_days_out() -> None:
+    fields = {
+        "id": "daily",
+        "title": "Daily",
+        "type": "http",
+        "schedule": "0 12 * * *",
+        "except": ["weekends"],
+    }
+    task = new_task(TaskSpec.model_validate(fields), now=NOON - 9 * DAY, origin="")
+
+    found = backfill_instants(task, first=NOON - 7 * DAY, until=NOON, now=NOON)
+
+    assert [-7, -4, -3, -2, -1, 0] == [(at - NOON).days for at in found]
+
+
+def test_a_heartbeat_is_not_expected_on_excluded_days() -> None:
+    fields = {"id": "backup", "title": "Backup", "type": "heartbeat", "schedule": "0 13 * * *"}
+    spec = TaskSpec.model_validate(fields | {"except": ["weekends"], "params": {"graceSeconds": 60}})
+    task = new_task(spec, now=NOON + 2 * HOUR, origin="")
+
+    assert NOON + 3 * DAY + HOUR == task.next_occurrence

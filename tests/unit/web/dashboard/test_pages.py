@@ -17,6 +17,7 @@ MakeKey = Callable[..., Awaitable[str]]
 PAGES = (
     "/dashboard",
     "/dashboard/agenda",
+    "/dashboard/calendars",
     "/dashboard/tasks/new",
     "/dashboard/keys",
     "/dashboard/tasks/ping",

@@ -116,7 +116,8 @@ def to_json(report: RehearsalReport) -> dict[str, Any]:
 
 def lines_of(data: Mapping[str, Any], zone: str) -> Iterator[str]:
     """Yield a rehearsal, as the API returns it, for people."""
-    yield f"{data['summary']} ({data['records']:,} run records read)"
+    read = "1 run record" if data["records"] == 1 else f"{data['records']:,} run records"
+    yield f"{data['summary']} ({read} read)"
     for one in data["messages"][:SHOWN]:
         yield ""
         yield f"{format_local(parse_stored_instant(one['at']), zone)}  to {one['channel']}"

@@ -74,7 +74,7 @@ class RehearsalReport:
         count = len(self.messages)
         days = max(round((self.until - self.since) / timedelta(days=1)), 1)
         many = "1 message" if count == 1 else f"{count} messages"
-        span = "1 day" if days == 1 else f"{days} days"
+        span = "day" if days == 1 else f"{days} days"
         return f"In the last {span} you would have had {many}; with the rules as they are {self.present}"
 
 

@@ -192,7 +192,8 @@ async def _changed(
     difference = await _difference(look, text)
     summary = f"{_capitalised(_name(look, part))} has changed{_in_words(difference, look.memory)}"
     lines = "" if difference is None else difference.lines
-    item = {"title": summary, "url": look.params.url, "text": lines[:_ITEM_CHARS]}
+    changed = "\n".join(line for line in lines.splitlines() if line.startswith(("+", "-")))
+    item = {"title": summary, "url": look.params.url, "text": changed[:_ITEM_CHARS]}
     return succeeded(
         summary,
         metrics=metrics | ({"diff": lines} if lines else {}),

@@ -272,7 +272,7 @@ class FormPage:
         context = self._context
         proposed = task.model_copy(update={name: getattr(spec, name) for name in TaskSpec.model_fields})
         report = await rehearse_for(context.service, context.dependencies, task, proposed)
-        return self.render(rehearsal=report, days=max((report.until - report.since).days, 1))
+        return self.render(rehearsal=report)
 
     def refuse(self, error: InputError | ConflictError | NotAllowedError) -> Response:
         """Return the page with *error*, at its field where it names one."""

@@ -17,7 +17,7 @@ def test_it_says_what_would_have_been_sent(scheduler: Scheduler, write_tasks: Wr
     all_day = scheduler("rehearse", "shop", "--quiet", "00:00-00:00", "--json")
 
     assert said.code == 0, said.err
-    assert "you would have had 1 message; with the rules as they are 1 (1 run records read)" in said.out
+    assert "you would have had 1 message; with the rules as they are 1 (1 run record read)" in said.out
     assert "“shop” failed: " in said.out
     assert (patient.data["messages"], patient.data["present"]) == ([], 1)
     assert (all_day.data["messages"], len(all_day.data["held"])) == ([], 1)
@@ -47,8 +47,6 @@ def test_a_plan_rehearses_rules_that_change(scheduler: Scheduler, write_tasks: W
     data = scheduler("plan", patient, "--json").data
     other = scheduler("plan", write_tasks({"id": "shop", "retry": {"maxAttempts": 1}, "title": "Other"}))
 
-    assert (
-        "shop: In the last 1 day you would have had 0 messages; with the rules as they are 1" in planned.out
-    )
+    assert "shop: In the last day you would have had 0 messages; with the rules as they are 1" in planned.out
     assert data["rehearsals"]["shop"]["present"] == 1
     assert "you would have had" not in other.out

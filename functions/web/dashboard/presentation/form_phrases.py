@@ -24,8 +24,8 @@ CHINESE = {
     "Preview the schedule": "预览时间表",
     "Make the task": "创建任务",
     "Rehearse the notifications": "预演通知",
-    "Messages in the last {days} days: {n}; with the rules as they are: {present}": (
-        "最近 {days} 天的消息数：{n}；按现有规则：{present}"
+    "Messages since {day}: {n}; with the rules as they are: {present}": (
+        "自 {day} 起的消息数：{n}；按现有规则：{present}"
     ),
     "{n} recorded runs were replayed; nothing is sent or saved.": (
         "重放了 {n} 条运行记录；没有发送或保存任何内容。"

@@ -69,7 +69,7 @@ async def test_a_change_is_news_with_its_difference(watch: Watch) -> None:
     assert outcome.has_news
     assert outcome.summary == "“Shop” has changed: 1 line added, 1 line removed; + Price 12"
     assert outcome.metrics["diff"] == "@@\n Plan\n-Price 9\n+Price 12\n End"
-    assert outcome.items == ({"title": outcome.summary, "url": URL, "text": outcome.metrics["diff"]},)
+    assert outcome.items == ({"title": outcome.summary, "url": URL, "text": "-Price 9\n+Price 12"},)
     again = await watch(page("Plan", "Price 12", "End"), outcome.memory)
     assert (again.summary, again.has_news, again.memory) == ("Nothing new on “Shop”", False, None)
 

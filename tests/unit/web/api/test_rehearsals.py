@@ -75,9 +75,7 @@ async def test_a_proposal_is_told_message_by_message(api: Call, wired: App, task
     )
     assert said["records"] == len(RUNS)
     assert said["present"] == 6
-    assert said["summary"] == (
-        "In the last 1 day you would have had 5 messages; with the rules as they are 6"
-    )
+    assert said["summary"] == ("In the last day you would have had 5 messages; with the rules as they are 6")
     assert said["notes"] == []
     assert (await api("GET", f"/api/tasks/{task}")).json == before
 

@@ -17,7 +17,7 @@ from functions.parsing.markup import one_line
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-MAX_PAGE_BYTES = 5_242_880  # unpacked; its tree takes some 130 MB
+MAX_PAGE_BYTES = 5_242_880  # unpacked; with its tree and text it takes some 210 MB
 MAX_KEPT_CHARS = 16_384  # of a text that is kept to be compared line by line
 MAX_DIFF_CHARS = 4000
 MAX_MATCHES = 1000

@@ -224,6 +224,17 @@ async def test_documents_stay_small(watch: Watch) -> None:
     assert "has changed beyond its first" in beyond.summary
 
 
+async def test_a_text_that_is_kept_in_part_is_compared_in_part(watch: Watch) -> None:
+    """It is shorter than what is compared, but does not pack well."""
+    noise = random.Random(8)
+    lines = ["".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(60)) for _ in range(150)]
+    first = await watch(page("old", *lines))
+
+    outcome = await watch(page("new", *lines), first.memory)
+
+    assert outcome.summary == "“Shop” has changed: 1 line added, 1 line removed; + new"
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -20,6 +20,7 @@ from functions.interfaces import DocumentStore, Store
 from functions.services.access.audit import record_entry
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import is_run_of
+from functions.services.calendars.book import load_holidays_for, with_current_days
 from functions.services.compare_and_set import update_document
 from functions.services.dependencies import sync_links
 from functions.services.paging import iter_documents, iter_runs
@@ -142,6 +143,7 @@ class RemovedTasks:
         """
         self._require("write")
         removed = await self.get(task_id)
+        await load_holidays_for([removed.task])
         task = restored_task(removed.task, now=self._clock())
         spec = TaskSpec.model_construct(**{name: getattr(task, name) for name in TaskSpec.model_fields})
         await self._limits.check(spec, self._principal)
@@ -158,7 +160,9 @@ class RemovedTasks:
             )
         entry = AuditEntry(at=self._clock(), verb="restored", subject=task_id, by=self._principal.name)
         await record_entry(self._store, entry, new_id=self._new_id)
-        return VersionedTask(task, written.revision)
+        return await with_current_days(
+            self._store, VersionedTask(task, written.revision), now=self._clock(), new_id=self._new_id
+        )
 
     def _require(self, scope: Scope) -> None:
         if not self._principal.has_scope(scope):

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from functions.domain.access import ADMINISTRATOR
-from functions.domain.storage import Document
+from functions.domain.storage import ConditionalWrite, Document
 from functions.domain.task import Task, TaskSpec
+from functions.domain.types import Status
 from functions.errors import ConflictError, NotFoundError
 from functions.interfaces import Store
+from functions.services.access.limits import OwnerLimits
 from functions.services.calendars import book, service
 from functions.services.calendars.service import CalendarService
+from functions.services.removal import RemovedTasks
 from functions.services.tasks import TaskService
 from tests.conftest import NOON
 
@@ -126,6 +129,42 @@ async def test_what_is_due_keeps_the_former_days(store: Store, make_task: Callab
     task = await read(store, "due")
     assert [NEXT_DAY] == [one.at for one in task.backlog]
     assert NEXT_DAY + timedelta(days=3) == task.next_occurrence
+
+
+async def test_a_removed_task_comes_back_with_the_days_of_today(store: Store) -> None:
+    days = calendars(store)
+    await days.save("company", ["2026-12-31"])
+    await tasks(store).create(spec("back"))
+    await tasks(store).delete("back")
+    await days.save("company", ["2026-11-21"])
+    removed = RemovedTasks(
+        store,
+        ADMINISTRATOR,
+        limits=OwnerLimits(store, clock=lambda: NOON),
+        clock=lambda: NOON,
+        new_id=lambda: "back",
+    )
+
+    restored = await removed.restore("back")
+
+    assert NEXT_DAY + timedelta(days=1) == restored.task.next_occurrence == day_of(await read(store, "back"))
+
+
+async def test_a_stopped_task_stays_stopped_and_has_the_new_days(store: Store) -> None:
+    days = calendars(store)
+    await days.save("company", ["2026-12-31"])
+    await tasks(store).create(spec("bad"))
+    [stored] = (await store.get_tasks(["bad"])).tasks
+    stop = {"status": Status.QUARANTINED, "next_run_at": None}
+    await store.write([ConditionalWrite.for_changes(stored, stop)])
+    await days.save("company", ["2026-11-21"])
+
+    task = await read(store, "bad")
+    assert ("quarantined", None, NEXT_DAY + timedelta(days=1)) == (
+        task.status,
+        task.next_run_at,
+        task.next_occurrence,
+    )
 
 
 async def test_a_document_that_cannot_be_read_is_a_calendar_without_days(store: Store) -> None:

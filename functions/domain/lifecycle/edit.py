@@ -153,7 +153,7 @@ def replace_calendars(task: Task, calendars: Sequence[TaskCalendar], *, now: dat
     """Give *task* the days of *calendars*, which were changed; nothing else about it changes.
 
     Occurrences that are due keep the old days, as in `edit_task`. A task that has ended or is quarantined
-    stays so, and has them when it is resumed or edited.
+    stays so.
 
     Raises:
         InputError: No occurrence is left.
@@ -162,13 +162,13 @@ def replace_calendars(task: Task, calendars: Sequence[TaskCalendar], *, now: dat
     if new == task.calendars:
         return Transition({}, ())
     changes: dict[str, Any] = {"calendars": new}
-    if task.status in (Status.ENDED, Status.QUARANTINED):
+    if task.status is Status.ENDED:
         return Transition(changes, ())
     timing, runs = _new_timing(task, changes, now=now)
     changes |= timing
     if task.status in ACTIVE_STATUSES:
         changes |= look_soon(task)
-    else:
+    elif task.status is not Status.QUARANTINED:
         changes |= idle_state(task.model_copy(update=changes), {}, now=now)
     return Transition(changes, tuple(runs))
 

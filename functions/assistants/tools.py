@@ -35,7 +35,8 @@ from functions.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from functions.services.calendars.book import calendars_of, load_holidays_for, load_holidays_for_text
+from functions.services.calendars.book import calendars_of
+from functions.services.calendars.loading import load_holidays_for, load_holidays_for_text
 from functions.services.calendars.preview import read_days
 from functions.services.tasks import TaskService
 from functions.task_types.registry import example_params, type_names
@@ -131,6 +132,7 @@ class AssistantTools:
     async def get_task(self, given: args.OneTask) -> ToolResult:
         """Return one task, with its revision, next runs and warnings."""
         stored = await self._service.get_task(given.id)
+        await load_holidays_for([stored.task])
         return ToolResult(self._views.task_in_full(stored))
 
     async def describe_task_types(self, given: args.DescribeTypes) -> ToolResult:

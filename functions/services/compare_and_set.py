@@ -17,6 +17,7 @@ from functions.domain.storage import (
 from functions.domain.task import Task
 from functions.errors import InputError, NotFoundError, StoreUnavailableError
 from functions.interfaces import DocumentStore, TaskStore
+from functions.services.calendars.loading import load_holidays_for
 
 MAX_ATTEMPTS = 8
 FIRST_WAIT_S = 0.02  # before the third attempt; doubled for each later one, 1.3 s in all
@@ -91,6 +92,8 @@ async def update_task(
 
     async def attempt() -> VersionedTask | None:
         stored = await get_task(store, task_id)
+        if stored.task.excluded:
+            await load_holidays_for([stored.task])
         transition = decide(stored.task)
         if not transition.changes:
             return stored

@@ -20,7 +20,8 @@ from functions.interfaces import DocumentStore, Store
 from functions.services.access.audit import record_entry
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import is_run_of
-from functions.services.calendars.book import load_holidays_for, with_current_days
+from functions.services.calendars.book import with_current_days
+from functions.services.calendars.loading import load_holidays_for
 from functions.services.compare_and_set import update_document
 from functions.services.dependencies import sync_links
 from functions.services.paging import iter_documents, iter_runs

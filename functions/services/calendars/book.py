@@ -7,7 +7,6 @@ so that no tick reads a calendar:
     tasks      report    {"except": ["calendar:company"], "calendars": [{"name": "company", "entries": ...}]}
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +17,13 @@ from typing import Any, Self
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import replace_calendars
 from functions.domain.schedule.base import ScheduleError
-from functions.domain.schedule.days import public_holidays
 from functions.domain.schedule.days.entries import calendar_names, canonical_entries, names_holidays
-from functions.domain.schedule.occurrences import needs_holidays
 from functions.domain.storage import Document, VersionedTask
 from functions.domain.task import Task, TaskCalendar, TaskFields
 from functions.domain.types import format_instant, parse_stored_instant
 from functions.errors import InputError
 from functions.interfaces import DocumentStore, Store
+from functions.services.calendars.loading import load_holidays
 from functions.services.compare_and_set import update_task
 from functions.services.paging import iter_documents
 
@@ -188,23 +186,6 @@ async def with_current_days(
     if all(known.get(one.name, one) == one for one in task.calendars):
         return stored
     return await update_task(store, task.id, decide, now=now, new_id=new_id)
-
-
-async def load_holidays() -> None:
-    """Load the library of public holidays, which takes a while the first time, without holding up others."""
-    await asyncio.to_thread(public_holidays.load)
-
-
-async def load_holidays_for(tasks: Iterable[Task]) -> None:
-    """Load the library where one of *tasks* needs it."""
-    if any(needs_holidays(task) for task in tasks if task.excluded):
-        await load_holidays()
-
-
-async def load_holidays_for_text(written: object) -> None:
-    """Load the library where *written*, the value of `except` as it was sent, may need it."""
-    if written and "holiday" in str(written)[:50_000].lower():
-        await load_holidays()
 
 
 async def _missing_text(store: DocumentStore, owner: str, name: str) -> str:

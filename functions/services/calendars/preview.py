@@ -17,7 +17,8 @@ from functions.domain.schedule.occurrences import day_rule
 from functions.domain.schedule.parse import EVERY_DAY
 from functions.errors import InputError
 from functions.interfaces import DocumentStore
-from functions.services.calendars.book import find_days, load_holidays
+from functions.services.calendars.book import find_days
+from functions.services.calendars.loading import load_holidays
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from functions.services.calendars.book import (
     calendar_id,
     check_entries,
     list_calendars,
-    load_holidays,
 )
+from functions.services.calendars.loading import load_holidays
 from functions.services.compare_and_set import update_document, update_task
 from functions.services.paging import iter_task_pages
 

@@ -24,7 +24,7 @@ from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
 from functions.domain.token_bucket import TokenBucket
 from functions.domain.validation import suggest
-from functions.services.calendars.book import load_holidays_for_text
+from functions.services.calendars.loading import load_holidays_for_text
 from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
 from functions.web.api.addresses import client_address

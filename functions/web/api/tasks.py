@@ -12,7 +12,7 @@ from functions.domain.storage import TaskFilter, VersionedTask
 from functions.domain.task import Task, why_never_started
 from functions.domain.types import Status
 from functions.services.access.flow_control import find_wait_reason
-from functions.services.calendars.book import load_holidays_for
+from functions.services.calendars.loading import load_holidays_for
 from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.taskfiles.validation import merge_fields

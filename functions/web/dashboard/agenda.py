@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from functions.domain.schedule.describe import Agenda, AgendaMinute, build_agenda
 from functions.domain.types import timezone_or_utc, to_local
-from functions.services.calendars.book import load_holidays_for
+from functions.services.calendars.loading import load_holidays_for
 from functions.web.dashboard.context import CurrentPage
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)

@@ -23,7 +23,7 @@ from functions.domain.types import OutcomeKind, Trigger
 from functions.errors import InputError, NotFoundError
 from functions.services.access.flow_control import find_wait_reason
 from functions.services.access.public_links import task_subject
-from functions.services.calendars.book import load_holidays_for
+from functions.services.calendars.loading import load_holidays_for
 from functions.services.heartbeats import ping_name
 from functions.web.api.addresses import base_url
 from functions.web.api.runs import encode_run_id, search_runs

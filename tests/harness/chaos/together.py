@@ -21,8 +21,9 @@ DEADLY_SPEC: Json = {
 
 
 def one_tick(*, on_time_at: float, missed_at: float, last_at: float = 0.0) -> dict[str, Any]:
-    """A tick at 12:03:02 that begins other tasks: one on time, one missed, and perhaps a last missed one."""
-    moments = {"on-time": on_time_at, "missed": missed_at} | ({"last": last_at} if last_at else {})
+    """A tick at 12:03:02 that begins other tasks: three on time, one missed, perhaps a last one."""
+    moments = {f"on-time{n}": on_time_at for n in range(3)} | {"missed": missed_at}
+    moments |= {"last": last_at} if last_at else {}
     return beside(
         {
             name: (
@@ -32,7 +33,7 @@ def one_tick(*, on_time_at: float, missed_at: float, last_at: float = 0.0) -> di
                     | {
                         "taskId": name,
                         "token": f"one.{number}",
-                        "trigger": "schedule" if name == "on-time" else "catch_up",
+                        "trigger": "schedule" if name.startswith("on-time") else "catch_up",
                     }
                 ],
             )

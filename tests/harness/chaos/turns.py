@@ -17,7 +17,7 @@ ON_TIME, MISSED = "schedule", "catch_up"
 CATCH_UP_S = 3.6  # a fifth of the 18 s in which a tick starts attempts
 LAST_START_S = 3.0  # the last of them is claimed, and waits for its slot, after that
 STARTING_S = 1.5  # claimed in time, an attempt waits a second for its slot, and a moment for its claim
-FEW = 0.1  # of those on time may begin later: their claims were released for want of a slot
+RELEASED, FEW = 2, 0.1  # of those on time that may begin later: their claims waited for a slot in vain
 BEGUN_S = 1.0  # a tick reads, decides and claims before its first attempt begins
 SHARE_OF_SLOW = 0.75  # of the slots of a process, at most
 SLACK_S = 0.25  # between the moment a caller has gone and the moment the target notices
@@ -59,9 +59,9 @@ def _judge_order(tick: str, runs: list[Json], evidence: Evidence, verdict: Verdi
     if not evidence.excuses.calm(began, max(_began(run) for run in runs), but="pings"):
         return  # it may have slept, or had a wrong clock
     waited = [run for run in runs if run["trigger"] == ON_TIME and _due(run, evidence) < began - BEGUN_S]
-    waited = [run for run in waited if not _has_hung(run, evidence)]
+    waited = [run for run in waited if not _may_be_slow(run, evidence)]
     behind = [run for run in waited if _began(run) > min(missed) + STARTING_S]
-    if len(behind) > FEW * len(waited):
+    if len(behind) > max(RELEASED, FEW * len(waited)):
         verdict.object("out_of_turn", f"{tick}: {len(behind)} on time waited for {len(missed)} missed")
     took = max(missed) - min(missed)
     held_up = evidence.excuses.held_up_one(evidence.process_of(runs[0]), min(missed), max(missed))
@@ -69,10 +69,13 @@ def _judge_order(tick: str, runs: list[Json], evidence: Evidence, verdict: Verdi
         verdict.object("out_of_turn", f"{tick} began missed work for {took:.1f} s")
 
 
-def _has_hung(run: Json, evidence: Evidence) -> bool:
-    """Whether the task's attempt before had no end of its own: such tasks wait for their share of slots."""
+def _may_be_slow(run: Json, evidence: Evidence) -> bool:
+    """Whether the task may count as one that hangs, and so wait for its share of the slots.
+
+    All targets have one host here: where most hang, each counts as one that did not succeed last time.
+    """
     before = [one for one in _attempts(run["taskId"], evidence) if _ended(one) <= _began(run)]
-    return bool(before) and max(before, key=_ended)["outcome"] in ("timed_out", "abandoned")
+    return bool(before) and max(before, key=_ended)["outcome"] != "succeeded"
 
 
 def _judge_slots(evidence: Evidence, verdict: Verdict) -> None:

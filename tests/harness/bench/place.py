@@ -71,16 +71,26 @@ def emulated(folder: Path) -> Iterator[str | Failed]:
     if given:
         yield given
         return
+    with own_emulator(folder) as host:
+        if isinstance(host, Failed):
+            yield host
+            return
+        os.environ["FIRESTORE_EMULATOR_HOST"] = host
+        try:
+            yield host
+        finally:
+            del os.environ["FIRESTORE_EMULATOR_HOST"]
+
+
+@contextmanager
+def own_emulator(folder: Path) -> Iterator[str | Failed]:
+    """`host:port` of an emulator that runs while inside; why not when none can be started."""
     port = free_port()
     command = [str(ROOT / "scripts" / "emulator"), "run", "--port", str(port), "--", "sleep", "infinity"]
-    with running(command, log=folder / "emulator.log") as process:
+    with running(command, log=folder / f"emulator-{port}.log") as process:
         try:
             wait_until(lambda: answers(port, "/"), "the Firestore emulator", process=process)
         except Failed as exc:
             yield exc
             return
-        os.environ["FIRESTORE_EMULATOR_HOST"] = f"127.0.0.1:{port}"
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            del os.environ["FIRESTORE_EMULATOR_HOST"]
+        yield f"127.0.0.1:{port}"

@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from functions.domain.storage import ConditionalWrite
-from functions.domain.task import MAX_RECENT_OUTCOMES, Task, shard_of
+from functions.domain.task import MAX_RECENT_OUTCOMES, SHARDS, Task, shard_of
 from functions.domain.types import OutcomeKind, format_instant
 from functions.interfaces import Store
 from functions.stores import create_store
@@ -29,10 +29,24 @@ def fill(url: str, target: str, *, count: int) -> None:
     _with(url, lambda store: _write(store, [task(number, target, due=False) for number in range(count)]))
 
 
-def make_due(url: str, target: str, *, count: int) -> datetime:
-    """Make the first *count* tasks due now, and make them altogether if need be; return the moment before."""
+def make_due(
+    url: str,
+    target: str,
+    *,
+    count: int,
+    shards: Container[int] = range(SHARDS),
+    emulator: str | None = None,
+) -> datetime:
+    """Make the first *count* tasks due now, and make them altogether if need be; return the moment before.
+
+    Args:
+        shards: Tasks of others are left out.
+        emulator: The host of the store's emulator, where it is not that of the environment.
+    """
     before = datetime.now(UTC)
-    _with(url, lambda store: _write(store, [task(number, target, due=True) for number in range(count)]))
+    all_tasks = (task(number, target, due=True) for number in range(count))
+    tasks = [one for one in all_tasks if one.shard in shards]
+    _with(url, lambda store: _write(store, tasks), emulator=emulator)
     return before
 
 
@@ -73,9 +87,9 @@ def task(number: int, target: str, *, due: bool) -> Task:
     )
 
 
-def _with(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
+def _with(url: str, work: Callable[[Store], Awaitable[T]], *, emulator: str | None = None) -> T:
     async def do() -> T:
-        store: Store = create_store(url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
+        store: Store = create_store(url, emulator=emulator or os.environ.get("FIRESTORE_EMULATOR_HOST"))
         try:
             return await work(store)
         finally:

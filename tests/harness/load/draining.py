@@ -17,7 +17,7 @@ from typing import Any
 
 from functions.domain.sharding import split
 from functions.domain.storage import TaskFilter
-from functions.domain.task import MAX_RECENT_OUTCOMES
+from functions.domain.task import MAX_RECENT_OUTCOMES, SHARDS
 from functions.interfaces import Store
 from functions.stores import create_store
 from tests.harness.bench.processes import ROOT, Failed, answers, end, free_port, running, wait_until
@@ -28,10 +28,25 @@ SHARES = 16  # for all workers together: the emulator's time for a query grows w
 
 
 @dataclass(frozen=True)
+class Part:
+    """A store that holds the tasks of some shards: all, or one part of several, as Firestore splits an index.
+
+    Attributes:
+        emulator: Its host; None where the environment names it, or the store has none.
+    """
+
+    url: str
+    shards: range = range(SHARDS)
+    emulator: str | None = None
+
+
+@dataclass(frozen=True)
 class Drained:
     """What came of one run.
 
     Attributes:
+        processor_s: What all processes of the machine used meanwhile, the target and the emulators included,
+            and of that the workers; None where the system does not say.
         seconds: From the word to the workers until the last of them had found nothing more.
         calls: Requests the target got, to how many addresses, and the most to one of them.
         ran_once: Tasks whose document says that they ran once more, and wait for a later time.
@@ -48,6 +63,8 @@ class Drained:
     addresses: int
     most: int
     ran_once: int
+    processor_s: float | None
+    worker_s: float
 
     @property
     def each_once(self) -> bool:
@@ -71,21 +88,30 @@ def counting(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def drain(store_url: str, target: str, *, tasks: int, workers: int) -> Drained:
-    """Make *tasks* due in the store, have as many worker processes drain them, and count.
+def drain(parts: Sequence[Part], target: str, *, tasks: int, workers: int, shares: int = SHARES) -> Drained:
+    """Make *tasks* due in the stores, have as many worker processes drain them, and count.
+
+    Args:
+        shares: In how many spans the shards are given out; a span lies in one part.
 
     Raises:
         Failed: A worker ended early.
     """
-    make_due(store_url, target, count=tasks)
+    for part in parts:
+        make_due(part.url, target, count=tasks, shards=part.shards, emulator=part.emulator)
     _ask(f"{target}/forget", b"")
-    shares = [json.dumps(share.to_json()) for share in split(SHARES)]
-    crew = [_started(store_url, shares[number::workers]) for number in range(workers)]
+    work = [
+        json.dumps({"url": part.url, "emulator": part.emulator, "share": share.to_json()})
+        for share in split(shares)
+        for part in parts
+        if share.shards[0] in part.shards
+    ]
+    crew = [_started(work[number::workers]) for number in range(workers)]
     try:
         for one in crew:
             if _line(one) != "ready\n":
                 raise Failed(f"a worker ended with code {one.wait(5)}")
-        started = time.perf_counter()
+        started, processor_before = time.perf_counter(), _processor_s()
         for one in crew:
             assert one.stdin is not None
             one.stdin.write("go\n")
@@ -93,7 +119,7 @@ def drain(store_url: str, target: str, *, tasks: int, workers: int) -> Drained:
         sums: Counter[str] = Counter()
         for one in crew:
             sums.update(json.loads(_line(one) or "{}"))
-        seconds = time.perf_counter() - started
+        seconds, processor_after = time.perf_counter() - started, _processor_s()
     finally:
         for one in crew:
             end(one)
@@ -107,15 +133,29 @@ def drain(store_url: str, target: str, *, tasks: int, workers: int) -> Drained:
         seconds=seconds,
         taken=sums["lostClaims"],
         again=sums["again"],
-        ran_once=asyncio.run(_ran_once(store_url)),
+        ran_once=sum(asyncio.run(_ran_once(part)) for part in parts),
+        processor_s=None
+        if processor_before is None or processor_after is None
+        else processor_after - processor_before,
+        worker_s=sums["processorMs"] / 1000,
         calls=counts["calls"],
         addresses=counts["addresses"],
         most=counts["most"],
     )
 
 
-def _started(store_url: str, shares: Sequence[str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.harness.load.worker", store_url, *shares]
+def _processor_s() -> float | None:
+    """What the processors of this machine have worked since it was started, in seconds."""
+    try:
+        words = Path("/proc/stat").read_text(encoding="ascii").split()
+    except OSError:
+        return None
+    user, nice, system = (int(word) for word in words[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+def _started(work: Sequence[str]) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.harness.load.worker", *work]
     return subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -132,9 +172,10 @@ def _ask(url: str, body: bytes | None) -> Any:
     return json.loads(text) if text.startswith(b"{") else None
 
 
-async def _ran_once(store_url: str) -> int:
+async def _ran_once(part: Part) -> int:
     """How many tasks ran once more than when they were made, and are not due any longer."""
-    store: Store = create_store(store_url, emulator=os.environ.get("FIRESTORE_EMULATOR_HOST"))
+    emulator = part.emulator or os.environ.get("FIRESTORE_EMULATOR_HOST")
+    store: Store = create_store(part.url, emulator=emulator)
     now = datetime.now(UTC)
     number, after = 0, ""
     while found := (await store.list_tasks(TaskFilter(), after=after, limit=PAGE)).tasks:

@@ -1,6 +1,7 @@
 """What validation, forms and results say, in Chinese; `{}` is what was filled in, see `sentences`."""
 
 from functions.web.dashboard.presentation.day_phrases import SENTENCES as DAYS
+from functions.web.dashboard.presentation.watch_phrases import SENTENCES as WATCHING
 
 FORMS = {
     # any field
@@ -454,4 +455,4 @@ RESULTS = {
     "The task type {} failed unexpectedly ({})": "任务类型 {0} 意外失败（{1}）",
     "the store did not take {} results": "存储没有接受 {0} 个结果",
 }
-CHINESE = FORMS | FLASHES | RESULTS | DAYS
+CHINESE = FORMS | FLASHES | RESULTS | DAYS | WATCHING

@@ -175,6 +175,7 @@ async def test_every_field_of_a_record_comes_back(store: Store) -> None:
         has_news=True,
         cause="order.paid from shop",
         events=(Event(id="7", type="order.paid", time=NOON, data={"total": 12.0}),),
+        deferred=True,
         task_created_at=NOON,
     )
     required = {name for name, field in Run.model_fields.items() if field.is_required()}

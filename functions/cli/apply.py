@@ -10,8 +10,7 @@ from functions.cli.console import Cell, Screen
 from functions.cli.options import format_local
 from functions.cli.rehearsals import rehearse_changes, to_json
 from functions.cli.session import CliContext
-from functions.domain.lifecycle.edit import new_task
-from functions.domain.pricing import (
+from functions.domain.costs.pricing import (
     ASSUMPTIONS,
     FIXED_COSTS,
     CostEstimate,
@@ -20,6 +19,7 @@ from functions.domain.pricing import (
     estimate_cost,
     estimate_costs,
 )
+from functions.domain.lifecycle.edit import new_task
 from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskCalendar, TaskSpec

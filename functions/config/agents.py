@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 
 from functions.config.mcp_servers import MCP_SERVERS, McpServerSetting, parse_servers
 from functions.config.types import HTTP_URL, HttpUrl, SettingsGroup, split_list
+from functions.domain.costs.task_budget import Credits
 from functions.domain.lifecycle.permissions import DEFAULT_MAX_TASKS
-from functions.domain.task_budget import Credits
 
 _PRICE = re.compile(r"([a-z][a-z0-9_]{0,62})\s*=\s*(\d{1,6}(?:\.\d{1,3})?)")
 _PRICES = "task types with credits, such as agent=5,http=0"

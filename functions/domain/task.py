@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from functions.domain.alerts.model import AlertState, NotificationTrigger
+from functions.domain.costs.task_budget import CreditLimit, Spending
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.heartbeat.model import HEARTBEAT, HeartbeatState
 from functions.domain.json_depth import check_values
@@ -27,7 +28,6 @@ from functions.domain.schedule.days.entries import (
     canonical_entries,
     split_entries,
 )
-from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import (
     Instant,
     Model,

@@ -9,6 +9,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.costs.task_budget import CreditLimit, Spending
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.heartbeat.model import HeartbeatState, OpenRun
 from functions.domain.json_depth import MAX_DEPTH
@@ -25,7 +26,6 @@ from functions.domain.task import (
     Task,
     TaskCalendar,
 )
-from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Priority, Status, Trigger
 from functions.interfaces import Store
 from tests.conftest import NOON

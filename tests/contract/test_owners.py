@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.credits import Account
+from functions.domain.costs.credits import Account
 from functions.domain.storage import Document
 from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import Store

@@ -91,7 +91,7 @@ OURS = (
     "functions.task_types.support.expectations",
     "functions.task_types.http",
     "functions.task_types.rss_watch",
-    "functions.domain.pricing",
+    "functions.domain.costs.pricing",
 )
 
 

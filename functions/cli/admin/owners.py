@@ -8,7 +8,7 @@ from functions.cli.admin.keys import PRINCIPAL, allow
 from functions.cli.console import Cell, Screen
 from functions.cli.session import CliContext
 from functions.cli.tasks import PRINCIPAL_NAME
-from functions.domain.credits import Account
+from functions.domain.costs.credits import Account
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import InputError, NotFoundError
 from functions.services.access.accounts import set_owner_plan

@@ -14,6 +14,7 @@ from functions.domain.alerts.overdue import (
     restart_monitoring,
     with_due_notifications,
 )
+from functions.domain.costs.task_budget import charged_credits
 from functions.domain.event_outbox import enqueue_events
 from functions.domain.heartbeat.model import overrun_at
 from functions.domain.history.tally import add_incident, add_to_tally
@@ -28,7 +29,6 @@ from functions.domain.schedule.occurrences import (
     started_range,
 )
 from functions.domain.task import MAX_RECENT_OUTCOMES, MAX_SUMMARY_CHARS, Pause, QueuedRun, SkippedRange, Task
-from functions.domain.task_budget import charged_credits
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest
 from functions.errors import InputError
 

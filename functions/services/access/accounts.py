@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from functions.domain.access import AuditEntry, Principal, audit_subject
-from functions.domain.credits import Account, PlanChange
+from functions.domain.costs.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.validation import problems_of, validation_sentence

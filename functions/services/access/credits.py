@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from functions.domain.alerts.model import Notification
-from functions.domain.credits import (
+from functions.domain.costs.credits import (
     USAGE_LEVELS,
     Account,
     Denied,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from functions.domain.access import Principal
-from functions.domain.credits import Account
+from functions.domain.costs.credits import Account
 from functions.domain.lifecycle.permissions import ALLOWED_BY, DEFAULT_MAX_TASKS, Capabilities
 from functions.domain.storage import TaskFilter
 from functions.domain.task import TaskFields, TaskSpec

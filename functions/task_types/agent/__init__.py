@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from functions.domain.credits import DEFAULT_MAX_TOKENS, MaxTokens
+from functions.domain.costs.credits import DEFAULT_MAX_TOKENS, MaxTokens
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, text_form

@@ -6,7 +6,7 @@ from fastapi import Path
 from pydantic import Field
 
 from functions.domain.access import ApiKey, AuditEntry, Principal, audit_subject
-from functions.domain.credits import Account, PlanChange
+from functions.domain.costs.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import NotAllowedError, NotFoundError
 from functions.services.access import audit

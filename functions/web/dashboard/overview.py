@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from functions.domain.credits import Account
+from functions.domain.costs.credits import Account
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status, parse_stored_instant

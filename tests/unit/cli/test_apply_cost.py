@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.pricing import ASSUMPTIONS
+from functions.domain.costs.pricing import ASSUMPTIONS
 from tests.unit.cli.conftest import Said, Scheduler, WriteTasks
 
 EVERY_MINUTE = {"schedule": "* * * * *"}

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
-from functions.domain.credits import PlanChange
+from functions.domain.costs.credits import PlanChange
 from functions.domain.validation import Problem, problems_of
 from functions.errors import InputError, NotFoundError
 from functions.services.access.accounts import set_owner_plan

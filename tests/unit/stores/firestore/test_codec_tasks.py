@@ -7,6 +7,7 @@ from typing import Any
 from google.cloud.firestore_v1.types import Document, Write
 
 from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.costs.task_budget import CreditLimit, Spending
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.heartbeat.model import HeartbeatState
 from functions.domain.storage import ConditionalWrite, InvalidDocument, VersionedTask
@@ -21,7 +22,6 @@ from functions.domain.task import (
     Task,
     TaskCalendar,
 )
-from functions.domain.task_budget import CreditLimit, Spending
 from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.stores.firestore.codec import encode_value, encode_write, id_of, revision_of, to_query_result
 from tests.conftest import NOON

@@ -14,7 +14,7 @@ FUNCTIONS = ROOT / "functions"
 SOURCES = (
     "domain/schedule",
     "domain/task.py",
-    "domain/task_budget.py",
+    "domain/costs/task_budget.py",
     "domain/events.py",
     "domain/types.py",
     "domain/alerts/routing.py",

@@ -9,10 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, computed_field
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.permissions import Capabilities
-from functions.domain.run import Outcome
-from functions.domain.task import Task
-from functions.domain.task_budget import (
+from functions.domain.costs.task_budget import (
     Credits,
     Month,
     UsedCredits,
@@ -21,6 +18,9 @@ from functions.domain.task_budget import (
     month_of,
     round_credits,
 )
+from functions.domain.lifecycle.permissions import Capabilities
+from functions.domain.run import Outcome
+from functions.domain.task import Task
 from functions.domain.types import Instant, Model, OutcomeKind
 
 USAGE_LEVELS = (80, 100)  # percent of the month's credits that cause a notification

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.pricing import FIXED_COSTS, CostEstimate, estimate_cost
+from functions.domain.costs.pricing import FIXED_COSTS, CostEstimate, estimate_cost
 from functions.domain.task import Group, Task
 from tests.conftest import NOON
 
@@ -136,7 +136,7 @@ def test_alert_conditions_are_paid_and_the_one_job_is_not() -> None:
 
 
 def test_what_is_counted_as_fixed_is_what_terraform_makes() -> None:
-    infra = Path(__file__).parents[3] / "infra"
+    infra = Path(__file__).parents[4] / "infra"
     alarms = (infra / "alarms.tf").read_text(encoding="utf-8")
     secrets = (infra / "secrets.tf").read_text(encoding="utf-8").split("own_secrets = {")[1].split("\n  }")[0]
 
@@ -147,7 +147,7 @@ def test_what_is_counted_as_fixed_is_what_terraform_makes() -> None:
 
 
 def test_the_guide_counts_what_is_free_and_used_as_the_estimate_does() -> None:
-    guide = " ".join((Path(__file__).parents[3] / "docs/guide/deploy.md").read_text(encoding="utf-8").split())
+    guide = " ".join((Path(__file__).parents[4] / "docs/guide/deploy.md").read_text(encoding="utf-8").split())
     words: dict[float, str] = {1: "one", 3: "three", 5: "five", 6: "six"}
     costs = {item.name: item for item in FIXED_COSTS}
     jobs, versions, alerts = (

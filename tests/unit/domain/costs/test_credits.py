@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from functions.domain.credits import (
+from functions.domain.costs.credits import (
     MAX_RESERVATIONS,
     RESERVATION_GRACE,
     Account,
@@ -21,11 +21,11 @@ from functions.domain.credits import (
     decide_admission,
     level_notification,
 )
+from functions.domain.costs.task_budget import CreditLimit, Spending, format_month
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.recover import recover, skip_without_credits
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Claim, Task
-from functions.domain.task_budget import CreditLimit, Spending, format_month
 from functions.domain.types import OutcomeKind, SkipReason, Status
 from functions.task_types.agent import Params as AgentParams
 from tests.conftest import NOON

@@ -30,6 +30,10 @@ async def test_late_work_does_not_hide_urgent_work_and_is_reported(
 
     assert 10 == installation.calls["/urgent/0.01"]
     assert many >= 8_000 or 10 == installation.calls["/as-late/0.01"]  # of every minute, since the outage
-    assert all(report.get("backlog") or report["postponed"] > 1000 for report in reports)
+    left = [
+        report for report in reports if report["started"] < report["due"]
+    ]  # a fast machine's second: none
+    assert left
+    assert all(report.get("backlog") or report["postponed"] > 1000 for report in left)
     assert all(report["succeeded"] > 50 for report in reports)  # how fast is for the bench to say
     assert all(report["reads"] < 12_000 for report in reports)

@@ -30,10 +30,8 @@ async def test_late_work_does_not_hide_urgent_work_and_is_reported(
 
     assert 10 == installation.calls["/urgent/0.01"]
     assert many >= 8_000 or 10 == installation.calls["/as-late/0.01"]  # of every minute, since the outage
-    left = [
-        report for report in reports if report["started"] < report["due"]
-    ]  # a fast machine's second: none
-    assert left
-    assert all(report.get("backlog") or report["postponed"] > 1000 for report in left)
+    # What is left for the next tick is said; a fast machine leaves nothing for a third.
+    assert reports[0].get("backlog") or reports[0]["postponed"] > 1000
+    assert all(report["due"] == report["started"] + report["postponed"] for report in reports)
     assert all(report["succeeded"] > 50 for report in reports)  # how fast is for the bench to say
     assert all(report["reads"] < 12_000 for report in reports)

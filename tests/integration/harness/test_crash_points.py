@@ -60,11 +60,11 @@ async def test_what_was_owed_for_long_is_on_record_whenever_the_process_dies(tmp
 async def test_four_deaths_in_a_row_stop_a_task_and_people_hear_of_it(scene: Scene) -> None:
     """It takes its process down with it, it seems, and was alone at the last: somebody must look."""
     await scene.dies("after_claim")
-    for ahead in ("25", "50", "75"):
+    for ahead in ("30", "60", "90"):  # each claim has expired: 3 s, and what a claim has beyond its attempt
         (scene.folder / "dying.point").write_text("after_claim:1")
         await scene.ticks("dying", [ahead])
 
-    await scene.ticks("heir", ["100", "125", "200"])
+    await scene.ticks("heir", ["120", "150", "240"])
 
     history = await scene.history()
     by_id = {task["id"]: task["status"] for task in history.tasks}

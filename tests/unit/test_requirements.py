@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 ROOT = Path(__file__).parents[2]
 RUNTIME = ("requirements.txt", "requirements-apprise.txt", "requirements-otel.txt")
 DEVELOPMENT = (*RUNTIME, "requirements-dev.txt")

@@ -39,7 +39,7 @@ async def main(*work: str) -> None:
     shares = [json.loads(one) for one in work]
     apps = {_place_of(share): _app_for(share) for share in shares}
     for app in apps.values():
-        await app.status()  # connected, as a worker that is warm
+        await app.store.get_tasks(["none"])  # connected, as a worker that is warm
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.readline)

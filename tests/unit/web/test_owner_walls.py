@@ -29,6 +29,8 @@ from tests.unit.web.api.conftest import ADMIN, Clock, api, clock, make_key, wire
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 from tests.unit.web.routes import all_routes
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 __all__ = ["api", "clock", "make_key", "wired"]
 
 Call = Callable[..., Awaitable[Any]]

@@ -11,6 +11,8 @@ from functions.domain.costs.pricing import FIXED_COSTS, CostEstimate, estimate_c
 from functions.domain.task import Group, Task
 from tests.conftest import NOON
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 MakeTask = Callable[..., Task]
 
 

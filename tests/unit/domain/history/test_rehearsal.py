@@ -22,6 +22,8 @@ from tests.conftest import NOON
 from tests.harness.simulation.year import World
 from tests.support.profile import examples
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 Sent = list[tuple[datetime, str, list[tuple[str, str, Any, int]]]]

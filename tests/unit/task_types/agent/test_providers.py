@@ -18,6 +18,8 @@ from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
 from tests.unit.task_types.conftest import FakeRecords
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 KEY = "c4nary-key-of-another-vendor"
 ANSWER = json.dumps({"summary": "Found it", "items": [{"title": "Ripe"}]})
 

@@ -19,6 +19,8 @@ from tests.fakes.llm_server import Answer, finds, refuses, says, sends
 from tests.support.peers import answer
 from tests.unit.task_types.agent.conftest import Agent
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 MakeAgent = Callable[..., Awaitable[Agent]]
 
 RIPE = {"title": "Ripe", "url": "https://example.com/ripe", "text": "Yes.", "score": 0.9}

@@ -11,6 +11,8 @@ from functions.domain.json_depth import MAX_DEPTH
 from functions.domain.storage import ConditionalWrite
 from tests.unit.web.api.conftest import HEALTH, Call
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 HTTP = {"title": "Call", "type": "http", "schedule": "@daily"}
 PARAMS = '{"title":"Call","type":"http","schedule":"@daily","params":{"url":"https://e.com","method":"POST","json":%s}}'
 

@@ -19,6 +19,8 @@ from tests.conftest import NOON
 from tests.unit.web.api.conftest import ADMIN, Call
 from tests.unit.web.asgi import call as asgi_call
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 STALL_LIMIT_S = 0.25
 ROOM = 5  # times the limit: other work shares the machine
 

@@ -13,6 +13,8 @@ from tests.unit.web.api.conftest import HEALTH, Call, api, clock, make_key, wire
 from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser, browser
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 __all__ = ["api", "browser", "clock", "make_key", "wired"]
 
 MakeKey = Callable[..., Awaitable[str]]

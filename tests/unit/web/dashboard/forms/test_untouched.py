@@ -12,6 +12,8 @@ from tests.conftest import NOON
 from tests.support.html_forms import form_fields
 from tests.unit.web.dashboard.forms.samples import PARAMS, same_json, specs
 
+pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
+
 
 def sent_unchanged(form: TaskForm) -> dict[str, str]:
     """What a browser sends of the fields when nothing was typed."""

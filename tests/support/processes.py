@@ -202,6 +202,7 @@ def _work(session: pytest.Session, connection: Connection, of_parent: list[Conne
     for inherited in of_parent:
         inherited.close()
     _part_from_parent(session.config, folder)
+    gc.freeze()  # what was collected lives as long as the run: it is not searched for garbage again and again
     reports: list[Any] = []
     session.config.pluginmanager.register(_Collector(reports.append))
     try:

@@ -42,7 +42,7 @@ from functions.observability.tracing import build_tracing
 from functions.parsing.pool import ParserPool
 from functions.services.access.view import OwnerView
 from functions.services.dependencies import subscribers
-from functions.services.watchdog import Watchdog, find_last_tick
+from functions.services.upkeep.watchdog import Watchdog, find_last_tick
 from functions.task_types.registry import Tools, register, run_job
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ class Notifications:
 
     async def problem(self) -> str:
         """Return in a sentence which notices reached nobody of late; empty when all did."""
-        from functions.services.lost_notices import recently_lost  # no tick needs it
+        from functions.services.upkeep.lost_notices import recently_lost  # no tick needs it
 
         return await recently_lost(self._store, now=self._clock())
 

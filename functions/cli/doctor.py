@@ -23,9 +23,9 @@ from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStat
 from functions.domain.task import Task
 from functions.domain.types import Status, format_instant
 from functions.errors import SettingsError, StoreError
-from functions.services.clock_repair import mend_clock_ahead
 from functions.services.paging import all_tasks
-from functions.services.watchdog import describe_clock_ahead, find_last_tick, record_mended
+from functions.services.upkeep.clock_repair import mend_clock_ahead
+from functions.services.upkeep.watchdog import describe_clock_ahead, find_last_tick, record_mended
 from functions.stores.bitable.store import BitableStore
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response

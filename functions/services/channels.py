@@ -26,7 +26,7 @@ from functions.domain.validation import problems_of
 from functions.errors import InputError, StoreError
 from functions.interfaces import DocumentStore
 from functions.services.compare_and_set import update_document
-from functions.services.lost_notices import record_lost
+from functions.services.upkeep.lost_notices import record_lost
 
 log = logging.getLogger(__name__)
 

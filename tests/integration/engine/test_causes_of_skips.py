@@ -8,7 +8,7 @@ from typing import Any
 from functions.domain.alerts.model import Notification
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.interfaces import AttemptSlots
-from functions.services.watchdog import FULL_DOCUMENT_ID
+from functions.services.upkeep.watchdog import FULL_DOCUMENT_ID
 from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill
 
 BUDGET = TimeBudget(timedelta(seconds=0.8), timedelta(seconds=4))

@@ -10,7 +10,7 @@ from functions.domain.alerts.model import Notification
 from functions.domain.storage import Document
 from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
-from functions.services.watchdog import Watchdog, describe_clock_ahead
+from functions.services.upkeep.watchdog import Watchdog, describe_clock_ahead
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 

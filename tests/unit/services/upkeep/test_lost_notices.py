@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from functions.domain.alerts.outbox import Undelivered
-from functions.services.lost_notices import recently_lost, record_lost
+from functions.services.upkeep.lost_notices import recently_lost, record_lost
 from functions.stores.sqlite.store import SqliteStore
 from tests.unit.notifications.conftest import NOON, MakeNotice, make_notice
 

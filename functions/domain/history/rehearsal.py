@@ -21,6 +21,7 @@ from functions.domain.alerts.routing import Route, RoutingTable, drop_superseded
 from functions.domain.events import Outbox
 from functions.domain.lifecycle.after_delivery import after_delivery, claim_delivery
 from functions.domain.lifecycle.complete import (
+    NO_CURRENT_OCCURRENCE,
     REQUESTED_TRIGGERS,
     attempt_facts,
     complete_occurrence,
@@ -118,18 +119,7 @@ def _at_rest(task: Task, *, since: datetime) -> Task:
     return task.model_copy(update=fresh | _BETWEEN)
 
 
-_BETWEEN: dict[str, Any] = {
-    "occurrence": None,
-    "trigger": Trigger.SCHEDULE,
-    "attempt": 0,
-    "interruptions": 0,
-    "retry_at": None,
-    "claim": None,
-    "cancel_requested": False,
-    "missed": None,
-    "event": None,
-    "backlog": (),
-}
+_BETWEEN = NO_CURRENT_OCCURRENCE | {"event": None, "backlog": ()}
 
 
 class _Stage:

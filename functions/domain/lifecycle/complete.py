@@ -75,7 +75,7 @@ def complete_occurrence(
     timing, skipped = _timing_after(task, run_count, now=now)
     failures = _count_failures(task, run)
     breaker = None if task.pause else _circuit_breaker(task, run, failures, now=now)
-    changes = attempt_facts(task, run) | timing | _NO_CURRENT_OCCURRENCE
+    changes = attempt_facts(task, run) | timing | NO_CURRENT_OCCURRENCE
     changes |= {
         "expired_claims": task.expired_claims if run.outcome is OutcomeKind.ABANDONED else 0,
         "consecutive_failures": failures,
@@ -94,7 +94,7 @@ def complete_occurrence(
     return Transition(changes | idle_state(task, changes, now=now), (run, *skipped))
 
 
-_NO_CURRENT_OCCURRENCE: dict[str, Any] = {
+NO_CURRENT_OCCURRENCE: dict[str, Any] = {
     "occurrence": None,
     "trigger": Trigger.SCHEDULE,
     "attempt": 0,

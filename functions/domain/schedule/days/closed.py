@@ -6,7 +6,7 @@ Days are numbered from 1 January 1970, as in `schedule.calendar`.
 from bisect import bisect_left, bisect_right
 from calendar import isleap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Literal
@@ -124,13 +124,17 @@ class DayRule:
 
     entries: tuple[str, ...] = ()
     policy: OnExcluded = "skip"
-    closed: ClosedDays = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "closed", _closed_days(self.entries))
+            _closed_days(self.entries)
         except ScheduleError as exc:
             raise ScheduleError(f"except: {exc}") from None
+
+    @property
+    def closed(self) -> ClosedDays:
+        """The days that *entries* name."""
+        return _closed_days(self.entries)
 
     @property
     def is_trivial(self) -> bool:

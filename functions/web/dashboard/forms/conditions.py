@@ -9,7 +9,7 @@ from json import dumps
 from typing import Any
 
 from functions.web.dashboard.forms.fields import Field
-from functions.web.dashboard.forms.tables import MAX_ROWS, Rows, rows_of
+from functions.web.dashboard.forms.tables import Rows, rows_of
 from functions.web.dashboard.forms.widgets import MISSING, Choice, FieldError, Json, Line, Texts, Widget
 
 _RULES = (
@@ -36,20 +36,6 @@ class Conditions(Rows):
     """
 
     texts: frozenset[str] = frozenset()
-
-    def encode(self, value: Any) -> dict[str, str] | None:
-        """See `Widget.encode`."""
-        if value in (MISSING, None):
-            return {}
-        if not isinstance(value, list) or len(value) > MAX_ROWS:
-            return None
-        cells: dict[str, str] = {}
-        for number, item in enumerate(value):
-            shown = self._encode_item(item)
-            if shown is None:
-                return None
-            cells |= {f"{number}.{name}": text for name, text in shown.items()}
-        return cells
 
     def decode(self, texts: Texts, *, before: Any) -> Any:
         """See `Widget.decode`."""

@@ -1,7 +1,8 @@
 """Widgets of several rows: names with values, lists of objects, and the rules of notifications."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from json import dumps
 from typing import Any, ClassVar
 
@@ -100,15 +101,11 @@ class Rows:
         """See `Widget.encode`."""
         if value in (MISSING, None):
             return {}
-        if not isinstance(value, list) or len(value) > MAX_ROWS:
-            return None
-        cells: dict[str, str] = {}
-        for number, item in enumerate(value):
-            shown = encode_row(self.columns, item)
-            if shown is None or not any(name == self.columns[0].name for name in shown):
-                return None
-            cells |= {f"{number}.{name}": text for name, text in shown.items()}
-        return cells
+        return encode_rows(value, self._encode_item)
+
+    def _encode_item(self, item: Any) -> dict[str, str] | None:
+        shown = encode_row(self.columns, item)
+        return shown if shown is not None and self.columns[0].name in shown else None
 
     def decode(self, texts: Texts, *, before: Any) -> Any:
         """See `Widget.decode`."""
@@ -142,6 +139,23 @@ def rows_of(texts: Texts) -> Iterator[tuple[int, dict[str, str]]]:
             number,
             {name.removeprefix(prefix): text for name, text in texts.items() if name.startswith(prefix)},
         )
+
+
+def encode_rows(value: Any, encode: Callable[[Any], dict[str, str] | None]) -> dict[str, str] | None:
+    """Return the texts of a list, each under its row's number; None when the rows cannot show it.
+
+    Args:
+        encode: Of one of its items.
+    """
+    if not isinstance(value, list) or len(value) > MAX_ROWS:
+        return None
+    cells: dict[str, str] = {}
+    for number, item in enumerate(value):
+        shown = encode(item)
+        if shown is None:
+            return None
+        cells |= {f"{number}.{name}": text for name, text in shown.items()}
+    return cells
 
 
 def encode_row(columns: tuple[Field, ...], item: Any) -> dict[str, str] | None:
@@ -190,15 +204,8 @@ class Rules:
         """See `Widget.encode`."""
         if value in (MISSING, None):
             return {"mode": "default"}
-        if not isinstance(value, list) or len(value) > MAX_ROWS:
-            return None
-        cells = {"mode": "rules" if value else "nobody"}
-        for number, item in enumerate(value):
-            shown = encode_row(self.columns, item)
-            if shown is None:
-                return None
-            cells |= {f"{number}.{name}": text for name, text in shown.items()}
-        return cells
+        rows = encode_rows(value, partial(encode_row, self.columns))
+        return None if rows is None else {"mode": "rules" if value else "nobody"} | rows
 
     def decode(self, texts: Texts, *, before: Any) -> Any:
         """See `Widget.decode`. Rules that are filled in count, even where the mode was not changed."""

@@ -268,6 +268,11 @@ class _Body(httpx.AsyncByteStream):
 class _Response(httpx.Response):
     """A response whose body is unpacked as it is read."""
 
+    @property
+    def charset_encoding(self) -> str | None:
+        """As httpx's, but of the charsets that are decoded quickly: a stranger names it."""
+        return declared_codec(self.headers.get("Content-Type", ""))
+
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
         """As httpx's, which would look for something to unpack; of what is read already, httpx's."""
         if self.is_stream_consumed:
@@ -297,13 +302,11 @@ def _to_response(
     answer: aiohttp.ClientResponse, body: _Body, extensions: Mapping[str, Any]
 ) -> httpx.Response:
     # Without Content-Encoding: the body is unpacked here, within its bound, and httpx must not try again.
-    headers = list(answer.raw_headers)
+    headers = answer.raw_headers
     if "Content-Encoding" in answer.headers:
-        headers = [pair for pair in headers if pair[0].lower() != b"content-encoding"]
+        headers = tuple(pair for pair in headers if pair[0].lower() != b"content-encoding")
     response = _Response(answer.status, headers=headers, stream=body, extensions=extensions)
     body.extensions = response.extensions
-    if "=" in (content_type := answer.headers.get("Content-Type", "")):
-        response.encoding = declared_codec(content_type) or "utf-8"  # `response.text` is quick with these
     return response
 
 

@@ -9,6 +9,7 @@
       ConflictError       what the caller wants to change has changed since it was read
       InputError          the input is wrong; the message names field and remedy
         NotFoundError     there is no such task, run, key or owner
+        UnreadableError   what is stored of it cannot be read
 
 A task that fails is not here: that is an `Outcome`, a value.
 """
@@ -48,6 +49,10 @@ class InputError(SchedulerError):
 
 class NotFoundError(InputError):
     """What was asked for does not exist, or the caller may not see it."""
+
+
+class UnreadableError(InputError):
+    """What is stored cannot be read, and so nobody knows whose it is."""
 
 
 class ConflictError(SchedulerError):

@@ -1,7 +1,8 @@
 """Optimistic writes: read, decide, write under a precondition, and repeat when another writer was first."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task
-from functions.errors import InputError, NotFoundError, StoreUnavailableError
+from functions.errors import NotFoundError, StoreUnavailableError, UnreadableError
 from functions.interfaces import DocumentStore, TaskStore
 from functions.services.calendars.loading import load_holidays_for
 
@@ -86,7 +87,8 @@ async def update_task(
 
     Raises:
         NotFoundError: There is no such task.
-        InputError: The task cannot be read, or *decide* refuses the change.
+        UnreadableError: The task cannot be read.
+        InputError: *decide* refuses the change.
         StoreUnavailableError: It is not known whether the task was changed.
     """
 
@@ -130,11 +132,26 @@ async def get_task(store: TaskStore, task_id: str) -> VersionedTask:
 
     Raises:
         NotFoundError: There is no task of this id.
-        InputError: Its document cannot be read.
+        UnreadableError: Its document cannot be read.
     """
     found = await store.get_tasks([task_id])
     if found.invalid:
-        raise InputError(f"{task_id} cannot be read: {found.invalid[0].reason}")
+        raise UnreadableError(f"{task_id} cannot be read: {found.invalid[0].reason}")
     if not found.tasks:
         raise NotFoundError(f"There is no task {task_id!r}")
     return found.tasks[0]
+
+
+@contextmanager
+def hiding_unreadable(task_id: str, *, owner: str) -> Iterator[None]:
+    """Let a task that cannot be read not exist for *owner*, unless that is nobody: whose it is nobody knows.
+
+    Raises:
+        NotFoundError: It cannot be read, and there is an owner.
+    """
+    try:
+        yield
+    except UnreadableError:
+        if not owner:
+            raise
+        raise NotFoundError(f"There is no task {task_id!r}") from None

@@ -84,7 +84,8 @@ async def _read_predecessors(
         found = await store.get_tasks(sorted(unread))
         visible = {stored.task.id: stored.task for stored in found.tasks if can_see(stored.task.owner)}
         owners |= {task.id: task.owner for task in visible.values()}
-        owners |= {document.id: None for document in found.invalid}
+        if can_see(""):  # one that cannot be read is for who sees all: whose it is nobody knows
+            owners |= {document.id: None for document in found.invalid}
         graph |= {task.id: [one.task for one in task.after] for task in visible.values()}
         unread = {one.task for task in visible.values() for one in task.after} - known.keys() - graph.keys()
     return graph, owners

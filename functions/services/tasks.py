@@ -26,7 +26,7 @@ from functions.services.access import audit
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import OwnerView, list_entries_of
 from functions.services.calendars.book import calendars_of, with_current_days
-from functions.services.compare_and_set import update_task, write_transition
+from functions.services.compare_and_set import hiding_unreadable, update_task, write_transition
 from functions.services.dependencies import sync_links
 from functions.services.heartbeats import revoke_address
 from functions.services.meta import is_duplicate_request
@@ -83,7 +83,7 @@ class TaskService:
         """Return a task.
 
         Raises:
-            InputError: Its document cannot be read.
+            UnreadableError: Its document cannot be read; see `OwnerView.find_task`.
         """
         self._require_scope("read")
         return await self.view.find_task(task_id)
@@ -330,9 +330,10 @@ class TaskService:
                 self._require_capabilities(task)
             return decide(task)
 
-        changed = await update_task(
-            self._store, task_id, decide_if_visible, now=self._clock(), new_id=self._new_id
-        )
+        with hiding_unreadable(task_id, owner=self.principal.owner):
+            changed = await update_task(
+                self._store, task_id, decide_if_visible, now=self._clock(), new_id=self._new_id
+            )
         await self._audit(verb, task_id, note=note)
         return changed
 

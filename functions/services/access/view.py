@@ -16,7 +16,7 @@ from functions.domain.task import Task
 from functions.errors import NotFoundError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.audit import list_entries
-from functions.services.compare_and_set import get_task
+from functions.services.compare_and_set import get_task, hiding_unreadable
 from functions.services.paging import iter_runs, iter_task_pages
 
 
@@ -40,9 +40,10 @@ class OwnerView:
 
         Raises:
             NotFoundError: There is none in this view.
-            InputError: Its document cannot be read.
+            UnreadableError: Its document cannot be read; the operator alone is told.
         """
-        stored = await get_task(self._store, task_id)
+        with hiding_unreadable(task_id, owner=self.owner):
+            stored = await get_task(self._store, task_id)
         if not self.sees(stored.task.owner):
             raise NotFoundError(f"There is no task {task_id!r}")
         return stored

@@ -1,0 +1,65 @@
+"""A task whose document cannot be read: whose it is nobody knows, so no owner learns that it is there."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.web.api.conftest import HEALTH, Call
+
+MakeKey = Any
+REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("GET", "/api/tasks/broken", None),
+    ("PATCH", "/api/tasks/broken", {"title": "Mine"}),
+    ("PUT", "/api/tasks/broken", HEALTH),
+    ("DELETE", "/api/tasks/broken", None),
+    ("POST", "/api/tasks/broken/pause", {}),
+    ("POST", "/api/tasks/broken/run", {}),
+    ("POST", "/api/tasks/broken/rehearse", {}),
+    ("POST", "/api/tasks/broken/backfill", {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"}),
+    ("GET", "/api/tasks/broken/audit", None),
+    ("GET", "/api/tasks/broken/heartbeat", None),
+    ("GET", "/api/runs?task=broken", None),
+]
+
+
+@pytest.fixture
+async def broken(api: Call, wired: Any, tmp_path: Path) -> None:
+    await api("POST", "/api/tasks", HEALTH | {"id": "broken", "owner": "bob"})
+    with sqlite3.connect(tmp_path / "api.db") as connection:
+        connection.execute(
+            "UPDATE tasks SET doc = json_set(doc, '$.priority', 'rather high') WHERE id = 'broken'"
+        )
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize(("method", "path", "body"), REQUESTS, ids=lambda value: str(value)[:40])
+async def test_an_owner_gets_the_answer_of_a_task_that_is_not_there(
+    api: Call, make_key: MakeKey, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    key = await make_key("write", "run", owner="alice")
+
+    broken = await api(method, path, body, key=key)
+    missing = await api(method, path.replace("broken", "absent"), body, key=key)
+
+    assert 404 == broken.status, broken.body
+    assert missing.body.replace(b"absent", b"broken") == broken.body
+
+
+@pytest.mark.usefixtures("broken")
+async def test_the_operator_is_told_what_is_wrong_with_it(api: Call) -> None:
+    answers = [await api("GET", "/api/tasks/broken"), await api("POST", "/api/tasks/broken/pause", {})]
+
+    assert [422, 422] == [answer.status for answer in answers]
+    assert all(b"broken cannot be read: priority" in answer.body for answer in answers)
+
+
+@pytest.mark.usefixtures("broken")
+async def test_no_task_of_an_owner_runs_after_it(api: Call, make_key: MakeKey) -> None:
+    task = HEALTH | {"after": [{"task": "broken"}]}
+
+    answer = await api("POST", "/api/tasks", task, key=await make_key("write", owner="alice"))
+
+    assert 422 == answer.status
+    assert b"after.0.task: there is no task 'broken'" in answer.body

@@ -122,6 +122,7 @@ _MESSAGES = {
     "too_long": "must have at most {max_length} entries",
     "dict_type": "must be a mapping of names to values",
     "model_type": "must be a mapping of names to values",
+    "model_attributes_type": "must be a mapping of names to values",
 }
 
 

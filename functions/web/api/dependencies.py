@@ -2,10 +2,10 @@
 
 import hmac
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
@@ -188,13 +188,16 @@ class AuthenticatedRoute(APIRoute):
         dependants = list(_flatten(self.dependant))
         if get_principal not in [one.call for one in dependants]:
             return handle  # events, which Google pushes with parameters of its own
-        known = sorted(field.alias for one in dependants for field in one.query_params)
+        parameters = [field for one in dependants for field in one.query_params]
+        known = sorted(field.alias for field in parameters)
+        lists = {field.alias for field in parameters if _is_list(field.field_info.annotation)}
 
         async def authenticate_first(request: Request) -> Response:
             await get_principal(request)
-            check_query(request.query_params.keys(), known)
-            if self.body_field is not None:
-                check_body(await request.body())
+            check_query([name for name, _ in request.query_params.multi_items()], known, lists=lists)
+            if self.body_field is not None and (body := await request.body()):
+                check_media_type(request)
+                check_body(body)
             return await handle(request)
 
         return authenticate_first
@@ -206,6 +209,7 @@ def make_api_router(prefix: str, tag: str) -> APIRouter:
         prefix=prefix,
         tags=[tag],
         route_class=AuthenticatedRoute,
+        strict_content_type=False,  # a body without one is read as JSON, as `parse_task_body` reads it
         generate_unique_id_function=lambda route: route.name,
     )
 
@@ -231,14 +235,29 @@ MAX_UNKNOWN = 20  # parameters that are named; a suggestion takes time, and a qu
 OTHER_NAMES = {"taskId": "task", "id": "task", "task_id": "task", "after": "cursor", "page": "cursor"}
 
 
-def check_query(given: Iterable[str], known: Sequence[str]) -> None:
+def _is_list(annotation: Any) -> bool:
+    """Whether a parameter may be repeated: `list[str]`, or that or None."""
+    return any(get_origin(one) is list for one in (annotation, *get_args(annotation)))
+
+
+def check_query(given: Sequence[str], known: Sequence[str], *, lists: Collection[str] = ()) -> None:
     """Check the names of query parameters.
 
+    Args:
+        given: Each as often as it was sent.
+        lists: Those of the *known* that may be repeated.
+
     Raises:
-        ProblemError: 422: one of them is not among the *known*; it says which was probably meant.
+        ProblemError: 422: one of them is not among the *known*, and it says which was probably meant; or one
+            is repeated, of which all but the last would be passed over.
     """
     unknown = sorted(set(given) - set(known))
-    errors = []
+    repeated = sorted(name for name, count in Counter(given).items() if count > 1 and name in known)
+    errors = [
+        FieldProblem(field=name, reason="is given more than once; give it once")
+        for name in repeated
+        if name not in lists
+    ]
     for name in unknown[:MAX_UNKNOWN]:
         meant = OTHER_NAMES.get(name, "")
         hint = f"did you mean {meant}?" if meant in known else suggest(name, known)
@@ -272,6 +291,17 @@ async def get_task_service(principal: CurrentPrincipal, dependencies: Dependenci
 TaskServiceDep = Annotated[TaskService, Depends(get_task_service)]
 
 
+def check_media_type(request: Request) -> None:
+    """Check that the body of *request* is said to be JSON; one that says nothing is taken for it.
+
+    Raises:
+        ProblemError: 415: it says something else, as curl does of what `-d` sends.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if not kind.startswith("application/") or not kind.endswith(("/json", "+json")):
+        raise ProblemError(415, "Send the body as JSON, with Content-Type: application/json")
+
+
 async def parse_task_body(request: Request) -> dict[str, Any]:
     """Return the JSON object in the body of *request*.
 
@@ -279,9 +309,7 @@ async def parse_task_body(request: Request) -> dict[str, Any]:
         ProblemError: The body is no JSON object.
         HTTPException: 413: the body is too large; raised by the limit on all bodies.
     """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise ProblemError(415, "Send the task as application/json")
+    check_media_type(request)
     fields = check_body(await request.body())
     if not isinstance(fields, dict):
         raise ProblemError(422, "The body must be a JSON object: one task")

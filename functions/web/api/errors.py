@@ -103,7 +103,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
         status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in sorted({400, 401, 403, 413, 422, 429, 503, *statuses})
+        for status in sorted({400, 401, 403, 413, 415, 422, 429, 503, *statuses})
     }
 
 
@@ -159,7 +159,8 @@ async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse
         FieldProblem(field=replace(problem, path=problem.path[1:]).field, reason=problem.reason)
         for problem in problems_from(error.errors())
     ]
-    return problem_response(422, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors=errors)
+    texts = [f"{one.field}: {one.reason}" if one.field else f"The body {one.reason}" for one in errors]
+    return problem_response(422, "; ".join(texts), errors=errors)
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:

@@ -132,7 +132,7 @@ async def list_events(principal: CurrentPrincipal, dependencies: Dependencies) -
     )
 
 
-@router.post("", responses=error_responses(415), openapi_extra=EVENT_BODY, summary="Send an event")
+@router.post("", responses=error_responses(), openapi_extra=EVENT_BODY, summary="Send an event")
 async def send_event(
     principal: Annotated[Principal, Depends(get_sender)],
     dependencies: Dependencies,

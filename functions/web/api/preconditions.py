@@ -34,17 +34,21 @@ async def get_unchanged_task(
     try:
         stored = await service.get_task(task_id)
     except NotFoundError:
-        if if_match is not None and has_tag(if_match, None):
+        if if_match and has_tag(if_match, None):
             raise ProblemError(412, f"There is no task {task_id!r}, and If-Match asks for one") from None
         raise
-    if if_match is not None and not has_tag(if_match, stored):
+    if if_match and not has_tag(if_match, stored):
         raise ProblemError(412, f"{task_id} has changed since you read it; read it again")
-    if if_none_match is not None and has_tag(if_none_match, stored):
+    if if_none_match and has_tag(if_none_match, stored):
         raise ProblemError(412, f"{task_id} exists, and If-None-Match asks that it does not")
     return stored
 
 
 def has_tag(header: str, stored: VersionedTask | None) -> bool:
-    """Whether *header* is `*`, or one of its tags is the version of *stored*; an empty one is no header."""
-    tags = {tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")} - {""}
-    return not tags or "*" in tags or (stored is not None and str(stored.revision) in tags)
+    """Whether *header* is `*`, or one of its tags is the version of *stored*.
+
+    An empty tag is one that no version has: a client that lost its own and sends `""` overwrites nothing. A
+    header without any text is none.
+    """
+    tags = {tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")}
+    return "*" in tags or (stored is not None and str(stored.revision) in tags)

@@ -180,7 +180,7 @@ async def list_tasks(
 @router.post(
     "",
     status_code=201,
-    responses=error_responses(409, 415)
+    responses=error_responses(409)
     | {200: {"description": "Created before with the same key", "model": TaskOut}},
     openapi_extra=CREATE_BODY,
     summary="Create a task",
@@ -237,7 +237,7 @@ async def read_task(
 
 
 @router.put(
-    "/{id}", responses=error_responses(404, 409, 412, 415), openapi_extra=REPLACE_BODY, summary="Edit a task"
+    "/{id}", responses=error_responses(404, 409, 412), openapi_extra=REPLACE_BODY, summary="Edit a task"
 )
 async def replace_task(
     service: TaskServiceDep,
@@ -261,7 +261,7 @@ async def replace_task(
 
 @router.patch(
     "/{id}",
-    responses=error_responses(404, 409, 412, 415),
+    responses=error_responses(404, 409, 412),
     openapi_extra=UPDATE_BODY,
     summary="Change fields of a task",
 )

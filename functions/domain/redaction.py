@@ -172,7 +172,7 @@ def _forms(secret: str) -> Iterator[tuple[str, int]]:
 
     0 means that a part is never enough: the beginning of an address is known to others.
     """
-    for text in {secret, *_misread(secret)}:
+    for text in {secret, secret.lower(), secret.upper(), *_misread(secret)}:  # small: as the name of a host
         yield from _word_forms(text)
 
 

@@ -35,6 +35,13 @@ def test_known_secret_is_masked_however_it_is_spelt(spelt: str) -> None:
     assert "could not reach *** today" == masked.replace('"', "")
 
 
+@pytest.mark.parametrize("spell", [str.lower, str.upper], ids=["as a host", "in capitals"])
+def test_a_secret_is_masked_in_small_letters_and_in_capitals(spell: Callable[[str], str]) -> None:
+    masked = Redactor(["Plant-Zq81XK-77"])(f"The name {spell('Plant-Zq81XK-77')}.invalid does not resolve")
+
+    assert "The name ***.invalid does not resolve" == masked
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 @pytest.mark.parametrize("spell", [str, json.dumps, html.escape, quote], ids=lambda spell: spell.__name__)
 def test_a_secret_is_masked_where_a_server_misread_its_letters(

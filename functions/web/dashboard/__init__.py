@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -26,10 +27,10 @@ from functions.web.dashboard import (
 )
 from functions.web.dashboard.admin import audit, calendars, channels, keys, owners, removed
 from functions.web.dashboard.context import CsrfError, LoginRequiredError, redirect_to_login, show_csrf_error
-from functions.web.dashboard.rendering import render_page
+from functions.web.dashboard.rendering import redirect, render_page
 from functions.web.dashboard.session import Sessions
 
-SERVER_ERROR = 500
+NOT_FOUND, SERVER_ERROR = 404, 500
 TRIALS_PER_MINUTE, TRIAL_BURST = 6, 6  # requests that a key makes to test them
 
 
@@ -76,9 +77,12 @@ def _as_page(
 
     async def handle(request: Request, error: Exception) -> Response:
         problem: Response = await problem_handler(request, error)
-        if not request.url.path.startswith("/dashboard"):
+        path = request.url.path
+        if not path.startswith("/dashboard"):
             return problem
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
+        if status == NOT_FOUND and request.method == "GET" and path.endswith("/"):
+            return redirect(quote(path.rstrip("/")))  # as people type addresses
         said = "" if isinstance(error, HTTPException) else str(error)
         text = said if status < SERVER_ERROR else "Try again in some seconds"
         page = render_page(

@@ -1,9 +1,10 @@
 """Loads task files and folders: returns the tasks in them, and all problems with file and line."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -16,7 +17,8 @@ from functions.taskfiles.parser import ParsedFile, parse_text
 from functions.taskfiles.validation import check_task
 
 MAX_FILE_BYTES = 1_048_576
-TASK_FILE_SUFFIXES = (".yaml", ".yml", ".json")
+TASK_FILE_SUFFIXES = (".yaml", ".yml", ".json")  # in any case
+NO_TASK_REASON = "has no field of a task; write a list under tasks:, each with id, type, schedule and params"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,11 @@ class _TaskFileLoader:
 
     def load(self, path: Path) -> None:
         if path.is_dir():
-            files = sorted(_iter_task_files(path))
+            try:
+                files = find_task_files(path)
+            except OSError as exc:  # what is in it may be tasks that run: without them they would be removed
+                self._report(Path(exc.filename or path), f"the folder cannot be read: {exc.strerror}")
+                return
             if not files:
                 self._report(path, "there is no .yaml, .yml or .json file in this folder")
         else:
@@ -79,7 +85,7 @@ class _TaskFileLoader:
 
     def _load_file(self, file: Path) -> None:
         try:
-            document = parse_text(_read_text(file), as_json=file.suffix == ".json")
+            document = parse_text(_read_text(file), as_json=file.suffix.lower() == ".json")
         except DocumentSyntaxError as exc:
             self._report(file, str(exc), line=exc.line)
             return
@@ -132,16 +138,37 @@ class _TaskFileLoader:
         self.problems.append(FileProblem(str(file), line, task, field, reason))
 
 
-def _iter_task_files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        is_schema = path.name.endswith(".schema.json")  # for editors, see `schema.task_file_schema`
-        if path.suffix in TASK_FILE_SUFFIXES and not hidden and not is_schema and path.is_file():
-            yield path
+def find_task_files(folder: Path) -> list[Path]:
+    """Return the task files in *folder* and below it, in order: links are followed, hidden ones left out.
+
+    A link to nothing is among them, so that reading it is a problem.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=_raise_error):
+        whole = os.path.realpath(here)
+        folders[:] = [] if whole in seen else [one for one in folders if not one.startswith(".")]
+        if whole not in seen:
+            found += (Path(here, one) for one in files if not one.startswith("."))
+        seen.add(whole)  # a link may lead to a folder around it
+    return sorted(path for path in found if _is_task_file(path))
+
+
+def _is_task_file(path: Path) -> bool:
+    is_schema = path.name.lower().endswith(".schema.json")  # for editors, see `schema.task_file_schema`
+    has_suffix = path.suffix.lower() in TASK_FILE_SUFFIXES and not is_schema
+    return has_suffix and (path.is_file() or (path.is_symlink() and not path.exists()))
+
+
+def _raise_error(error: OSError) -> NoReturn:
+    raise error
 
 
 def _read_text(file: Path) -> str:
-    if file.suffix not in TASK_FILE_SUFFIXES:
+    if file.suffix.lower() not in TASK_FILE_SUFFIXES and file.exists():
         raise DocumentSyntaxError(
             f"a task file's name must end in {', '.join(TASK_FILE_SUFFIXES[:-1])} or {TASK_FILE_SUFFIXES[-1]}"
         )
@@ -149,7 +176,8 @@ def _read_text(file: Path) -> str:
         with file.open("rb") as opened:
             content = opened.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise DocumentSyntaxError("there is no such file or folder") from None
+        why = "is a link to nothing" if file.is_symlink() else "there is no such file or folder"
+        raise DocumentSyntaxError(why) from None
     except OSError as exc:
         raise DocumentSyntaxError(f"the file cannot be read: {exc.strerror}") from exc
     if len(content) > MAX_FILE_BYTES:
@@ -168,7 +196,7 @@ def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
     elif not isinstance(value, dict):
         yield (), Problem((), "a task file is a list of tasks, with or without tasks: above it, or one task")
     elif "tasks" not in value:
-        yield (), value
+        yield (), value if _may_be_task(value) else Problem((), NO_TASK_REASON)
     else:
         for name in value:
             # as elsewhere, x- is for anchors
@@ -180,6 +208,12 @@ def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
                 yield ("tasks", number), given
         else:
             yield (), Problem(("tasks",), "must be a list; each task begins with a hyphen")
+
+
+def _may_be_task(value: Mapping[str, Any]) -> bool:
+    """Whether *value* has a field of a task, or a plain value; `jobs: [...]`, and names of tasks, do not."""
+    known = {field.alias or name for name, field in TaskSpec.model_fields.items()}
+    return any(name in known or not isinstance(one, dict | list) for name, one in value.items())
 
 
 def _check_groups(groups: Any) -> Iterator[tuple[FieldPath, Problem]]:

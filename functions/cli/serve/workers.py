@@ -22,7 +22,7 @@ from functions.services.apply import apply_plan
 from functions.services.executions import list_executions
 from functions.services.paging import iter_runs
 from functions.taskfiles import read_task_files
-from functions.taskfiles.loader import TASK_FILE_SUFFIXES
+from functions.taskfiles.loader import find_task_files
 
 FileSignature = frozenset[tuple[str, int, int]]
 
@@ -78,11 +78,10 @@ class WatchedFiles:
     def _files(self) -> list[Path]:
         found: list[Path] = []
         for path in self._paths:
-            found += (
-                [file for file in path.rglob("*") if file.suffix in TASK_FILE_SUFFIXES]
-                if path.is_dir()
-                else [path]
-            )
+            try:
+                found += find_task_files(path) if path.is_dir() else [path]
+            except OSError:  # the next `apply` names the folder
+                found.append(path)
         return found
 
 

@@ -1,6 +1,8 @@
 """Task files: what people write is understood as they meant it, and every fault is told in one go."""
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +105,69 @@ def test_a_folder_is_read_whole_in_order_without_hidden_files(write: Write, tmp_
 
     assert () == loaded.problems
     assert ["a-z.json", "a.yaml", "b.yml"] == sorted(spec.id for spec in loaded.specs)
+
+
+def test_a_suffix_counts_in_any_case(write: Write, tmp_path: Path) -> None:
+    for name in ("A.YAML", "b.Yml", "c.JSON"):
+        write(json.dumps({**GOOD, "id": name[:1].lower()}), name)
+
+    loaded = read_task_files([tmp_path])
+
+    assert (["a", "b", "c"], ()) == (sorted(spec.id for spec in loaded.specs), loaded.problems)
+
+
+def test_links_within_a_folder_are_followed(write: Write, tmp_path: Path) -> None:
+    shared = write(ONE, "elsewhere/shared/shop.yaml").parent
+    folder = write(json.dumps({**GOOD, "id": "own"}), "tasks/own.json").parent
+    (folder / "shared").symlink_to(shared)
+    (folder / "around").symlink_to(folder)
+
+    loaded = read_task_files([folder])
+
+    assert (["own", "shop-front"], ()) == (sorted(spec.id for spec in loaded.specs), loaded.problems)
+
+
+def test_a_link_to_nothing_in_a_folder_is_an_error(write: Write, tmp_path: Path) -> None:
+    write(ONE)
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "elsewhere" / "gone.yaml")
+
+    loaded = read_task_files([tmp_path])
+
+    assert ["is a link to nothing"] == said(loaded)
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(ONE)
+    shut = write(json.dumps({**GOOD, "id": "inside"}), "shut/tasks.json").parent
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == shut:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    loaded = read_task_files([tmp_path])
+
+    assert [f"{shut}: the folder cannot be read: Permission denied"] == [str(one) for one in loaded.problems]
+
+
+def test_a_path_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    loaded = read_task_files([tmp_path / "tasks"])
+
+    assert ["there is no such file or folder"] == said(loaded)
+
+
+@pytest.mark.parametrize("text", ["shop: {type: http}", "jobs: [{id: a}]", "task:\n  - {id: a}", "{}"])
+def test_a_file_without_a_field_of_a_task_is_told_what_it_lacks(write: Write, text: str) -> None:
+    loaded = read_task_files([write(text)])
+
+    assert [
+        "has no field of a task; write a list under tasks:, each with id, type, schedule and params"
+    ] == said(loaded)
 
 
 def test_a_file_named_twice_is_read_once(write: Write, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from hashlib import sha256
+from unicodedata import normalize
 
 from functions.domain.schedule.base import ScheduleError
 
@@ -10,6 +11,10 @@ PLAIN_TERM = re.compile(r"(\*)(?:/([0-9]+))?|([0-9]+|[A-Z]{3})(?:-([0-9]+|[A-Z]{
 HASHED_TERM = re.compile(r"H(?:\(([0-9]+)-([0-9]+)\))?(?:/([0-9]+))?")
 LAST_WEEKDAY = re.compile(r"L(?P<after>[0-9]+|[A-Z]{3})|(?P<before>[0-9]+|[A-Z]{3})L")
 NTH_WEEKDAY = re.compile(r"([0-9]+|[A-Z]{3})#([0-9]+)")
+
+LOOKALIKES = str.maketrans(
+    "\u2010\u2011\u2012\u2013\u2014\u2212\u2217", "------*", "\"'`\u2018\u2019\u201c\u201d"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,24 @@ def _unknown_term_error(field: CronField, term: str) -> ScheduleError:
         bounds += f" or {field.names[0]} to {field.names[-1]}"
     if not term:
         return ScheduleError(f"schedule: the {field.name} has an empty place; take out the extra comma")
+    if (plain := _plain_term(field, term)) != term:
+        return ScheduleError(
+            f'schedule: the {field.name} "{term[:40]}" is not understood; write {plain[:40]}'
+        )
     return ScheduleError(
         f'schedule: the {field.name} "{term[:40]}" is not understood; '
         f"use numbers {bounds}, ranges 1-5, steps */5 and lists 1,3,5"
     )
+
+
+def _plain_term(field: CronField, term: str) -> str:
+    """Return *term* with plain signs, short names, and cronie's `0~30` as `H(0-30)`.
+
+    “0       0          signs of a text processor
+    1–5      1-5
+    MONDAY   MON
+    """
+    plain = normalize("NFKC", term).translate(LOOKALIKES)
+    for name in field.names:
+        plain = re.sub(rf"\b{name}[A-Z]+\b", name, plain)
+    return re.sub(r"([0-9]+)~([0-9]+)", r"H(\1-\2)", plain)

@@ -101,6 +101,29 @@ def _has_hash_term(expression: str) -> bool:
 
 @lru_cache(maxsize=16_384)
 def _parse(expression: str, timezone: str, task_id: str) -> Schedule | timedelta:
+    try:
+        return _parse_own(expression, timezone, task_id)
+    except ScheduleError as exc:
+        raise _explain_dialect(expression, timezone, task_id) or exc from None
+
+
+def _explain_dialect(expression: str, timezone: str, task_id: str) -> ScheduleError | None:
+    """Return an error with what to write here, if *expression* is a schedule elsewhere; else None."""
+    from functions.domain.schedule.dialects import translate  # for errors alone
+
+    found = translate(expression)
+    if found is None:
+        return None
+    try:
+        _parse_own(found.schedule, timezone, task_id or "any")
+    except ScheduleError as exc:
+        return exc
+    remark = f", {found.remark}" if found.remark else ""
+    written = " ".join(expression.split())[:60]
+    return ScheduleError(f'schedule: "{written}" is of another dialect; write {found.schedule}{remark}')
+
+
+def _parse_own(expression: str, timezone: str, task_id: str) -> Schedule | timedelta:
     where = load_zone(timezone)
     written = " ".join(expression.split())
     text = written.lower()

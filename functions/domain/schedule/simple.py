@@ -105,10 +105,11 @@ def parse_interval(text: str) -> timedelta:
 
 def interval_schedule(step: timedelta, *, anchor: datetime) -> IntervalSchedule:
     """Return the schedule of *step* from *anchor* on, which counts in whole seconds."""
-    return IntervalSchedule(_canonical_interval(step), anchor.astimezone(UTC).replace(microsecond=0), step)
+    return IntervalSchedule(format_interval(step), anchor.astimezone(UTC).replace(microsecond=0), step)
 
 
-def _canonical_interval(step: timedelta) -> str:
+def format_interval(step: timedelta) -> str:
+    """Return the text of *step*, in whole seconds: `every 1h30m`."""
     seconds = step // timedelta(seconds=1)
     text = ""
     for unit, length in UNIT_SECONDS.items():

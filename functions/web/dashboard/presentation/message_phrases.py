@@ -136,6 +136,14 @@ FORMS = {
         "必须是其限制，例如 {name: shop, perMinute: 30}；groups: 用于任务文件"
     ),
     # schedules
+    '"{}" is of another dialect; write {}, if 1 is Sunday there, as in Quartz': (
+        "“{0}”是其他调度器的写法；若该处 1 表示星期日（如 Quartz），请写 {1}"
+    ),
+    '"{}" is of another dialect; write {}, with a command in params, and a zone in timezone': (
+        "“{0}”是其他调度器的写法；请写 {1}，命令写在参数中，时区写在时区中"
+    ),
+    '"{}" is of another dialect; write {}': "“{0}”是其他调度器的写法；请写 {1}",
+    'the {} "{}" is not understood; write {}': "无法理解{0}“{1}”；请写 {2}",
     '"{}" is not a schedule; {}': "“{0}”不是时间表；{1}",
     "write five cron fields, {}, or daily, or every 15m": "请写五段 cron（{0}），或 daily，或 every 15m",
     "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5": "分 时 日 月 星期，例如 30 9 * * 1-5",

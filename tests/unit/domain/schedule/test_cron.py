@@ -110,10 +110,17 @@ def test_hash_never_draws_a_number_that_some_months_lack(task_id: str) -> None:
             "5x * * * *",
             'the minute "5X" is not understood; use numbers 0 to 59, ranges 1-5, steps */5 and lists 1,3,5',
         ),
+        ("* * * * MONDAY", 'the day-of-week "MONDAY" is not understood; write MON'),
+        ("* * * january *", 'the month "JANUARY" is not understood; write JAN'),
+        ("* * * * Thursdays-sunday", 'the day-of-week "THURSDAYS-SUNDAY" is not understood; write THU-SUN'),
+        ("* * * * 1\u20135", 'the day-of-week "1\u20135" is not understood; write 1-5'),
+        ("\u201c0 9 * * *\u201d", 'the minute "\u201c0" is not understood; write 0'),
+        ("\uff10 9 * * *", 'the minute "\uff10" is not understood; write 0'),
+        ("0~29 * * * *", 'the minute "0~29" is not understood; write H(0-29)'),
         (
-            "* * * * MONDAY",
-            'the day-of-week "MONDAY" is not understood; '
-            "use numbers 0 to 7 or SUN to SAT, ranges 1-5, steps */5 and lists 1,3,5",
+            "* * * * MOONL",
+            'the day-of-week "MOONL" is not understood; use numbers 0 to 7 or SUN to SAT, '
+            "ranges 1-5, steps */5 and lists 1,3,5",
         ),
         (
             "* * 15W * *",

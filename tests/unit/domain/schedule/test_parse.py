@@ -83,8 +83,23 @@ def test_names_intervals_and_instants_have_one_plain_spelling(written: str, cano
         ),
         (
             "every day at 09:30",
-            '"every day at 09:30" is not an interval; '
+            '"every day at 09:30" is of another dialect; write 30 9 * * *',
+        ),
+        (
+            "every month at noon",
+            '"every month at noon" is not an interval; '
             "days of a week or a month and times of day are cron fields: 0 9 * * 1 is Mondays at 09:00",
+        ),
+        (
+            "0 0 12 ? * 2-6",
+            '"0 0 12 ? * 2-6" is of another dialect; '
+            "write 0 12 * * MON-FRI, if 1 is Sunday there, as in Quartz",
+        ),
+        ("0 0 25 * * ?", "the hour 25 is out of range; use 0 to 23"),
+        (
+            "*/5 * * * * /usr/bin/true",
+            '"*/5 * * * * /usr/bin/true" is of another dialect; '
+            "write */5 * * * *, with a command in params, and a zone in timezone",
         ),
         (
             "every second",

@@ -21,7 +21,7 @@ MAX_TIMEOUT_S = 3000  # of a task
 PROGRESS_INTERVAL = 5000  # records between two lines of progress
 ARCHIVE = "archive"
 FORMATS = (ARCHIVE, *FORMAT_NAMES)
-SUFFIXES = (".yaml", ".yml", ".json", ".csv", ".cron", ".crontab")
+SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".cron", ".crontab")
 
 
 async def export_store(context: CliContext, *, path: Path) -> int:
@@ -218,12 +218,18 @@ def _require_local_store(context: CliContext, verb: str) -> None:
 def _iter_files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            found = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
+            found = sorted(one for one in path.rglob("*") if _may_be_imported(one))
             if not found:
                 raise InputError(f"{path}: has no file that could come from another scheduler")
             yield from found
         else:
             yield path
+
+
+def _may_be_imported(path: Path) -> bool:
+    """Whether *path* is a file that may hold tasks; those of `/etc/cron.d` have no suffix."""
+    is_crontab = path.parent.name == "cron.d" and not path.suffix and not path.name.startswith(".")
+    return (is_crontab or path.suffix.lower() in SUFFIXES) and path.is_file()
 
 
 def _read_text(path: Path) -> str:

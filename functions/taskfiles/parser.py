@@ -258,7 +258,9 @@ def _parse_json(text: str) -> ParsedFile:
         return dict(pairs)
 
     try:
-        value = json.loads(text, object_pairs_hook=mapping, parse_constant=_reject_constant)
+        value = json.loads(
+            text, object_pairs_hook=mapping, parse_constant=_reject_constant, parse_float=_parse_finite
+        )
     except json.JSONDecodeError as exc:
         remedy = _json_remedy(text, exc.pos)
         raise DocumentSyntaxError(f"this is not JSON: {remedy or exc.msg.lower()}", exc.lineno) from exc
@@ -284,6 +286,12 @@ def _json_remedy(text: str, at: int) -> str:
 
 def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _parse_finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        _reject_constant(text)
+    return number
 
 
 def _json_lines(text: str) -> Mapping[FieldPath, int]:

@@ -1,6 +1,7 @@
 """Converts an entry of another scheduler to a checked task, or to problems with their lines."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from functions.transfer.foreign.entry import (
     ImportedTask,
     normalize_name,
 )
-from functions.transfer.foreign.timing import parse_instant, parse_seconds
+from functions.transfer.foreign.timing import parse_instant, parse_seconds, to_float
 
 MAX_TIMEOUT_S = 3000
 TIMEOUT_FIELDS = ("timeoutseconds", "timeout", "timeouts", "maxruntime", "maxruntimeseconds")
@@ -29,6 +30,7 @@ PRIORITY_WORDS = {
     "critical": "urgent", "highest": "urgent", "p0": "urgent", "p1": "high", "p2": "medium", "p3": "low",
     "normal": "medium", "default": "medium", "lowest": "low", "minor": "low", "background": "low",
 }  # fmt: skip
+PRIORITY_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 PRIORITY_NUMBERS = {0: "urgent", 1: "urgent", 2: "high", 3: "medium"}
 TRUE_WORDS = frozenset({"true", "yes", "y", "1", "on", "enabled", "active", "x", "✓", "checked"})
 FALSE_WORDS = frozenset({"false", "no", "n", "0", "off", "disabled", "inactive", "paused", "stopped", ""})
@@ -165,22 +167,23 @@ DISABLED_FIELDS = ("disabled", "paused", "ispaused", "suspended")
 
 
 def _convert_enabled(entry: ForeignEntry, given: dict[str, Any]) -> None:
-    """Set `enabled` from a field that means so, or from one that means the opposite, which has precedence."""
-    enabled = entry.take_field(*ENABLED_FIELDS)
-    word = _word(enabled.value) if enabled else ""
-    if enabled and word in TRUE_WORDS | FALSE_WORDS:
-        given["enabled"] = word in TRUE_WORDS
-    elif enabled:
-        given["enabled"] = False
-        remark = "is neither yes nor no, so the task is switched off; look, and switch it on"
-        entry.note_changed(enabled.field, remark)
-    elif "" in entry.values_of(*ENABLED_FIELDS) or entry.has_field("scheduleenabled"):
+    """Switch the task off where any field says so, or says what nobody understands."""
+    is_silent = True
+    for name in (*ENABLED_FIELDS, *DISABLED_FIELDS):
+        if (found := entry.take_field(name)) is None:
+            continue
+        is_silent = is_silent and name in DISABLED_FIELDS
+        word = _word(found.value)
+        if word not in TRUE_WORDS | FALSE_WORDS:
+            given["enabled"] = False
+            remark = "is neither yes nor no, so the task is switched off; look, and switch it on"
+            entry.note_changed(found.field, remark)
+        elif word in (FALSE_WORDS if name in ENABLED_FIELDS else TRUE_WORDS):
+            given["enabled"] = False
+            entry.note_mapped(found.field, "the task is switched off here too")
+    if is_silent and ("" in entry.values_of(*ENABLED_FIELDS) or entry.has_field("scheduleenabled")):
         given["enabled"] = False  # an unchecked cell of a table is empty; null elsewhere says nothing
-    if (disabled := entry.take_field(*DISABLED_FIELDS)) is not None:
-        given["enabled"] = _word(disabled.value) not in TRUE_WORDS
-    if given.get("enabled") is False:
-        source = enabled or disabled
-        entry.note_mapped(source.field if source else "enabled", "the task is switched off here too")
+        entry.note_mapped("enabled", "the task is switched off here too")
 
 
 STATUS_FIELDS = ("status", "state")
@@ -210,7 +213,7 @@ def _convert_priority(entry: ForeignEntry, given: dict[str, Any]) -> None:
     if word in set(Priority):
         given["priority"] = word
         entry.note_mapped(found.field, word)
-    elif word.lstrip("-").isdigit():
+    elif PRIORITY_NUMBER.fullmatch(word):
         given["priority"] = PRIORITY_NUMBERS.get(max(0, int(word)), "low")
         entry.note_changed(
             found.field, f"{word} is taken for {given['priority']}, with 1 as the most urgent; look at it"
@@ -254,7 +257,7 @@ def _convert_retries(entry: ForeignEntry, given: dict[str, Any]) -> None:
 
 def _is_number(value: Any) -> bool:
     try:
-        return not isinstance(value, bool) and float(value) == float(value)
+        return not isinstance(value, bool) and math.isfinite(to_float(value))
     except (TypeError, ValueError):
         return False
 

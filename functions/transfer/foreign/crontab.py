@@ -118,11 +118,12 @@ def _read_variable(reader: _CrontabReader, number: int, name: str, value: str) -
 
 def _read_entry(reader: _CrontabReader, number: int, line: str) -> None:
     quiet, line = line.startswith("-"), line.removeprefix("-")
-    parts = line.split(None, 1 if line.startswith("@") else 5)
+    words = (2 if line.lower().startswith("@every ") else 1) if line.startswith("@") else 5
+    parts = line.split(None, words)
     schedule, rest = " ".join(parts[:-1]), parts[-1]
     user = ""
     if reader.with_user:
-        user, _, rest = rest.partition(" ") if " " in rest else rest.partition("\t")
+        user, rest = (*rest.split(None, 1), "")[:2]
     command, stdin = split_command(rest.strip())
     title = _build_title(reader, command)
     if not command or (user and not USER_NAME.fullmatch(user)):

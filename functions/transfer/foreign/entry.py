@@ -127,19 +127,22 @@ class ForeignEntry:
         self.document = document
         self._keys = {normalize_name(key): key for key in reversed(list(given))}
         self._used_keys: set[str] = set()
+        self._outdone_keys: dict[str, str] = {}  # by which field of the same meaning
         self.notes: list[tuple[str, ImportAction, str]] = []
         self.name = name or self._find_title() or f"entry {int(place[-1]) + 1 if place else 1}"
 
     def take_field(self, *names: str) -> FieldValue | None:
-        """Return the first of the fields *names* that is not empty; all of them count as used."""
+        """Return the first of the fields *names* that is not empty; `note_unused_fields` names the others."""
         found = None
         for name in names:
             key = self._keys.get(normalize_name(name))
-            if key is None:
+            if key is None or self.fields[key] in (None, "", [], {}):
                 continue
-            self._used_keys.add(key)
-            if found is None and self.fields[key] not in (None, "", [], {}):
+            if found is None:
                 found = FieldValue(key, self.fields[key])
+                self._used_keys.add(key)
+            elif key != found.field:
+                self._outdone_keys.setdefault(key, found.field)
         return found
 
     def has_field(self, *names: str) -> bool:
@@ -164,10 +167,12 @@ class ForeignEntry:
         self.notes.append((field, "left out", reason))
 
     def note_unused_fields(self) -> None:
-        """Note that fields that were never read are not imported."""
+        """Note that fields that were never read, or came second, are not imported."""
         for key in self.fields:
             if key not in self._used_keys and self.fields[key] not in (None, "", [], {}):
-                self.note_left_out(str(key), "a task has no such field here")
+                first = self._outdone_keys.get(key)
+                why = f"{first} is read in its place" if first else "a task has no such field here"
+                self.note_left_out(str(key), why)
 
     def line_of(self, field: str = "") -> int | None:
         """Return the line of *field*, or of the entry."""

@@ -30,7 +30,11 @@ from functions.transfer.foreign.entry import (
 from functions.transfer.foreign.rows import draft_frequency, draft_job, draft_row
 from functions.transfer.foreign.scheduler_yaml import draft_function, is_of_celery
 from functions.transfer.foreign.timing import NotScheduledError
-from functions.transfer.foreign.unreadable import describe_unknown, describe_unreadable
+from functions.transfer.foreign.unreadable import (
+    describe_unknown,
+    describe_unreadable,
+    describe_unreadable_text,
+)
 
 MAX_CHARS = 16_000_000
 DraftReader = Callable[[ForeignEntry, ImportDefaults, Mapping[str, Any]], TaskDraft]
@@ -107,6 +111,9 @@ def _read_source(
 ) -> ForeignTasks:
     if len(text) > MAX_CHARS:
         raise InputError(f"{name}: is larger than any list of tasks should be; split it")
+    text = text.removeprefix("\ufeff")
+    if (remedy := describe_unreadable_text(text)) is not None:
+        raise InputError(f"{name}: {remedy}")
     if format_name in ("crontab", "cron.d"):
         return read_crontab(text, name, defaults, with_user=format_name == "cron.d", ids=ids)
     if (
@@ -120,6 +127,9 @@ def _read_source(
     chosen = format_name or _detect_format(document, listed, name)
     older = _convert_entries(chosen, listed, beside, name, defaults, ids, is_certain=format_name is not None)
     faults = [
+        FileProblem(name, document.line_of(one.path), "", one.field, one.reason) for one in document.problems
+    ]
+    faults += [
         FileProblem(name, document.line_of(one), "", "", "must be a mapping of names to values")
         for one in wrong
     ]
@@ -207,7 +217,7 @@ def _parse_source(text: str, name: str) -> ParsedFile:
             return _parse_csv(text)
         if suffix in (".jsonl", ".ndjson"):
             return _parse_lines(text)
-        return parse_text(text.removeprefix("\ufeff"), as_json=suffix == ".json" or _is_json(text))
+        return parse_text(text, as_json=suffix == ".json" or _is_json(text))
     except DocumentSyntaxError as exc:
         raise InputError(f"{_place(name, exc.line)}: {exc}") from None
 
@@ -226,20 +236,22 @@ def _parse_lines(text: str) -> ParsedFile:
     """Return a file with a JSON value on each line as a list."""
     values: list[Any] = []
     lines: dict[tuple[str | int, ...], int] = {}
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+    problems: list[Problem] = []
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            values.append(parse_text(line, as_json=True).value)
+            read = parse_text(line, as_json=True)
         except DocumentSyntaxError as exc:
             raise DocumentSyntaxError(str(exc), number) from None
-        lines[(len(values) - 1,)] = number
-    return ParsedFile(values, lines)
+        problems += (Problem((len(values), *one.path), one.reason) for one in read.problems)
+        lines[(len(values),)] = number
+        values.append(read.value)
+    return ParsedFile(values, lines, tuple(problems))
 
 
 def _parse_csv(text: str) -> ParsedFile:
     """Return a CSV file as a list of rows. Its cells are separated by what separates those of the heading."""
-    text = text.removeprefix("\ufeff")
     heading = text.partition("\n")[0]
     separator = max(",;\t", key=heading.count)  # a spreadsheet of many countries writes semicolons
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
@@ -255,4 +267,9 @@ def _parse_csv(text: str) -> ParsedFile:
         raise DocumentSyntaxError(f"this is not CSV: {exc}", reader.line_num) from None
     if not rows:
         raise DocumentSyntaxError("there is no row below the heading")
-    return ParsedFile(rows, lines)
+    names = [name.strip() for name in reader.fieldnames or ()]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    problems = (
+        Problem((), f"the heading {name[:60]!r} is given twice; its last column is read") for name in twice
+    )
+    return ParsedFile(rows, lines, tuple(problems))

@@ -1,7 +1,7 @@
 """Reads job lists of schedulers inside a program: a `cron` or `interval` trigger, and a function to call."""
 
+import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from functions.domain.types import timezone_or_utc, to_local
@@ -9,11 +9,12 @@ from functions.errors import InputError
 from functions.transfer.foreign.convert import TaskDraft, convert_function
 from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
 from functions.transfer.foreign.rows import read_timing, run_times_of, timezone_of
-from functions.transfer.foreign.timing import Timing, interval_timing, parse_instant
+from functions.transfer.foreign.timing import Timing, interval_timing, parse_instant, to_float
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as APScheduler counts them, from 0
+DAY_NUMBER = re.compile(r"(?<![/\d])[0-6](?!\d)")  # what follows a stroke is a step
 CRON_FIELDS = ("minute", "hour", "day", "month", "dayofweek")
-UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+UNITS = {"weeks": 604_800, "days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 CELERY_FIELDS = ("minute", "hour", "dayofmonth", "monthofyear", "dayofweek")
 
 
@@ -50,9 +51,7 @@ def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str
         if found is not None and isinstance(found.value, Mapping):
             return _convert_trigger(entry, found, {"type": name, **found.value}, anchor, timezone)
         if found is not None and name == "interval" and isinstance(found.value, int | float):
-            return _note_timing(
-                entry, found, interval_timing(timedelta(seconds=float(found.value)), anchor), "in seconds"
-            )
+            return _note_interval(entry, found, to_float(found.value), anchor, "in seconds")
         if found is not None:
             break
     loose = _take_trigger_fields(entry)
@@ -75,7 +74,7 @@ def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:
         return None
     given: Any = found.value
     if isinstance(given, int | float) and not isinstance(given, bool):
-        return _note_timing(entry, found, interval_timing(timedelta(seconds=given), anchor), "in seconds")
+        return _note_interval(entry, found, to_float(given), anchor, "in seconds")
     if isinstance(given, str) and given.strip().startswith("crontab(") and given.strip().endswith(")"):
         parts = (one.partition("=") for one in _split_arguments(given.strip()[len("crontab(") : -1]))
         given = {name.strip(): value.strip().strip("'\"") for name, _, value in parts}
@@ -132,12 +131,12 @@ def _convert_interval(
     entry: ForeignEntry, found: FieldValue, values: Mapping[str, Any], anchor: Any
 ) -> Timing:
     try:
-        stretch = timedelta(**{unit: float(values[unit]) for unit in UNITS if unit in values})
+        seconds = sum(to_float(values[unit]) * length for unit, length in UNITS.items() if unit in values)
     except (TypeError, ValueError):
         raise InputError(f"{found.field}: must be numbers of {', '.join(UNITS)}") from None
-    if not stretch:
+    if not seconds:
         raise InputError(f"{found.field}: names no stretch of time, such as minutes: 15")
-    return _note_timing(entry, found, interval_timing(stretch, anchor), "")
+    return _note_interval(entry, found, seconds, anchor, "")
 
 
 def _convert_cron(entry: ForeignEntry, found: FieldValue, values: Mapping[str, Any], zone: str) -> Timing:
@@ -157,16 +156,24 @@ def _convert_cron(entry: ForeignEntry, found: FieldValue, values: Mapping[str, A
         for name in CRON_FIELDS
     }
     days = fields["dayofweek"]
-    if any(one.isdigit() for one in days):
-        fields["dayofweek"] = "".join(
-            WEEKDAYS[int(one)] if one.isdigit() and int(one) < 7 else one for one in days
-        )
+    if (named := DAY_NUMBER.sub(lambda found: WEEKDAYS[int(found[0])], days)) != days:
+        fields["dayofweek"] = named
         why = f"{days} counts from Monday as 0 there, which is {fields['dayofweek']}"
         return _note_timing(
             entry, found, Timing(" ".join(fields.values()), "changed", why, timezone=zone), ""
         )
     text = " ".join(fields.values()).lower()
     return _note_timing(entry, found, Timing(text, "mapped", "the same fields", timezone=zone), "")
+
+
+def _note_interval(
+    entry: ForeignEntry, found: FieldValue, seconds: float, anchor: Any, remark: str
+) -> Timing:
+    try:
+        timing = interval_timing(seconds, anchor)
+    except InputError as exc:
+        raise InputError(f"{found.field}: {exc}") from None
+    return _note_timing(entry, found, timing, remark)
 
 
 def _note_timing(entry: ForeignEntry, found: FieldValue, timing: Timing, remark: str) -> Timing:

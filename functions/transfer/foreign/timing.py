@@ -1,11 +1,13 @@
 """Converts the timing of other schedulers to schedules that continue where those stopped."""
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.domain.schedule.parse import NAMED_SCHEDULES
+from functions.domain.schedule.dialects import Translation, translate
+from functions.domain.schedule.parse import NAMED_SCHEDULES, parse_schedule
 from functions.domain.types import check_instant, timezone_or_utc, to_local
 from functions.errors import InputError
 from functions.transfer.foreign.entry import ImportAction
@@ -70,6 +72,8 @@ def format_interval(duration: timedelta) -> str:
 
 
 MIN_INTERVAL = timedelta(minutes=1)
+MAX_SECONDS = 3650 * 86_400 + 1
+EXAMPLE = datetime(2000, 1, 1, tzinfo=UTC)  # of an interval; only whether it can be read matters
 MANUAL_WORDS = frozenset(
     {"manual", "manually", "never", "none", "once", "on demand", "ondemand", "disabled", "off", "@reboot"}
 )
@@ -124,7 +128,7 @@ def convert_timing(
     if isinstance(given, bool | list | dict):
         raise InputError("must be a text or a number, such as hourly, every_5_minutes or 0 9 * * 1-5")
     if isinstance(given, int | float) or re.fullmatch(r"\d+(\.\d+)?", str(given).strip()):
-        return _convert_number(float(given), unit, anchor)
+        return _convert_number(to_float(given), unit, anchor)
     text = " ".join(str(given).split())
     prefix = re.match(r"(?:CRON_)?TZ=(\S+) (.+)", text)
     if prefix:
@@ -145,8 +149,15 @@ def convert_timing(
     return _convert_words(text, timezone, anchor, time_of_day)
 
 
-def interval_timing(duration: timedelta, anchor: datetime | None) -> Timing:
-    """Return a schedule of every *duration*, counted from *anchor*."""
+def interval_timing(seconds: float, anchor: datetime | None) -> Timing:
+    """Return a schedule of every so many *seconds*, counted from *anchor*.
+
+    Raises:
+        InputError: It is none, less than none, or longer than a schedule can be.
+    """
+    if not 0 < seconds < MAX_SECONDS:
+        raise InputError("must be more than 0 seconds, and less than ten years")
+    duration = timedelta(seconds=seconds)
     why = "counted from the moment known of it" if anchor else "counted from when the task is made here"
     if duration < MIN_INTERVAL:
         interval = format_interval(duration).removeprefix("every ")
@@ -161,16 +172,32 @@ def cron_timing(text: str) -> Timing:
     Raises:
         InputError: They say something, or the days of the week are counted in another way.
     """
-    fields = text.split()
-    if len(fields) == 5:
+    if len(text.split()) == 5:
         return Timing(text, "mapped", "the same cron expression")
-    if fields[0] not in ("0", "00") or (len(fields) == 7 and fields[6] not in ("*", "?")):
-        raise InputError(f"has {len(fields)} fields, with seconds or years that cannot be kept; write five")
-    if "?" in fields and re.search(r"\d", fields[5]):
+    found = translate(text)
+    if found is None:
         raise InputError(
-            "counts the days of the week in Quartz's way; name them, such as MON-FRI, in five fields"
+            f"has {len(text.split())} fields, with seconds or years that cannot be kept; write five"
         )
-    return Timing(" ".join(fields[1:6]).replace("?", "*"), "changed", "the seconds, always 0, are left away")
+    return _take_translation(found, "the fields for seconds and years, which restrict nothing, are left away")
+
+
+def _take_translation(found: Translation, reason: str) -> Timing:
+    if found.remark:
+        raise InputError(f"may be {found.schedule} here, {found.remark}: write that, or what it is")
+    return Timing(found.schedule, "changed", reason)
+
+
+def to_float(value: Any) -> float:
+    """Return a number that is given as one, or as text; infinity for one of hundreds of digits.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _convert_number(number: float, unit: str, anchor: datetime | None) -> Timing:
@@ -178,11 +205,9 @@ def _convert_number(number: float, unit: str, anchor: datetime | None) -> Timing
         seconds = parse_seconds(f"{number:g} {unit}")
         if seconds is None:
             raise InputError(f"has a unit nobody knows, {unit[:20]!r}; write seconds, minutes, hours or days")
-        return interval_timing(timedelta(seconds=seconds), anchor)
-    if number <= 0:
-        raise InputError("must be more than 0")
+        return interval_timing(seconds, anchor)
     name, length = ("minutes", 60) if number < 60 else ("seconds", 1)
-    found = interval_timing(timedelta(seconds=number * length), anchor)
+    found = interval_timing(number * length, anchor)
     why = f"a number without a unit is taken for {name} ({'less than' if length > 1 else 'at least'} 60)"
     return Timing(found.schedule, "changed", f"{why}; {found.reason}", anchor)
 
@@ -200,9 +225,20 @@ def _convert_words(text: str, timezone: str, anchor: datetime | None, time_of_da
     if words in ("hourly", "every hour") and anchor is None:
         return Timing("hourly", "mapped", "on the hour")
     seconds = parse_seconds(stretch)
-    if seconds is None:
-        raise InputError("is no schedule anybody knows; write a cron expression, or such as every_5_minutes")
-    return interval_timing(timedelta(seconds=seconds), anchor)
+    return _convert_other(text, timezone) if seconds is None else interval_timing(seconds, anchor)
+
+
+def _convert_other(text: str, timezone: str) -> Timing:
+    """Return what is of another dialect, or a schedule as here."""
+    if (found := translate(text)) is not None:
+        return _take_translation(found, f"{text[:60]} is written so here")
+    try:
+        parse_schedule(text, timezone=timezone, anchor=EXAMPLE, task_id="any")
+    except InputError:
+        raise InputError(
+            "is no schedule anybody knows; write a cron expression, or such as every_5_minutes"
+        ) from None
+    return Timing(text, "mapped", "the same schedule")
 
 
 def _convert_calendar(

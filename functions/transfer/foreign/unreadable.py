@@ -1,5 +1,6 @@
 """Files of other schedulers that say when, but not what to do in a way that runs here: their remedies."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,29 @@ AIRFLOW = (
     "with schedule_interval as schedule; `after` starts one task when another has ended"
 )
 
+SYSTEMD = (
+    "is a unit of systemd. Write a task of the type command with the ExecStart of its service as "
+    "params.command, and OnCalendar as a schedule: *-*-* 09:00 is 0 9 * * *"
+)
+WINDOWS = (
+    "is XML, as the Task Scheduler of Windows exports it. Write a task of the type command with Command and "
+    "Arguments as params.command, and the trigger as a schedule"
+)
+OFELIA = (
+    "has sections in brackets, as of Ofelia. Write a task of the type command for each, with the same "
+    "command and schedule"
+)
+
+
+def describe_unreadable_text(text: str) -> str | None:
+    """Return the remedy of a file that is known by its first characters; None for any other."""
+    start = text.lstrip()[:200]
+    if start.startswith("<"):
+        return WINDOWS
+    if re.match(r"\[(Unit|Timer|Service)\]", start):
+        return SYSTEMD
+    return OFELIA if re.match(r"\[job-\w+ ", start) else None
+
 
 def describe_unreadable(document: ParsedFile, entries: list[ForeignEntry]) -> tuple[int | None, str] | None:
     """Return the line and the remedy of a file that is known and cannot be read; None for any other."""
@@ -43,6 +67,8 @@ def describe_unreadable(document: ParsedFile, entries: list[ForeignEntry]) -> tu
         if isinstance(value.get("dags"), Mapping | list):
             return document.line_of(("dags",)), AIRFLOW
     for entry in entries:
+        if entry.fields.get("kind") == "CronJob":
+            return entry.line_of(), KUBERNETES
         if entry.has_field("pattern") and entry.has_field("every", "tz"):
             return entry.line_of(), BULLMQ
         if entry.has_field("scheduleinterval", "dagid"):

@@ -219,3 +219,15 @@ def test_what_was_running_is_told(command: Command, tmp_path: Path, make_task: C
     assert (1, "busy: still running; the file has them as due, as after a crash\n") == (said.code, said.err)
     record = json.loads((tmp_path / "all.jsonl").read_text().splitlines()[1])
     assert "2026-11-20T12:00:00Z" == record["task"]["nextRunAt"]
+
+
+def test_a_folder_of_cron_d_is_read_whole(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "cron.d"
+    folder.mkdir()
+    for name in ("shop", "tidy", ".placeholder"):
+        (folder / name).write_text(f"0 1 * * *\troot\t/usr/bin/{name.strip('.')}\n")
+    (tmp_path / "rows.JSONL").write_text('{"id": "row", "command": "true", "every": "5m"}\n')
+
+    said = command(import_file, as_json=True, paths=[tmp_path], dry_run=True)
+
+    assert {"row", "usr-bin-shop", "usr-bin-tidy"} == {one["id"] for one in json.loads(said.out)["changes"]}

@@ -622,3 +622,12 @@ def test_jitter_is_shorter_than_the_time_between_two_runs(schedule: str, most: i
     assert isinstance(refused, list)
     assert [("jitterSeconds",)] == [one.path for one in refused]
     assert refused[0].reason.endswith(f"write at most {most}")
+
+
+def test_a_number_beyond_all_numbers_is_refused(write: Write) -> None:
+    """Python reads 1e999 as infinity, which no JSON can hold."""
+    text = json.dumps({**GOOD, "type": "http", "params": {"url": "https://example.com", "json": {"a": "?"}}})
+
+    loaded = read_task_files([write(text.replace('"?"', "1e999"), "tasks.json")])
+
+    assert ["a number is too long or not finite"] == said(loaded)

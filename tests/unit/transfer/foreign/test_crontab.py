@@ -97,3 +97,31 @@ def test_a_bad_line_is_told_by_its_number_and_loses_nothing_else() -> None:
 
 def test_the_same_command_twice_makes_two_tasks() -> None:
     assert ["sync", "sync-2"] == [one.spec.id for one in read("0 1 * * * sync\n0 13 * * * sync\n").tasks]
+
+
+def test_columns_may_be_separated_by_tabs() -> None:
+    """As in Debian's own /etc/crontab."""
+    older = read(
+        "17 *\t* * *\troot\tcd / && run-parts /etc/cron.hourly\n@daily\troot\ttidy\n", name="/etc/crontab"
+    )
+
+    assert () == older.problems
+    assert ["cd / && run-parts /etc/cron.hourly", "tidy"] == [one["command"] for one in params(older)]
+    assert ["it ran as root"] * 2 == [one.reason.split(";")[0] for one in older.notes if one.field == "user"]
+
+
+def test_a_byte_order_mark_is_no_harm() -> None:
+    older = read("\ufeff# Nightly\n0 1 * * * one\n")
+
+    assert ["Nightly"] == [one.spec.title for one in older.tasks]
+
+
+def test_the_length_of_every_belongs_to_the_schedule() -> None:
+    older = read("@every 1h30m curl example.com\n@daily tidy\n")
+
+    assert [("every 1h30m", "curl example.com"), ("@daily", "tidy")] == [
+        (one.spec.schedule.removeprefix("@"), one.spec.params["command"])
+        if "every" in one.spec.schedule
+        else (one.spec.schedule, one.spec.params["command"])
+        for one in older.tasks
+    ]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from functions.domain.task import Job, TaskSpec
 from functions.errors import InputError
 from functions.task_types.registry import run_job
 from functions.taskfiles import read_task_files
-from functions.transfer.foreign.entry import ImportDefaults
+from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
 from functions.transfer.foreign.formats import FORMAT_NAMES, read_foreign
 from functions.transfer.foreign.save import render_task_file
 from tests.conftest import NOON
@@ -294,3 +295,137 @@ def test_a_path_of_a_function_is_a_function_and_a_file_may_hold_several_shapes()
         name: task.type for name, task in tasks.items()
     }
     assert {"callable": "jobs.mail:digest"} == tasks["a"].params
+
+
+def read_one(entry: dict[str, Any]) -> ForeignTasks:
+    """A job of its own, with a command."""
+    text = json.dumps({"jobs": [{"id": "x", "command": "true", "schedule": "daily", **entry}]})
+    return read_foreign([("jobs.json", text)], ImportDefaults(now=NOON))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"enabled": False, "paused": False},
+        {"enabled": True, "active": False},
+        {"disabled": False, "suspended": "yes"},
+        {"paused": "until monday"},
+    ],
+)
+def test_what_any_field_switches_off_is_switched_off(entry: dict[str, Any]) -> None:
+    [moved] = read_one(entry).tasks
+
+    assert not moved.spec.enabled
+
+
+@pytest.mark.parametrize("entry", [{"enabled": True, "paused": False}, {"paused": "no"}, {"active": None}])
+def test_what_no_field_switches_off_stays_on(entry: dict[str, Any]) -> None:
+    [moved] = read_one(entry).tasks
+
+    assert moved.spec.enabled
+
+
+def test_a_field_that_another_one_outdoes_is_told() -> None:
+    older = read_one(
+        {
+            "title": "Nightly", "name": "nightly", "description": "What", "notes": "Ask Eva first",
+            "tags": ["a"], "category": "b", "timeout": 5, "max_runtime": 90, "every": "5m", "tz": "UTC",
+            "timezone": "Europe/Riga", "retries": 1, "retry_limit": 3,
+        }
+    )  # fmt: skip
+
+    told = {note.field: note.reason for note in older.notes if note.action == "left out"}
+    assert {
+        "name": "title is read in its place",
+        "notes": "description is read in its place",
+        "category": "tags is read in its place",
+        "max_runtime": "timeout is read in its place",
+        "every": "schedule is read in its place",
+        "tz": "timezone is read in its place",
+        "retry_limit": "retries is read in its place",
+    } == told
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"retries": "inf"},
+        {"retries": 10**400},
+        {"priority": "--1"},
+        {"priority": "\u00b2"},
+        {"timeout": "infinity"},
+        {"schedule": 10**30},
+        {"command": None, "func": "a.b:c", "schedule": None, "interval": {"days": 10**20}},
+        {"command": None, "func": "a.b:c", "schedule": None, "interval": 1e30},
+        {"command": None, "func": "a.b:c", "schedule": None, "interval": {"minutes": -5}},
+        {"command": None, "task": "a.b.c", "schedule": 1e18},
+    ],
+)
+def test_a_number_that_is_none_stops_no_other_entry(entry: dict[str, Any]) -> None:
+    odd = {"id": "x", "command": "true", "schedule": "daily", **entry}
+    good = {"id": "good", "command": "true", "schedule": "daily"}
+    kept = {name: value for name, value in odd.items() if value is not None}
+
+    older = read_foreign([("jobs.json", json.dumps({"jobs": [kept, good]}))], ImportDefaults(now=NOON))
+
+    assert "good" in [moved.spec.id for moved in older.tasks]
+    assert older.problems or {"retries", "priority", "timeout"} & {
+        note.field for note in older.notes if note.action == "left out"
+    }
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [("0-4", "mon-fri"), ("*/2", "*/2"), ("1,6", "tue,sun"), ("0-4/2", "mon-fri/2"), ("sat", "sat")],
+)
+def test_days_of_apscheduler_are_counted_from_monday(there: str, here: str) -> None:
+    text = json.dumps([{"id": "x", "func": "a.b:c", "trigger": "cron", "day_of_week": there, "hour": 3}])
+
+    [moved] = read_foreign([("x.json", text)], ImportDefaults(now=NOON)).tasks
+
+    assert f"0 3 * * {here}" == moved.spec.schedule
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "jobs.yaml",
+            "jobs:\n  a: {command: x, schedule: daily}\n  a: {command: y, schedule: hourly}\n",
+            "jobs.yaml:3: jobs.a: is given twice; the first is on line 2",
+        ),
+        (
+            "jobs.json",
+            '{"jobs": {"a": {"command": "x", "every": "5m"}, "a": {"command": "y", "every": "5m"}}}',
+            "jobs.json:1: the name 'a' is given twice",
+        ),
+        (
+            "rows.csv",
+            "title,schedule,scheduleEnabled,prompt,title\nA,daily,true,Write,B\n",
+            "rows.csv: the heading 'title' is given twice; its last column is read",
+        ),
+        (
+            "rows.jsonl",
+            '{"command": "x", "every": "5m"}\n{"command": "x", "every": "5m", "every": "1h"}',
+            "rows.jsonl:2: [1]: the name 'every' is given twice",
+        ),
+    ],
+)
+def test_a_name_given_twice_is_told(name: str, text: str, told: str) -> None:
+    older = read_foreign([(name, text)], ImportDefaults(now=NOON))
+
+    assert [told] == [str(one) for one in older.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[Unit]\nDescription=x\n[Timer]\nOnCalendar=daily\n", "unit of systemd"),
+        ('\ufeff<?xml version="1.0"?>\n<Task/>', "Task Scheduler of Windows"),
+        ('[job-exec "a"]\nschedule = @every 5m\n', "Ofelia"),
+        ("apiVersion: v1\nkind: List\nitems:\n  - {kind: CronJob, spec: {schedule: daily}}\n", "Kubernetes"),
+    ],
+)
+def test_a_file_that_cannot_be_run_here_names_what_to_write(text: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        read_foreign([("x", text)], ImportDefaults(now=NOON))

@@ -70,6 +70,8 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     # What is committed survives a killed process in any case. FULL makes it survive a loss of power too, at
     # one fsync a commit; with NORMAL a loss of power may undo the last commits, and undone claims run twice.
     connection.execute("PRAGMA synchronous = FULL")
+    # What a statement needs to undo itself, some hundred KB, needs no folder that can be written.
+    connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def _read_schema_version(connection: sqlite3.Connection, path: str) -> int:

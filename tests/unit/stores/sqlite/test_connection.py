@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
@@ -66,6 +67,18 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open no other file meanwhile."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def answer(connection: sqlite3.Connection) -> Any:
@@ -386,3 +399,18 @@ async def test_a_file_of_the_first_version_gets_its_shelf_and_keeps_what_it_has(
     assert ["ping"] == [stored.task.id for stored in (await opened.get_tasks(["ping"])).tasks]
     assert ["alice"] == [one.id for one in await opened.list_documents("owners")]
     await opened.close()
+
+
+async def test_no_temporary_file_is_needed(
+    open_store: Callable[..., SqliteStore], make_task: Callable[..., Task]
+) -> None:
+    """The disk may have none to spare, or may not be written but for the database."""
+    store = open_store()
+    tasks = [make_task(f"task-{number}", params={"notes": "x" * 5_000}) for number in range(100)]
+    created = await store.write([ConditionalWrite(task, None) for task in tasks])
+    writes = [ConditionalWrite(task, one.revision) for task, one in zip(tasks, created, strict=True)]
+
+    with no_more_files():
+        changed = await store.write(writes)
+
+    assert {WriteStatus.APPLIED} == {one.status for one in changed}

@@ -33,8 +33,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from functions.domain.charsets import declared_codec
 from functions.http_client import BlockedRequestError, FetchError
-from functions.http_client.charsets import declared_codec
 from functions.http_client.connections import Connections, current_certificate
 from functions.http_client.errors import as_httpx_error, host_name, timeout_error, to_fetch_error
 from functions.http_client.httpx import httpx

@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from functions.domain.charsets import TextSearch, decode
 from functions.domain.expectations import TOO_LONG, Findings
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.http_client import FetchError
-from functions.http_client.charsets import TextSearch, decode
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import lower_first
 
 MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")  # some servers write fractions, which the standard has not
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
 
 
@@ -27,8 +28,8 @@ def is_retryable_status(status: int) -> bool:
 def retry_after(response: httpx.Response, *, now: datetime) -> timedelta | None:
     """Return the wait of `Retry-After` (seconds or a date); None without a valid one."""
     value = response.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=int(value[:9])), MAX_RETRY_AFTER)
+    if _SECONDS.fullmatch(value):
+        return min(timedelta(seconds=float(value[:9])), MAX_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):

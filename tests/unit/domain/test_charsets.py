@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from functions.http_client.charsets import TextSearch, declared_codec, decode
+from functions.domain.charsets import TextSearch, declared_codec, decode
 
 LETTERS = {
     "utf-8": "grün 💧",
@@ -84,3 +84,42 @@ def test_a_hostile_beginning_takes_no_time(part: bytes) -> None:
         search.feed(piece)
 
     assert time.process_time() - started < 1.5  # 0.03 s on an idle machine
+
+
+CUT = {  # what a program that cuts by bytes leaves of a letter, and other accidents
+    "a letter cut in two": "日本語の".encode() + b"\xe6\x97" + "</p>日本語".encode(),
+    "signs of Windows pasted into it": "Größe, süß ".encode() + b"\x96 x",
+    "an emoji as two halves": "Größe, süß, schön ".encode() + b"\xed\xa0\xbd",
+}
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/html", "text/html; charset=utf-8", "text/html; charset=latin1"]
+)
+@pytest.mark.parametrize("body", CUT.values(), ids=CUT)
+def test_a_text_in_utf_8_stays_so_where_a_letter_is_broken(body: bytes, content_type: str) -> None:
+    expected = body.decode("utf-8", "replace")
+
+    assert expected == decode(body, content_type)
+    for filler in (b"", b"x" * 9000):
+        search = TextSearch(expected[:3], content_type)
+        assert any(search.feed(part) for part in split(filler + body, 7))
+
+
+@pytest.mark.parametrize("codec", ["gb18030", "big5hkscs", "cp932", "euc_jp", "cp949"])
+def test_a_text_in_another_charset_is_not_taken_for_broken_utf_8(codec: str) -> None:
+    """Some pairs of bytes are letters of UTF-8 by chance: 通 (CD A8) in Chinese."""
+    text = {"cp932": "稼働中", "euc_jp": "稼働中", "cp949": "서비스뷁"}.get(codec, "通知 服務一日")
+
+    assert text == decode(text.encode(codec), f"text/html; charset={codec}")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("content_type", ["text/html", "text/html; charset=utf-16"])
+def test_markup_in_utf_16_needs_no_mark(codec: str, content_type: str) -> None:
+    assert "<p>Größe" == decode("<p>Größe".encode(codec), content_type)
+
+
+def test_markup_that_is_declared_as_utf_16_and_is_not_is_read() -> None:
+    """Programs of .NET write `utf-16` into what they send as UTF-8."""
+    assert "<p>Größe" == decode("<p>Größe".encode(), "text/xml; charset=utf-16")

@@ -55,6 +55,7 @@ _CODECS |= {
 _CODECS |= {f"iso8859{part}": f"iso8859-{part}" for part in (*range(2, 9), 10, 13, 14, 15, 16)}
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKUP_IN_UTF_16 = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))  # without a mark
 _NOT_LIKE_ASCII = frozenset({"utf-16", "utf-16-le", "utf-16-be", "hz", "iso2022_jp", "iso2022_kr"})
 _UNDECLARED = "cp1252"  # what browsers take for a text that says nothing and is no UTF-8
 
@@ -68,9 +69,9 @@ def declared_codec(content_type: str) -> str | None:
 def decode(body: bytes, content_type: str, *, is_whole: bool = True) -> str:
     """Return *body* as text.
 
-    A byte order mark counts first. Then UTF-8 when it is valid, as servers declare other charsets for it;
-    then the charset of the Content-Type, of a `<meta>` or of the XML declaration. What means nothing becomes
-    U+FFFD.
+    A byte order mark counts first. Then UTF-8 when it is valid, or broken in a few places as a text is that
+    was cut by bytes: servers declare other charsets for it. Then the charset of the Content-Type, of a
+    `<meta>` or of the XML declaration. What means nothing becomes U+FFFD.
 
     Args:
         is_whole: False when more followed, so that the last character may be cut in two.
@@ -81,11 +82,18 @@ def decode(body: bytes, content_type: str, *, is_whole: bool = True) -> str:
     try:
         return _decode(body, codec, "strict", is_whole=is_whole)
     except UnicodeDecodeError:
-        return _decode(body, otherwise, "replace", is_whole=is_whole)
+        text = _decode(body, codec, "replace", is_whole=is_whole)
+        return (
+            text
+            if _is_mostly_read(text, otherwise)
+            else _decode(body, otherwise, "replace", is_whole=is_whole)
+        )
 
 
 class TextSearch:
     """Finds a text in a body while its parts come, in linear time.
+
+    In a body that is no UTF-8 it is looked for in UTF-8 as well: `decode` may say so of the whole.
 
     Attributes:
         found: Whether the text is in what came so far.
@@ -95,9 +103,9 @@ class TextSearch:
         self._text = text
         self._content_type = content_type
         self._body = bytearray()
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._decoders: list[codecs.IncrementalDecoder] = []
+        self._tails: list[str] = []
         self._otherwise: str | None = None
-        self._tail = ""
         self.found = False
 
     def feed(self, part: bytes) -> bool:
@@ -107,27 +115,28 @@ class TextSearch:
         self._body += part
         if len(self._body) <= _LOOKED_AT:  # the declaration may still come
             self.found = self._text in decode(bytes(self._body), self._content_type, is_whole=False)
-        elif self._decoder is None:
+        elif not self._decoders:
             codec, self._otherwise = _candidates(bytes(self._body), self._content_type)
-            self._start(codec, "replace" if self._otherwise is None else "strict")
+            self._start("replace" if self._otherwise is None else "strict", codec)
         else:
             self._search(part)
         return self.found
 
-    def _start(self, codec: str, errors: str) -> None:
-        self._decoder = codecs.getincrementaldecoder(codec)(errors)
-        self._tail = ""
+    def _start(self, errors: str, *names: str) -> None:
+        self._decoders = [codecs.getincrementaldecoder(name)(errors) for name in names]
+        self._tails = [""] * len(names)
         self._search(bytes(self._body))
 
     def _search(self, part: bytes) -> None:
-        assert self._decoder is not None
         try:
-            text = self._tail + self._decoder.decode(part)
+            texts = [
+                tail + decoder.decode(part) for tail, decoder in zip(self._tails, self._decoders, strict=True)
+            ]
         except UnicodeDecodeError:
-            self._start(self._otherwise or _UNDECLARED, "replace")
+            self._start("replace", "utf-8", self._otherwise or _UNDECLARED)
             return
-        self.found = self._text in text
-        self._tail = text[-len(self._text) :]
+        self.found = any(self._text in text for text in texts)
+        self._tails = [text[-len(self._text) :] for text in texts]
 
 
 def _candidates(body: bytes, content_type: str) -> tuple[str, str | None]:
@@ -135,10 +144,27 @@ def _candidates(body: bytes, content_type: str) -> tuple[str, str | None]:
     for mark, codec in _MARKS:
         if body.startswith(mark):
             return codec, None
-    declared = declared_codec(content_type) or _codec_within(body[:_LOOKED_AT])
+    for start, codec in _MARKUP_IN_UTF_16:
+        if body.startswith(start) and body[2:4].count(0) == 1:
+            return codec, None
+    declared = declared_codec(content_type)
+    if declared is None or (
+        declared.startswith("utf-16") and body.startswith(b"<")
+    ):  # then it would be above
+        declared = _codec_within(body[:_LOOKED_AT])
     if declared in _NOT_LIKE_ASCII:
         return declared, None  # its bytes would mostly pass for UTF-8
     return "utf-8", _UNDECLARED if declared in (None, "utf-8") else declared
+
+
+def _is_mostly_read(text: str, otherwise: str) -> bool:
+    """Whether *text*, read as UTF-8 although it is broken, is rather that than *otherwise*.
+
+    Letters of one byte are hardly ever UTF-8 by chance. One in five pairs of bytes of Chinese is.
+    """
+    broken = text.count("\ufffd")
+    read = len(text) - len(text.encode("ascii", "ignore")) - broken
+    return read > broken * (1 if otherwise.startswith(("cp125", "iso8859")) else 4)
 
 
 def _decode(body: bytes, codec: str, errors: str, *, is_whole: bool) -> str:

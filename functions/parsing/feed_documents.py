@@ -4,6 +4,7 @@ What is none of them is named, with the feed that a web page advertises.
 """
 
 import io
+import re
 import time
 import zlib
 from calendar import timegm
@@ -12,17 +13,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html.entities import html5
 from typing import Any
+from urllib.parse import urljoin
 
+from functions.domain.charsets import decode
 from functions.domain.json_depth import parse_json
 from functions.parsing.errors import UnreadableError
-from functions.parsing.markup import html_to_text, one_line, page_heading
+from functions.parsing.markup import html_to_text, join_halves, one_line, page_heading
 
 MAX_DOCUMENT_BYTES = 2_097_152  # unpacked; takes a second or two to parse
-_SPACES_AND_BOM = b" \t\r\n\xef\xbb\xbf"
+_SPACES_AND_MARKS = " \t\r\n\ufeff"
 _MAX_JUNK_BYTES = 4096  # before a feed, e.g. warnings of a PHP program
 _MAX_REFERENCE_BYTES = 40
+_HEAD_CHARS = 1000  # in which a web page says that it is one
 _XML_NAMES = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\r\n")
+_ENTRY_START = re.compile(rb"<(?:item|entry)[\s>]", re.IGNORECASE)
+_ENTRY_END = re.compile(rb"</(?:item|entry)\s*>", re.IGNORECASE)
+_DOCUMENT_END = re.compile(rb"</(?:item|entry|channel|rss|feed|rdf:rdf)\s*>", re.IGNORECASE)
 _SIGNATURES = {  # of files that people name, or servers send, instead
     b"%PDF": "a PDF file", b"PK\x03\x04": "a ZIP archive", b"\x89PNG": "an image", b"GIF8": "an image",
     b"\xff\xd8\xff": "an image", b"\x28\xb5\x2f\xfd": "data compressed by Zstandard",
@@ -49,6 +56,9 @@ class FeedItem:
     """An entry as its document has it.
 
     Attributes:
+        id: As it is written: one that is no address is none because it could be read as one.
+        link: Resolved; empty when the entry names none.
+        file: The address of its first enclosure, such as a podcast's recording.
         texts: Summary and contents, the one to show first.
         words: Categories and names of authors.
         at: When it was published, in seconds of the epoch; None without a date that can be read.
@@ -57,6 +67,7 @@ class FeedItem:
 
     id: str
     link: str
+    file: str
     title: FeedText
     texts: tuple[FeedText, ...]
     words: tuple[str, ...]
@@ -84,13 +95,14 @@ def read_document(body: bytes, *, content_type: str, url: str) -> FeedDocument:
         UnreadableError: It is no feed, or too broken to hold an entry.
     """
     body = _unpack(body)
-    if b"\0" not in body[:200]:  # neither UTF-16 nor UTF-32
-        body = body.lstrip(_SPACES_AND_BOM)
-    if not body.strip():
+    if name := next((name for signature, name in _SIGNATURES.items() if body.startswith(signature)), ""):
+        raise UnreadableError(name)
+    text = decode(body, content_type).replace("\0", "").lstrip(_SPACES_AND_MARKS)
+    if not text:
         raise UnreadableError("an empty body")
-    if body[:1] in (b"{", b"["):
-        return _read_json_feed(body, is_declared="feed+json" in content_type.lower())
-    return _read_xml_feed(body, content_type=content_type, url=url)
+    if text.startswith(("{", "[")):
+        return _read_json_feed(text, is_declared="feed+json" in content_type.lower(), url=url)
+    return _read_xml_feed(join_halves(text), content_type=content_type, url=url)
 
 
 def _unpack(body: bytes) -> bytes:
@@ -110,50 +122,54 @@ def _unpack(body: bytes) -> bytes:
 # RSS and Atom.
 
 
-def _read_xml_feed(body: bytes, *, content_type: str, url: str) -> FeedDocument:
+def _read_xml_feed(text: str, *, content_type: str, url: str) -> FeedDocument:
     import feedparser  # takes 20 ms to import, more on a cold disk
 
-    if b"\0" not in body[:200]:  # in UTF-16 and UTF-32 nothing is mended
-        body, content_type = _mend(body, content_type)
     parsed = feedparser.parse(
-        io.BytesIO(body),  # never the bytes themselves: feedparser opens files and addresses they name
-        response_headers={"content-type": content_type, "content-location": url},
+        io.BytesIO(_mend(text.encode())),  # never bytes or a text: feedparser opens what they name
+        # The charset that a document declares is no longer its own. Nor is it told an address: it would take
+        # each id for a part of one.
+        response_headers={"content-type": "application/xml; charset=utf-8"},
         resolve_relative_uris=False,
         sanitize_html=False,  # it leaves out words; all markup is removed here
     )
     if not parsed.version:
-        raise UnreadableError(_name_document(body, url))
-    harmless = (feedparser.NonXMLContentType, feedparser.CharacterEncodingOverride)
-    if parsed.bozo and not parsed.entries and not isinstance(parsed.get("bozo_exception"), harmless):
+        raise UnreadableError(_name_document(text, content_type=content_type, url=url))
+    is_harmless = isinstance(parsed.get("bozo_exception"), feedparser.CharacterEncodingOverride)
+    if parsed.bozo and not parsed.entries and not is_harmless:
         raise UnreadableError("a feed broken off before its first entry")
     is_atom = parsed.version.startswith("atom")
     return FeedDocument(
         title=_xml_text(parsed.feed, "title", is_atom=is_atom),
-        link=_text_field(parsed.feed, "link"),
-        items=tuple(_xml_item(given, is_atom=is_atom) for given in parsed.entries),
+        link=_resolve(url, _text_field(parsed.feed, "link")),
+        items=tuple(_xml_item(given, is_atom=is_atom, url=url) for given in parsed.entries),
     )
 
 
-def _mend(body: bytes, content_type: str) -> tuple[bytes, str]:
-    """Return *body* as it was meant: without junk around it, and with `&` for what is no reference.
+def _mend(body: bytes) -> bytes:
+    """Return *body*, in UTF-8, as it was meant: without junk around it, with `&` for what is no reference.
 
-    The strict parser reads it then; the lenient one makes `R&D;` of `R&D`. A body that is valid UTF-8 is
-    UTF-8, whatever the server or the document says.
+    The strict parser reads it then; the lenient one makes `R&D;` of `R&D`.
     """
     if not body.lower().startswith((b"<?xml", b"<!doctype", b"<html")):
         start = body.find(b"<?xml", 0, _MAX_JUNK_BYTES)
         body = body[start:] if start > 0 else body
-    body = body.translate(None, _CONTROLS)
-    if not body.isascii():
-        try:
-            body.decode()
-        except UnicodeDecodeError:
-            pass
-        else:
-            content_type = "application/xml; charset=utf-8"
+    body = _without_cut_entry(body.translate(None, _CONTROLS))
     if b"<!ENTITY" in body:  # it may define its own
-        return body, content_type
-    return b"".join(_mend_references(body)), content_type
+        return body
+    return b"".join(_mend_references(body))
+
+
+def _without_cut_entry(body: bytes) -> bytes:
+    """Return *body* up to the entry in which it breaks off: half an id or a title would be another entry's.
+
+    Some programs never end an entry; then nothing says that the last one is not whole.
+    """
+    starts = [match.start() for match in _ENTRY_START.finditer(body)]
+    if not starts or _DOCUMENT_END.search(body, starts[-1]):
+        return body
+    ends = _ENTRY_END.search(body)
+    return body[: starts[-1]] if ends or len(starts) == 1 else body
 
 
 def _mend_references(body: bytes) -> Iterator[bytes]:
@@ -197,7 +213,7 @@ def _is_xml_character(code: int) -> bool:
     return code in (9, 10, 13) or 32 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or code > 0xFFFF
 
 
-def _xml_item(given: Mapping[str, Any], *, is_atom: bool) -> FeedItem:
+def _xml_item(given: Mapping[str, Any], *, is_atom: bool, url: str) -> FeedItem:
     contents = [
         FeedText(_text_field(part, "value"), _kind(_text_field(part, "type"), is_atom=is_atom))
         for part in _dicts(given, "content")
@@ -206,15 +222,29 @@ def _xml_item(given: Mapping[str, Any], *, is_atom: bool) -> FeedItem:
         contents.insert(0, _xml_text(given, "summary", is_atom=is_atom))
     words = [_text_field(tag, name) for tag in _dicts(given, "tags") for name in ("term", "label")]
     words += [_text_field(given, "author"), *(_text_field(one, "name") for one in _dicts(given, "authors"))]
+    id_, link = _text_field(given, "id"), _text_field(given, "link")
+    if not link and "guidislink" not in given:  # RSS 1.0, where an id is an address
+        link = id_
+    is_link = link != id_ or "://" in link or link.startswith("/")  # else it is an id, taken for a link
+    files = [_text_field(one, "href") for one in _dicts(given, "links") if one.get("rel") == "enclosure"]
     return FeedItem(
-        id=_text_field(given, "id"),
-        link=_text_field(given, "link"),
+        id=id_,
+        link=_resolve(url, link) if is_link else "",
+        file=_resolve(url, next(iter(files), "")),
         title=_xml_text(given, "title", is_atom=is_atom),
         texts=tuple(text for text in contents if text.value),
         words=tuple(words),
         at=_xml_date(given),
         written_date=_text_field(given, "published") or _text_field(given, "updated"),
     )
+
+
+def _resolve(base: str, link: str) -> str:
+    """Return the address that *link* stands for on the page at *base*; spaces in it are written out."""
+    try:
+        return urljoin(base, link.strip().replace(" ", "%20")) if link.strip() else ""
+    except ValueError:
+        return link
 
 
 def _xml_text(given: Mapping[str, Any], name: str, *, is_atom: bool) -> FeedText:
@@ -257,9 +287,9 @@ def _raw_field(given: Mapping[str, Any], name: str) -> Any:
 # JSON Feed, versions 1 and 1.1 (jsonfeed.org).
 
 
-def _read_json_feed(body: bytes, *, is_declared: bool) -> FeedDocument:
+def _read_json_feed(text: str, *, is_declared: bool, url: str) -> FeedDocument:
     try:
-        document = parse_json(body)
+        document = parse_json(text)
     except ValueError:
         raise UnreadableError("JSON that is broken or broken off") from None
     items = document.get("items") if isinstance(document, dict) else None
@@ -267,12 +297,12 @@ def _read_json_feed(body: bytes, *, is_declared: bool) -> FeedDocument:
         raise UnreadableError("JSON that is no JSON Feed")
     return FeedDocument(
         title=FeedText(_json_text(document, "title")),
-        link=_json_text(document, "home_page_url"),
-        items=tuple(_json_item(item) for item in items if isinstance(item, dict)),
+        link=_resolve(url, _json_text(document, "home_page_url")),
+        items=tuple(_json_item(item, url=url) for item in items if isinstance(item, dict)),
     )
 
 
-def _json_item(given: Mapping[str, Any]) -> FeedItem:
+def _json_item(given: Mapping[str, Any], *, url: str) -> FeedItem:
     texts = (
         FeedText(_json_text(given, "summary")),
         FeedText(_json_text(given, "content_text")),
@@ -286,7 +316,8 @@ def _json_item(given: Mapping[str, Any]) -> FeedItem:
     date = _json_text(given, "date_published") or _json_text(given, "date_modified")
     return FeedItem(
         id=_json_text(given, "id"),
-        link=_json_text(given, "url") or _json_text(given, "external_url"),
+        link=_resolve(url, _json_text(given, "url") or _json_text(given, "external_url")),
+        file=_resolve(url, next((_json_text(one, "url") for one in _dicts(given, "attachments")), "")),
         title=FeedText(_json_text(given, "title")),
         texts=tuple(text for text in texts if text.value),
         words=tuple(words),
@@ -314,15 +345,16 @@ def _json_date(date: str) -> int | None:
 # What is no feed.
 
 
-def _name_document(body: bytes, url: str) -> str:
-    """Return what *body* seems to be, and what may help."""
-    for signature, name in _SIGNATURES.items():
-        if body.startswith(signature):
-            return name
-    head = body[:1000].lstrip().lower()
-    if b"<html" not in head and not head.startswith(b"<!doctype html"):
-        return "XML that is neither RSS nor Atom" if head.startswith(b"<") else "something that is no feed"
-    title, feeds = page_heading(body, url=url)
+def _name_document(text: str, *, content_type: str, url: str) -> str:
+    """Return what *text* seems to be, and what may help."""
+    head = text
+    while head.startswith("<!--"):
+        head = head.partition("-->")[2].lstrip()
+    head = head[:_HEAD_CHARS].lower()
+    is_declared = "html" in content_type.lower() and head.startswith("<") and not head.startswith("<?xml")
+    if not is_declared and "<html" not in head and not head.startswith("<!doctype html"):
+        return "XML that is neither RSS nor Atom" if head.startswith("<") else "something that is no feed"
+    title, feeds = page_heading(text, url=url)
     feed = next((one for one in feeds if one != url), "")
     more = [f"“{title}”"] * bool(title) + [f"its feed is {feed}"] * bool(feed)
     return f"a web page ({'; '.join(more)})" if more else "a web page"

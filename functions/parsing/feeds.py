@@ -31,7 +31,7 @@ class FeedEntry:
             path of its link and its text. Empty when it is not the only one in the feed.
         at: When it was published, in seconds of the epoch; None when that is not known.
         legacy_key: The key under which versions before 0.3 remembered it.
-        url: http or https; empty when the entry has no such link.
+        url: http or https; that of its file when it has no page, empty when it has neither.
         matches: Whether one of the keywords is in it.
     """
 
@@ -126,7 +126,7 @@ def _to_entry(item: FeedItem, names: Names, likeness: str, keywords: Sequence[st
         at=item.at,
         legacy_key=name_key(item.id or item.link or f"{item.title.value}\n{item.written_date}"),
         title=title or text[:80] or "(no title)",
-        url=safe_http_url(item.link),
+        url=safe_http_url(item.link) or safe_http_url(item.file),
         text=text,
         matches=not keywords or _has_keyword(item, keywords),
     )

@@ -1,5 +1,6 @@
 """Foreign markup as plain text: no tags, no control characters, only web links."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -8,6 +9,9 @@ MAX_URL_CHARS = 2048
 MAX_PAGE_CHARS = 65_536  # of a page's text: links are written out, so that it may be longer than the page
 _MAX_MARKUP_CHARS = 4000  # of markup that are read: a summary may be a whole book
 _JOINERS = "\u200c\u200d"  # without a width, and yet part of Persian words and of emoji
+_HIGH = "[xX][dD][89abAB][0-9a-fA-F]{2}|5529[6-9]|55[3-9][0-9]{2}|56[0-2][0-9]{2}|563[01][0-9]"
+_LOW = "[xX][dD][c-fC-F][0-9a-fA-F]{2}|563[2-9][0-9]|56[4-9][0-9]{2}|57[0-2][0-9]{2}|573[0-3][0-9]|5734[0-3]"
+_HALVES = re.compile(f"&#({_HIGH});&#({_LOW});")
 _INVISIBLE = frozenset({"script", "style", "noscript", "template", "svg"})
 _OFTEN_ALONE = frozenset(
     {"br", "hr", "wbr", "img", "p", "li", "dt", "dd", "tr", "td", "th", "html", "head", "body"}
@@ -41,7 +45,7 @@ def html_to_text(
     Args:
         is_guess: Whether *markup* may as well be a plain text: then `<script>` alone is a word in it.
     """
-    text = markup[:read_chars]
+    text = join_halves(markup[:read_chars])
     if "<" in text or "&" in text:
         is_escaped = "<" not in text
         text = _read(_escape_lone_brackets(text, is_guess=is_guess), _TextReader(separator=" "))
@@ -55,6 +59,19 @@ def one_line(text: str, *, limit: int) -> str:
     printable = "".join(c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "" for c in text)
     text = " ".join(printable.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def join_halves(markup: str) -> str:
+    """Return *markup* with one reference for two that stand for the halves of a surrogate pair.
+
+    &#xD83D;&#xDE00; and &#55357;&#56832;    &#128512;
+    """
+    return _HALVES.sub(_join_pair, markup) if "&#" in markup else markup
+
+
+def _join_pair(halves: re.Match[str]) -> str:
+    high, low = (int(half[1:], 16) if half[0] in "xX" else int(half) for half in halves.groups())
+    return f"&#{0x10000 + (high - 0xD800) * 0x400 + low - 0xDC00};"
 
 
 def _escape_lone_brackets(markup: str, *, is_guess: bool) -> str:
@@ -120,10 +137,10 @@ def page_text(body: bytes, *, url: str) -> str:
     return "\n".join(line for line in lines if line)[:MAX_PAGE_CHARS]
 
 
-def page_heading(body: bytes, *, url: str) -> tuple[str, list[str]]:
+def page_heading(text: str, *, url: str) -> tuple[str, list[str]]:
     """Return the title of the page at *url*, in at most 80 characters, and the feeds that it advertises."""
     reader = _HeadReader(url)
-    title = _read(body[:MAX_PAGE_CHARS].decode(errors="replace"), reader)
+    title = _read(text[:MAX_PAGE_CHARS], reader)
     return one_line(title, limit=80), reader.feeds
 
 
@@ -215,7 +232,7 @@ class _HeadReader(_TextReader):
         self.feeds: list[str] = []
 
     def open(self, tag: str, attributes: Mapping[str, str]) -> None:
-        self._in_title = tag == "title"
+        self._in_title = tag == "title" and not self._parts
         kind = attributes.get("type", "").lower().partition(";")[0].strip()
         if tag == "link" and "alternate" in attributes.get("rel", "").lower().split() and kind in _FEED_TYPES:
             address = self._page.absolute(attributes.get("href", "").strip())

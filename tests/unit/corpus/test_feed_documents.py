@@ -149,6 +149,41 @@ ENCODINGS = [
         "<rss:title>B</rss:title></rss:channel><rss:item><rss:title>a</rss:title></rss:item></rdf:RDF>",
         "a",
     ),
+    *(
+        first_title(f"{codec}, said by {said}", feed.encode(codec), text, content_type)
+        for codec, declared, text in (
+            ("gb18030", "GBK", "2 € 起，镕基"),
+            ("cp932", "Shift_JIS", "①稼働中㈱"),
+            ("cp932", "windows-31j", "～稼働中"),
+            ("iso2022_jp", "ISO-2022-JP", "稼働中"),
+            ("cp949", "euc-kr", "서비스 뷁"),
+            ("cp949", "ks_c_5601-1987", "서비스"),
+            ("big5hkscs", "Big5", "服務嘅"),
+            ("cp1251", "win-1251", "Сервис"),
+        )
+        for said, feed, content_type in (
+            ("the document", XML.format(declared) + UMLAUT.replace("Größe", text), "text/xml"),
+            ("the server", UMLAUT.replace("Größe", text), f"application/rss+xml; charset={declared}"),
+        )
+    ),
+    first_title("UTF-16, and R&D in it", rss(item("R&D größer")).encode("utf-16"), "R&D größer"),
+    first_title(
+        ".NET's StringWriter: utf-16 in the declaration of what is UTF-8",
+        XML.format("utf-16") + UMLAUT,
+        "Größe",
+        "text/xml; charset=utf-16",
+    ),
+    first_title(
+        "a summary cut by bytes",
+        rss(item("日本語の記事", description="XX")).encode().replace(b"XX", "続き".encode()[:-1]),
+        "日本語の記事",
+    ),
+    first_title(
+        "an emoji as two references", rss(item("&#xD83D;&#xDE00; and &#55357;&#56832;")), "😀 and 😀"
+    ),
+    first_title(
+        "an emoji as two references in CDATA", rss(item("<![CDATA[&#55000;&#55357;&#56832;]]>")), "훘😀"
+    ),
     first_title("text after its end", rss(item("R&D")) + "<script>x()</script>", "R&D"),
 ]
 
@@ -228,6 +263,20 @@ NO_FEEDS = [
         [rss(*BLOG), PAGE.replace("/index.xml", "/feed.xml")],
         ["a web page (“Just a moment...”), not"],
     ),
+    Case(
+        "a page to sign in, in GBK",
+        [rss(*BLOG), served("<html><meta charset=gbk><title>登录</title>".encode("gbk"), "text/html")],
+        ["a web page (“登录”)"],
+    ),
+    Case(
+        "a page that begins with a licence, and has a drawing with a title",
+        [
+            rss(*BLOG),
+            f"<!-- {'MIT ' * 400} --><html><title>Sign in</title><body><p/><svg><title>x</title></svg>",
+        ],
+        ["a web page (“Sign in”)"],
+    ),
+    Case("a part of a page", [rss(*BLOG), served("<div>Error</div>", "text/html")], ["with a web page, not"]),
     Case("yarr#247: not found", [rss(*BLOG), answer(404)], ["Answered 404"]),
     Case(
         "FreshRSS/FreshRSS#3561, rss2email#230: gone",

@@ -304,6 +304,30 @@ NEW_IDS = [
         ],
         [{"News"}],
     ),
+    Case(
+        "a transfer that breaks off within an id, and nobody says so",
+        [
+            rss(*BLOG),
+            rss(dated(10), dated(11), *BLOG).partition("n11")[0] + "n1",
+            rss(dated(10), dated(11), *BLOG),
+        ],
+        [{"n10"}, {"n11"}],
+    ),
+    Case(
+        "a transfer that breaks off within the text of an entry",
+        [atom(entry("a", id="1")), f"{atom(entry('b', id='2'))[:-7]}<entry><id>3</id><title>c", atom()],
+        [{"b"}, set()],
+    ),
+    Case(
+        "a transfer that breaks off within the first entry",
+        [rss(*BLOG), rss(dated(10)).partition("</title><guid>")[0], rss(dated(10), *BLOG)],
+        ["broken off before its first entry", {"n10"}],
+    ),
+    Case(
+        "a program that ends no entry",
+        [rss(*BLOG), "<rss version='2.0'><channel><item><title>a</title><item><title>b</title>"],
+        [{"a", "b"}],
+    ),
     Case("empty for one run", [rss(*BLOG), rss(), rss(dated(10), *BLOG)], [set(), {"n10"}]),
     Case(
         "julienPalard, rsstail#24: one article that comes and goes",

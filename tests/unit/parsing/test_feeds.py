@@ -169,6 +169,59 @@ def test_a_hostile_link_in_a_feed_is_dropped_with_its_entry_kept() -> None:
     assert ("Click", "") == (entry.title, entry.url)
 
 
+LINKS = {
+    "of a page": ("<link>/posts/a</link>", "https://example.com/posts/a"),
+    "with spaces": ("<link> https://example.com/a b </link>", "https://example.com/a%20b"),
+    "that is also the id": ("<guid>https://example.com/a</guid>", "https://example.com/a"),
+    "that is a path and also the id": ("<guid>/a</guid>", "https://example.com/a"),
+    "none, as an id is not the name of a page": ("<guid>a-1</guid>", ""),
+    "of a recording": (
+        '<guid isPermaLink="false">1</guid><enclosure url="https://example.com/1.mp3" type="audio/mpeg"/>',
+        "https://example.com/1.mp3",
+    ),
+    "of a page with a recording": (
+        '<link>/1</link><enclosure url="https://example.com/1.mp3" type="audio/mpeg"/>',
+        "https://example.com/1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts", "expected"), LINKS.values(), ids=LINKS)
+def test_the_link_of_an_entry(parts: str, expected: str) -> None:
+    (entry,) = read(rss(f"<title>a</title>{parts}")).entries
+
+    assert expected == entry.url
+
+
+def test_an_id_of_atom_is_no_link_unless_it_is_an_address() -> None:
+    ids = ("7", "urn:uuid:7", "https://example.com/7")
+    entries = "".join(f'<entry><id>{one}</id><link rel="self" href="/{one}.atom"/></entry>' for one in ids)
+
+    feed = read(f'<feed xmlns="http://www.w3.org/2005/Atom">{entries}</feed>')
+
+    assert ["", "", "https://example.com/7"] == [entry.url for entry in feed.entries]
+
+
+def test_an_id_of_rss_1_0_is_a_link() -> None:
+    feed = read(
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">'
+        '<item rdf:about="https://example.com/a"><title>a</title></item></rdf:RDF>'
+    )
+
+    assert ["https://example.com/a"] == [entry.url for entry in feed.entries]
+
+
+def test_an_id_stays_where_a_feed_is_served_from_another_place_each_time() -> None:
+    body = rss("<guid>7</guid><title>a</title>").encode()
+
+    one, other = (
+        parse_feed(body, content_type="", url=f"https://cdn{number}.example.com/{number}/feed").entries[0]
+        for number in (1, 2)
+    )
+
+    assert one.names == other.names
+
+
 @pytest.mark.parametrize(
     ("markup", "expected"),
     [

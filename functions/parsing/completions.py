@@ -5,6 +5,8 @@ status 200, streams unasked for.
 """
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,11 @@ from functions.parsing.errors import UnreadableError
 from functions.parsing.replies import strip_thinking
 
 MAX_CALLS = 20  # of one reply; the others are dropped
+MAX_REPORTED_TOKENS = 10_000_000  # of one reply: more is a mistake
+_LINE_END = re.compile(r"\r\n|\n|\r")  # of a stream of events; JSON may hold what Python ends lines at too
+_WAIT_IN_WORDS = re.compile(r"(?:retry|try again) in ((?:[0-9.]{1,9} ?(?:ms|h|m|s)[a-z]* ?){1,3})", re.I)
+_PART_OF_WAIT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|h|m|s)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _MAX_WORDS_CHARS = 1000
 _MAX_FOREIGN_CHARS = 300  # of an answer that is no JSON
 Message = dict[str, Any]
@@ -25,6 +32,8 @@ def read_completion(document: bytes, *, status: int, content_type: str, model: s
         200 {"choices": ...}                          {"status": 200, "body": {"choices": ...}}
         200 {"error": {"code": 429, "message": "x"}}  {"status": 429, "body": {"error": {"message": "x"}}}
 
+    With a fault may come `wait_s`: the seconds after which the server wants to be asked again.
+
     Raises:
         UnreadableError: *status* is 200, and the answer neither a completion nor a fault.
     """
@@ -33,7 +42,7 @@ def read_completion(document: bytes, *, status: int, content_type: str, model: s
         value = _read_value(text, content_type)
     except ValueError:
         if status == 200:
-            raise UnreadableError("something that is not JSON") from None
+            raise UnreadableError(_name_broken(text, content_type)) from None
         return _refusal(status, text[:_MAX_FOREIGN_CHARS] if "html" not in content_type else "")
     fault = find_fault(value)
     if fault is None:
@@ -42,7 +51,38 @@ def read_completion(document: bytes, *, status: int, content_type: str, model: s
         return _refusal(status, "")
     if status == 200 or (status == 429 and fault.status == 402):
         status = fault.status
-    return _refusal(status, fault.words)
+    wait_s = _wait(fault.words, value)
+    return _refusal(status, fault.words) | ({} if wait_s is None else {"wait_s": wait_s})
+
+
+def _name_broken(text: str, content_type: str) -> str:
+    if not text.strip():
+        return "an empty body"
+    kind = content_type.partition(";")[0].strip() or "something"
+    if "json" in kind and text.lstrip().startswith("{"):
+        return "JSON that is broken, or broken off"
+    return f"{kind[:60]} that is not a chat completion"
+
+
+def _wait(words: str, document: object) -> float | None:
+    """Return the wait that a fault asks for: Google's `retryDelay`, or in words, as OpenAI writes it.
+
+    "retryDelay": "34s"                              34
+    Please try again in 1m12.5s                      72.5
+    """
+    first = document[0] if isinstance(document, list) and document else document
+    error = first.get("error") if isinstance(first, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for one in details if isinstance(details, list) else ():
+        if isinstance(one, dict) and isinstance(delay := one.get("retryDelay"), str):
+            return _duration(delay[:20])
+    said = _WAIT_IN_WORDS.search(words[:_MAX_WORDS_CHARS])
+    return _duration(said[1]) if said else None
+
+
+def _duration(text: str) -> float | None:
+    parts = _PART_OF_WAIT.findall(text.casefold())
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts) if parts else None
 
 
 def _refusal(status: int, words: str) -> dict[str, Any]:
@@ -51,20 +91,24 @@ def _refusal(status: int, words: str) -> dict[str, Any]:
 
 
 def _read_value(text: str, content_type: str) -> Any:
-    is_stream = not text.lstrip().startswith(("{", "[")) and "\ndata:" in f"\n{text}"
-    return completion_of_stream(text) if is_stream or "event-stream" in content_type else parse_json(text)
+    is_document = text.lstrip().startswith(("{", "["))  # whatever its type says
+    is_stream = "event-stream" in content_type or "\ndata:" in f"\n{text}"
+    return completion_of_stream(text) if is_stream and not is_document else parse_json(text)
 
 
 def content_text(content: object) -> str:
-    """Return the text of a message, which may come in parts."""
+    """Return the text of a message, which may come in parts, or as the object that it should hold as JSON."""
     if isinstance(content, list):
         texts = (part if isinstance(part, str) else _part_text(part) for part in content)
         return "".join(texts)
+    if isinstance(content, dict):
+        return _part_text(content) or ("" if "type" in content else json.dumps(content, ensure_ascii=False))
     return content if isinstance(content, str) else ""
 
 
 def _part_text(part: object) -> str:
-    text = part.get("text") if isinstance(part, dict) and part.get("type") in ("text", None) else None
+    is_text = isinstance(part, dict) and part.get("type") in ("text", "output_text", None)
+    text = part.get("text") if is_text and isinstance(part, dict) else None
     return text if isinstance(text, str) else ""
 
 
@@ -159,7 +203,12 @@ def whole_completion(document: object, *, model: str) -> dict[str, Any]:
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(document, dict) or not isinstance(choice, dict) or not isinstance(message, dict):
-        raise UnreadableError("JSON without choices[0].message")
+        is_empty = isinstance(document, dict) and "choices" in document and not choices
+        raise UnreadableError(
+            "no reply at all: its choices are empty, as a filter leaves them"
+            if is_empty
+            else "JSON that is not a chat completion"
+        )
     calls = _whole_calls(message)
     refusal = message.get("refusal")
     text = strip_thinking(content_text(message.get("content")))
@@ -208,13 +257,19 @@ def _whole_calls(message: Mapping[str, Any]) -> list[Message]:
 
 
 def _whole_usage(given: object) -> dict[str, int] | None:
-    """Return the counts; None unless there are both."""
+    """Return the counts; None unless there are both, and both can be true."""
     if not isinstance(given, dict):
         return None
-    prompt, completion = given.get("prompt_tokens"), given.get("completion_tokens")
-    if type(prompt) is not int or type(completion) is not int or min(prompt, completion) < 0:
+    prompt, completion = _count(given.get("prompt_tokens")), _count(given.get("completion_tokens"))
+    if prompt is None or completion is None:
         return None
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _count(given: object) -> int | None:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        return None
+    return int(given) if 0 <= given <= MAX_REPORTED_TOKENS else None
 
 
 # Replies as a stream of events, from servers that stream although nobody asked.
@@ -248,7 +303,7 @@ def completion_of_stream(text: str) -> dict[str, Any]:
 
 
 def _chunks(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
+    for line in _LINE_END.split(text):
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
         if not data or data == "[DONE]":
             continue

@@ -369,15 +369,22 @@ class LimitedModel(WrapperModel):
     def _words(self, body: object) -> str:
         """Return the server's own words about an error; without the key, which some servers repeat."""
         fault = find_fault({"error": body}) or find_fault(body)
-        text = " ".join((fault.words if fault else "").split())
+        return self.without_key(fault.words if fault else "")
+
+    def without_key(self, text: str) -> str:
+        """Return *text* on one line, with the key masked."""
+        text = " ".join(text.split())
         return text.replace(self._api_key, "***") if self._api_key else text
 
     def _to_error(self, exc: ModelHTTPError, words: str) -> ModelError:
         """Return the error of a refusal. Never the whole answer: servers repeat keys and requests in it."""
         status = exc.status_code
         detail = f": {truncate(words, _MAX_DETAIL_CHARS)}" if words else ""
-        if status in (401, 403):
+        if status == 401:
             reason = f"The model's server refused the key ({status}): check LLM_API_KEY"
+        elif status == 403:  # a region, a filter, a firewall, or a key that may not use the model
+            hint = "check LLM_API_KEY, and what its account may use"
+            reason = f"The model's server refused access ({status}){detail}; {hint}"
         elif status == 404:
             name = truncate(self._name, 80)
             reason = f"The model's server has no model {name}, or is not at LLM_BASE_URL (404){detail}"

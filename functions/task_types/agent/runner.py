@@ -33,6 +33,7 @@ from functions.task_types.support.limits import truncate
 if TYPE_CHECKING:
     from functions.task_types.agent.mcp import McpTool, McpTools
 
+_MAX_SHOWN_CHARS = 160  # of an answer that is no result
 _MAX_PLAN_CHARS = 300
 _MAX_TOOL_RETRIES = 50  # maxSteps ends them before
 _EXTRA_REQUESTS = 4  # beside those that call tools: the plan, the answer, the answer again
@@ -86,6 +87,8 @@ class AgentRun:
         self._mcp = mcp
         self._limits = limits
         self._parse = parse
+        self._has_tools = tools is not None or mcp is not None
+        self._answer = ""
 
     @property
     def usage(self) -> Usage:
@@ -142,14 +145,11 @@ class AgentRun:
         except OutputTokenLimitExceeded:
             raise self._cut_off() from None
         except (UnexpectedModelBehavior, UsageLimitExceeded):
-            if self._model.is_overrun:
-                raise ModelError(
-                    "The model called more tools than maxSteps allows, and gave no answer"
-                ) from None
-            raise ModelError("The model's answer was not the required JSON, twice") from None
+            raise self._no_answer() from None
         return found.output
 
     async def _read_answer(self, text: str) -> AgentResult:
+        self._answer = text
         try:
             result = await self._parse(
                 partial(parse_result, limit=self._limits.max_items),
@@ -191,6 +191,14 @@ class AgentRun:
             return result.text
 
         return call
+
+    def _no_answer(self) -> ModelError:
+        if self._model.is_overrun:
+            called = "more tools than maxSteps allows" if self._has_tools else "tools, which the task has not"
+            return ModelError(f"The model called {called}, and gave no answer")
+        words = truncate(self._model.without_key(self._answer), _MAX_SHOWN_CHARS)
+        what = f"it was “{words}”" if words else "it was empty, but for what the model thought"
+        return ModelError(f"The model's answer was not the required JSON, twice: {what}")
 
     def _cut_off(self) -> ModelError:
         return ModelError("The model's answer was cut off: it needs more maxTokens", permanent=True)

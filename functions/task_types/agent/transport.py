@@ -107,19 +107,25 @@ class CompletionsTransport(ModelTransport):
             )
         except ParsingStoppedError as exc:
             raise UnusableAnswerError(f"The model's server: its answer could not be read {exc.why}") from None
-        except UnreadableError:
-            name = kind.partition(";")[0][:60] or "something"
+        except UnreadableError as exc:
             raise UnusableAnswerError(
-                f"The model's server answered with {name} that is not a chat completion; if this "
-                "repeats, check LLM_BASE_URL"
+                f"The model's server answered with {exc}; if this repeats, check LLM_BASE_URL"
             ) from None
-        wait = response.headers.get("retry-after")
+        wait = _wait(response.headers, answer.get("wait_s"))
         return httpx.Response(
             answer["status"],
-            headers={} if wait is None else {"retry-after": wait},
+            headers={"retry-after": wait} if wait else {},
             json=answer["body"],
             request=request,
         )
+
+
+def _wait(headers: httpx.Headers, wait_s: float | None) -> str:
+    """Return the value of `Retry-After`: of Azure's header in milliseconds, or what the fault itself says."""
+    milliseconds = headers.get("retry-after-ms", "")
+    if milliseconds.isascii() and milliseconds.isdigit():
+        return f"{int(milliseconds[:12]) / 1000}"
+    return headers.get("retry-after") or ("" if wait_s is None else f"{wait_s:.3f}")
 
 
 def _total_timeout(request: httpx.Request) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from functions.domain.events import Event
 from functions.domain.run import Outcome
@@ -134,14 +135,20 @@ async def test_an_answer_that_is_no_json_is_asked_for_once_more(agent: MakeAgent
     assert (200, 40) == (outcome.metrics["promptTokens"], outcome.metrics["completionTokens"])
 
 
-@pytest.mark.parametrize("text", ["Tulips, I think.", ""])
-async def test_an_answer_that_never_is_json_is_a_failure(agent: MakeAgent, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Tulips, I\nthink.", "it was “Tulips, I think.”"),
+        ("", "it was empty, but for what the model thought"),
+    ],
+)
+async def test_an_answer_that_never_is_json_is_a_failure(agent: MakeAgent, text: str, shown: str) -> None:
     one = await agent(says(text))
 
     outcome = await one.run()
 
     assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)
-    assert "The model's answer was not the required JSON, twice" == outcome.summary
+    assert f"The model's answer was not the required JSON, twice: {shown}" == outcome.summary
     assert 2 == len(one.model.asked)
     assert [] == one.model.faults
 
@@ -192,6 +199,43 @@ async def test_a_long_wait_asked_for_is_the_schedulers(agent: MakeAgent) -> None
     assert 1 == len(one.model.asked)
 
 
+GEMINI = [
+    {
+        "error": {
+            "code": 429,
+            "message": "Quota exceeded. Please retry in 34.07s.",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [{"@type": "x/QuotaFailure"}, {"@type": "x/RetryInfo", "retryDelay": "34s"}],
+        }
+    }
+]
+OPENAI = {
+    "error": {"message": "Rate limit reached for m on tokens. Please try again in 1m12.5s.", "code": None}
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "headers", "seconds"),
+    [
+        (GEMINI, {}, 34),
+        (OPENAI, {}, 72.5),
+        (OPENAI, {"Retry-After": "7"}, 7),
+        ({"error": {"message": "busy"}}, {"retry-after-ms": "20500"}, 20.5),
+        ({"error": {"message": "Please retry after 9 seconds, or try again in a while"}}, {}, None),
+    ],
+)
+async def test_a_wait_is_found_where_the_vendors_write_it(
+    agent: MakeAgent, document: Any, headers: dict[str, str], seconds: float | None
+) -> None:
+    async def busy(*_: object) -> web.StreamResponse:
+        return web.json_response(document, status=429, headers=headers)
+
+    outcome = await (await agent(busy)).run()
+
+    wait = outcome.retry_after
+    assert seconds == (None if wait is None else wait.total_seconds())
+
+
 async def test_a_short_wait_asked_for_is_waited_here(agent: MakeAgent) -> None:
     one = await agent(refuses(503, headers={"Retry-After": "0"}), finds(TULIP))
 
@@ -231,13 +275,17 @@ async def test_a_newer_model_is_asked_in_its_own_words_from_then_on(agent: MakeA
 @pytest.mark.parametrize(
     ("body", "content_type", "named"),
     [
-        (b'{"choices": [{"message": {"role": "assi', "application/json", "application/json"),
-        (b"<html>Welcome</html>", "text/html", "text/html"),
-        (b"{}", "application/json", "application/json"),
-        (b'{"choices": []}', "application/json", "application/json"),
-        (b'{"choices": ["x"]}', "application/json", "application/json"),
-        (b"[" * 100_000, "application/json", "application/json"),
-        (b"", "text/plain", "text/plain"),
+        (
+            b'{"choices": [{"message": {"role": "assi',
+            "application/json",
+            "JSON that is broken, or broken off",
+        ),
+        (b"<html>Welcome</html>", "text/html", "text/html that is not a chat completion"),
+        (b"{}", "application/json", "JSON that is not a chat completion"),
+        (b'{"choices": []}', "application/json", "no reply at all: its choices are empty"),
+        (b'{"choices": ["x"]}', "application/json", "JSON that is not a chat completion"),
+        (b"[" * 100_000, "application/json", "application/json that is not a chat completion"),
+        (b"", "text/plain", "an empty body"),
     ],
 )
 async def test_an_answer_that_is_no_completion_is_told_as_such(
@@ -248,7 +296,7 @@ async def test_an_answer_that_is_no_completion_is_told_as_such(
     outcome = await one.run()
 
     assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)
-    assert f"answered with {named} that is not a chat completion" in outcome.summary
+    assert f"answered with {named}" in outcome.summary
 
 
 async def test_an_answer_without_end_is_not_read_to_it(agent: MakeAgent) -> None:

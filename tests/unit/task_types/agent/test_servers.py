@@ -104,6 +104,11 @@ FOUND: dict[str, Answer] = {
     "a list": says(json.dumps([RIPE])),
     # pydantic-ai, Mistral at Albert: content in parts
     "content in parts": sent(completion({"content": [{"type": "text", "text": TEXT}, {"type": "ref"}]})),
+    # Databricks, proxies of the newer interface: parts of another name
+    "content in parts of output": sent(completion({"content": [{"type": "output_text", "text": TEXT}]})),
+    "content in one part": sent(completion({"content": {"type": "text", "text": TEXT}})),
+    # the JSON that was asked for, as JSON and not as a text
+    "content as an object": sent(completion({"content": RESULT})),
     # openai-python: usage null, ids null
     "null fields": sent(completion({"content": TEXT}, finish_reason=None) | {"usage": None, "id": None}),
     # ollama: no finish_reason, no created, no model
@@ -114,6 +119,17 @@ FOUND: dict[str, Answer] = {
     "a stream": sent(events({"content": TEXT[:9]}, {"content": TEXT[9:]}), content_type="text/event-stream"),
     # proxies: the same with another content type
     "a stream as text": sent(events({"content": TEXT}), content_type="text/plain"),
+    # proxies: no stream, and called one
+    "a document called a stream": sent(completion({"content": TEXT}), content_type="text/event-stream"),
+    # JavaScript writes these signs as they are, and Python ends lines there
+    "a stream with line separators in a text": sent(
+        "data: "
+        + json.dumps(
+            completion({"content": TEXT.replace("Found", "\u2028Found\x85\x0c")}), ensure_ascii=False
+        )
+        + "\n\ndata: [DONE]\n\n",
+        content_type="text/event-stream",
+    ),
     # a byte order mark before the JSON
     "a byte order mark": sent("\ufeff" + json.dumps(completion({"content": TEXT}))),
     # usage with negative or textual counts
@@ -153,9 +169,24 @@ NOTHING: dict[str, tuple[Answer, str]] = {
     "cut off in thoughts": (says("<think>I", finish="length"), "cut off"),
     "a refusal": (sent(completion({"content": None, "refusal": "I cannot."})), "withheld"),
     "a content filter": (says("", finish="content_filter"), "withheld"),
-    "no choices": (sent({"choices": []}), "not a chat completion"),
-    "choices null": (sent({"choices": None, "id": "1"}), "not a chat completion"),
+    "no choices": (sent({"choices": []}), "no reply at all: its choices are empty"),
+    "choices null": (sent({"choices": None, "id": "1"}), "no reply at all: its choices are empty"),
+    "tools that nobody offered": (
+        says("", calls=(("web_search", {}),)),
+        "called tools, which the task has not",
+    ),
 }
+
+
+@pytest.mark.parametrize("count", [10**12, -1, float("inf"), True, "9"])
+async def test_a_count_of_tokens_that_cannot_be_true_is_estimated(agent: MakeAgent, count: object) -> None:
+    """A wrong count would take all credits of the owner."""
+    usage = {"prompt_tokens": count, "completion_tokens": 9}
+    one = await agent(sent(completion({"content": TEXT}) | {"usage": usage}))
+
+    outcome = await one.run()
+
+    assert (True, True) == (outcome.metrics["tokensEstimated"], outcome.metrics["promptTokens"] < 10_000)
 
 
 @pytest.mark.parametrize("case", NOTHING)
@@ -190,6 +221,18 @@ FAULTS: dict[str, tuple[Answer, bool, str]] = {
         sent({"error": {"type": "invalid_api_key", "message": "Key?"}}),
         True,
         "LLM_API_KEY",
+    ),
+    # OpenAI from some countries, OpenRouter's moderation: it is not the key
+    "no access": (
+        sent({"error": {"code": "x", "message": "Country not supported"}}, status=403),
+        True,
+        "refused access (403): Country not supported",
+    ),
+    "a firewall": (sent("<html>", status=403, content_type="text/html"), True, "(403); check LLM_API_KEY"),
+    "a fault called a stream": (
+        sent({"error": {"message": "Slow down"}}, status=429, content_type="text/event-stream"),
+        False,
+        "busy (429): Slow down",
     ),
     # vLLM: {"object": "error", ...}
     "a flat object": (sent({"object": "error", "message": "Too bad", "code": 400}), True, "(400): Too bad"),

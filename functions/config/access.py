@@ -77,6 +77,16 @@ def api_key_problems(values: Mapping[str, str]) -> list[str]:
     return []
 
 
+def signing_problems(values: Mapping[str, str]) -> list[str]:
+    """Return which secret of signatures pingers hold as well."""
+    held_by_pingers = {values.get("cron_secret"), values.get("cron_secret_previous")} - {None}
+    return [
+        f"{name.upper()} must differ from CRON_SECRET: whoever asks for ticks could sign keys and sessions."
+        for name in ("signing_secret", "signing_secret_previous")
+        if values.get(name) in held_by_pingers
+    ]
+
+
 def oidc_problems(values: Mapping[str, str]) -> list[str]:
     """Return which of the two variables of ID tokens lacks its counterpart."""
     missing = {"oidc_audience", "oidc_service_accounts"} - values.keys()

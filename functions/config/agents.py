@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from functions.config.mcp_servers import MCP_SERVERS, McpServerSetting, parse_servers
-from functions.config.types import HTTP_URL, HttpUrl, SettingsGroup, split_list
+from functions.config.types import HTTP_URL, ONE_WORD, HttpUrl, SettingsGroup, Token, split_list
 from functions.domain.costs.task_budget import Credits
 from functions.domain.lifecycle.permissions import DEFAULT_MAX_TASKS
 
@@ -39,7 +39,7 @@ class AgentSettings(SettingsGroup):
     """
 
     llm_base_url: HttpUrl | None = Field(None, description=HTTP_URL)
-    llm_api_key: SecretStr | None = None
+    llm_api_key: Token | None = Field(None, description=ONE_WORD)
     llm_model: str | None = None
     llm_provider: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = Field(
         "openai", description="openai (any server with chat completions), anthropic, or another provider"

@@ -4,7 +4,15 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from functions.config.types import HTTP_URL, HttpUrl, NameList, SecretHttpUrl, SettingsGroup
+from functions.config.types import (
+    HTTP_URL,
+    ONE_WORD,
+    HttpUrl,
+    NameList,
+    SecretHttpUrl,
+    SettingsGroup,
+    Token,
+)
 
 
 class ChannelSettings(SettingsGroup):
@@ -23,15 +31,15 @@ class ChannelSettings(SettingsGroup):
     feishu_webhook_secret: SecretStr | None = None
     slack_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     discord_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
-    telegram_bot_token: SecretStr | None = None
+    telegram_bot_token: Token | None = Field(None, description=ONE_WORD)
     telegram_chat_id: str | None = None
     teams_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     smtp_url: SecretStr | None = None
     notify_email_to: NameList = ()
     notify_email_from: str | None = None
-    pagerduty_routing_key: SecretStr | None = None
+    pagerduty_routing_key: Token | None = Field(None, description=ONE_WORD)
     ntfy_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
-    ntfy_token: SecretStr | None = None
+    ntfy_token: Token | None = Field(None, description=ONE_WORD)
     apprise_urls: SecretStr | None = None
     webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     webhook_secret: SecretStr | None = None

@@ -58,4 +58,17 @@ def queue_problems(values: Mapping[str, str]) -> list[str]:
         problems.append("WORKER_URL is missing: WORKER_QUEUE sends work there (PUBLIC_URL would do as well).")
     if not {"worker_service_account", "cloud_tasks_emulator_host"} & values.keys():
         problems.append("WORKER_SERVICE_ACCOUNT is missing: WORKER_QUEUE authenticates with its ID token.")
-    return problems
+    return problems + _own_worker_problems(values)
+
+
+def _own_worker_problems(values: Mapping[str, str]) -> list[str]:
+    """Return why this very function, where it is the worker, would refuse what the queue sends to it."""
+    account = values.get("worker_service_account")
+    if not account or {"worker_url", "cloud_tasks_emulator_host"} & values.keys():
+        return []
+    if account in str(values.get("oidc_service_accounts")).replace(",", " ").split():
+        return []
+    return [
+        "WORKER_SERVICE_ACCOUNT must be one of OIDC_SERVICE_ACCOUNTS: "
+        "without WORKER_URL the queue calls this function, which accepts no other account."
+    ]

@@ -6,20 +6,27 @@ from typing import Self
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 
-from functions.config.access import AccessSettings, api_key_problems, oidc_problems, split_cron_secret
+from functions.config.access import (
+    AccessSettings,
+    api_key_problems,
+    oidc_problems,
+    signing_problems,
+    split_cron_secret,
+)
 from functions.config.agents import AgentSettings
 from functions.config.channels import ChannelSettings
 from functions.config.mcp_servers import server_problems
 from functions.config.scale import ScaleSettings, queue_problems
 from functions.config.stores import BITABLE_SCHEME, StoreSettings, feishu_problems
 from functions.config.task_types import (
+    SECRET_PREFIX,
     SYSTEM_ROOT,
     TaskSettings,
     command_environment,
     hook_problems,
     read_task_secrets,
 )
-from functions.config.types import LogLevel, read_text
+from functions.config.types import LogLevel, misread_problem, read_text
 from functions.domain.schedule.timezones import PlaceName
 from functions.errors import SettingsError
 
@@ -56,6 +63,7 @@ class Settings(AccessSettings, StoreSettings, ChannelSettings, TaskSettings, Sca
         values, problems = _read_values(env)
         problems += split_cron_secret(values, serves_http=serves_http)
         problems += api_key_problems(values)
+        problems += signing_problems(values)
         problems += oidc_problems(values)
         problems += hook_problems(values)
         problems += queue_problems(values)
@@ -149,4 +157,26 @@ def _read_values(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
                 problems.append(f"{name}_FILE must be the path of a readable file that is not empty.")
         if value:
             values[field] = value
+        if problem := misread_problem(value):
+            problems.append(f"{name} {problem}.")
     return values, problems
+
+
+SIMILARITY = 0.85  # MAX_CONCURENCY is 0.97 of MAX_CONCURRENCY; two settings are 0.84 of each other at most
+
+
+def overlooked_variables(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of *env* that look like a setting and are none, with the setting each may mean."""
+    from difflib import get_close_matches  # for `doctor` alone
+
+    names = [field.upper() for field in Settings.model_fields]
+    known = {*names, *(f"{name}_FILE" for name in SECRET_VARIABLES)}
+    found = {}
+    for name, value in env.items():
+        if not value.strip() or name in known or name.startswith(SECRET_PREFIX):
+            continue
+        if name.removesuffix("_FILE") in names:
+            found[name] = name.removesuffix("_FILE")
+        elif near := get_close_matches(name.upper(), names, n=1, cutoff=SIMILARITY):
+            found[name] = near[0]
+    return found

@@ -8,6 +8,14 @@ from pydantic import Field, SecretStr
 from functions.config.types import HOST_AND_PORT, HTTP_URL, Flag, HttpUrl, SettingsGroup
 
 BITABLE_SCHEME = "bitable://"
+# What `create_store` opens: a process refuses any other address when it starts, not with its first tick.
+_STORE_URLS = (
+    "sqlite:///?:memory:",
+    r"sqlite:///[^\r\n]*[^/\r\n]",
+    r"json:///[^\r\n]*[^/\r\n]\.json",
+    "bitable://[A-Za-z0-9_-]+/tbl[A-Za-z0-9_-]+",
+    "firestore://([a-z0-9.-]+:)?[a-z][a-z0-9-]{1,61}[a-z0-9](/([(]default[)]|[a-z][a-z0-9-]{2,61}[a-z0-9])?)?",
+)
 
 
 class StoreSettings(SettingsGroup):
@@ -26,9 +34,9 @@ class StoreSettings(SettingsGroup):
 
     store_url: str = Field(
         "sqlite:///scheduler.db",
-        pattern=r"^(sqlite|json|bitable|firestore)://.",
-        description="sqlite:///FILE, json:///FILE.json, bitable://APP_TOKEN/TABLE_ID or "
-        "firestore://PROJECT/DATABASE",
+        pattern=f"^({'|'.join(_STORE_URLS)})$",
+        description="sqlite:///FILE, json:///FILE.json, bitable://APP_TOKEN/TABLE_ID (tbl...) or "
+        "firestore://PROJECT/DATABASE in lower case",
     )
     firestore_emulator_host: str | None = Field(None, pattern=HOST_AND_PORT, description="host:port")
     feishu_app_id: str | None = None

@@ -9,10 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from functions.config.types import (
     HTTP_URL,
+    ONE_WORD,
     Flag,
     HttpUrl,
     PortRanges,
     SettingsGroup,
+    Token,
     read_text,
     split_list,
 )
@@ -62,7 +64,7 @@ class TaskSettings(SettingsGroup):
     )
     before_task: FunctionName | None = Field(None, description=FUNCTION_NAME)
     after_task: FunctionName | None = Field(None, description=FUNCTION_NAME)
-    github_token: SecretStr | None = None
+    github_token: Token | None = Field(None, description=ONE_WORD)
     github_api_url: HttpUrl = Field("https://api.github.com", description=HTTP_URL)
 
 

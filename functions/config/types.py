@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -10,7 +11,8 @@ FLAG_VALUES = {"1": True, "true": True, "0": False, "false": False}
 _HTTP_URL = re.compile(r"https?://[^\s/?#]+\S*")
 HOST_AND_PORT = r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
 _PORTS = re.compile(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?")
-HTTP_URL = "an address that begins with https:// or http://"
+HTTP_URL = "an address that begins with https:// or http://, with a host and, if any, a port up to 65535"
+ONE_WORD = "letters, digits and signs of ASCII, without spaces"
 
 
 def split_list(value: object) -> object:
@@ -33,11 +35,24 @@ def parse_ports(value: object) -> object:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file, stripped; empty when it cannot be read."""
+    """Return the text of a file, stripped, without a byte order mark; empty when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError, ValueError):
         return ""
+
+
+def misread_problem(value: str) -> str:
+    """Return what in *value* came from the place it was written in, not from its author; empty for nothing.
+
+    Each is accepted by one reader of settings and taken for a part of the value by another, and a secret
+    with it differs from the same secret elsewhere.
+    """
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return "begins and ends with quotes, which are taken for a part of it; remove them"
+    if not all(char.isprintable() or char in "\r\n\t" for char in value):
+        return "holds a character that cannot be seen; write it anew instead of copying it"
+    return ""
 
 
 def _parse_flag(value: object) -> object:
@@ -47,11 +62,21 @@ def _parse_flag(value: object) -> object:
 def _check_http_url(value: str) -> str:
     if not _HTTP_URL.fullmatch(value):
         raise ValueError
+    address = urlsplit(value)
+    if not address.hostname or address.port == 0:  # both raise ValueError for what is no host or no port
+        raise ValueError
     return value
 
 
 def _check_secret_http_url(value: SecretStr) -> SecretStr:
     _check_http_url(value.get_secret_value())
+    return value
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError
     return value
 
 
@@ -68,6 +93,7 @@ NameList = Annotated[
 ]
 PortRanges = Annotated[tuple[tuple[int, int], ...], BeforeValidator(parse_ports)]
 SecretHttpUrl = Annotated[SecretStr, AfterValidator(_check_secret_http_url)]
+Token = Annotated[SecretStr, AfterValidator(_check_token)]  # what a header carries
 Flag = Annotated[bool, BeforeValidator(_parse_flag)]
 
 

@@ -452,7 +452,13 @@ def test_a_queue_that_could_reach_no_worker_is_refused(variables: dict[str, str]
 @pytest.mark.parametrize(
     "variables",
     [
-        {"PUBLIC_URL": "https://a.example.com", "WORKER_SERVICE_ACCOUNT": "w@p.iam.gserviceaccount.com"},
+        {
+            "PUBLIC_URL": "https://a.example.com",
+            "WORKER_SERVICE_ACCOUNT": "w@p.iam.gserviceaccount.com",
+            "OIDC_AUDIENCE": "https://a.example.com",
+            "OIDC_SERVICE_ACCOUNTS": "tick@p.iam.gserviceaccount.com, w@p.iam.gserviceaccount.com",
+        },
+        {"WORKER_URL": "https://b.example.com/work", "WORKER_SERVICE_ACCOUNT": "w@p.iam.gserviceaccount.com"},
         {"WORKER_URL": "http://127.0.0.1:8080/work", "CLOUD_TASKS_EMULATOR_HOST": "127.0.0.1:9090"},
     ],
 )

@@ -17,12 +17,15 @@ from functions.app.named_hooks import find_hook_problem
 from functions.cli.local.secret_files import LOCAL_STORES
 from functions.cli.options import format_duration
 from functions.cli.session import CliContext
+from functions.config.settings import overlooked_variables
 from functions.domain.access import ADMINISTRATOR
 from functions.domain.lifecycle.time_budget import describe_long_timeout
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status, format_instant
-from functions.errors import SettingsError, StoreError
+from functions.errors import InputError, SettingsError, StoreError
+from functions.http_client.trusted import TrustedHttpClient
+from functions.notifications import channel_problems
 from functions.services.paging import all_tasks
 from functions.services.upkeep.clock_repair import mend_clock_ahead
 from functions.services.upkeep.watchdog import describe_clock_ahead, find_last_tick, record_mended
@@ -69,11 +72,16 @@ async def run_doctor(context: CliContext, *, send: bool, mend: bool = False) -> 
 async def _run_checks(context: CliContext, *, send: bool, mend: bool) -> AsyncIterator[Finding]:
     try:
         settings = context.settings
-    except SettingsError as exc:
-        for line in str(exc).splitlines():
-            yield Finding("settings", "FAIL", line, "correct it in the environment or in .env")
+        assert context.app is not None  # what the settings ask for can be built
+    except (SettingsError, InputError) as exc:
+        yield Finding("settings", "FAIL", str(exc), "correct it in the environment or in .env")
         return
     yield Finding("settings", "ok", "every variable that is set is valid")
+    for name, meant in overlooked_variables(context.environment).items():
+        text = f"{name} is no setting, and has no effect"
+        if name == f"{meant}_FILE":
+            text = f"{name} has no effect: only secrets are read from files"
+        yield Finding("settings", "warn", text, f"set {meant}, if that was meant")
     yield _check_secret(context)
     if settings.cron_secret_previous is not None:
         text = "CRON_SECRET_PREVIOUS is still accepted"
@@ -188,7 +196,7 @@ async def _check_store(context: CliContext) -> AsyncIterator[Finding]:
         found = await context.store.get_documents("meta", [name])
         [deleted] = await context.store.delete_documents(found)
         await context.store.stats(context.now())
-    except (StoreError, SettingsError) as exc:
+    except StoreError as exc:
         remedy = "check STORE_URL, the file's folder or the project's permissions, and try again"
         yield Finding("store", "FAIL", str(exc), remedy)
         return
@@ -348,7 +356,12 @@ async def _check_channels(context: CliContext, *, send: bool) -> AsyncIterator[F
         return
     if lost:
         yield Finding("notices", "FAIL", lost, "read the runs of that task; then mend or add a channel")
-    if not channels:
+    problems = channel_problems(context.settings.channel_settings(), TrustedHttpClient())
+    for name, problem in problems.items():
+        yield Finding(
+            "channels", "FAIL", f"{name}: {problem}", "correct it; until then nothing is sent there"
+        )
+    if not channels and not problems:
         remedy = "set one up: docs/reference/notifications.md"
         yield Finding("channels", "warn", "none is set up; failures are not notified", remedy)
     for name, settings in channels.items():

@@ -14,6 +14,7 @@ from functions.errors import SettingsError
 from functions.http_client.trusted import PostRequest
 from functions.notifications import channels
 from functions.notifications.channel import Channel
+from functions.notifications.rendering.digest import LOCALE_SETTINGS
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,21 @@ def create_channels(settings: Mapping[str, str], post: PostRequest) -> dict[str,
         if channel is not None:
             channels[channel.name] = channel
     return channels
+
+
+def channel_problems(settings: Mapping[str, str], post: PostRequest) -> dict[str, str]:
+    """Return why channels are not open of which a setting is set, by name; no text has a value."""
+    problems = {}
+    for module in channel_modules():
+        try:
+            channel = module.create_channel(settings, post)
+        except SettingsError as exc:
+            problems[_module_name(module)] = str(exc)
+            continue
+        given = [name for name in module.SETTINGS if settings.get(name) and name not in LOCALE_SETTINGS]
+        if given and channel is None:
+            problems[_module_name(module)] = f"{given[0]} is set, but {module.SETTINGS[0]} is not"
+    return problems
 
 
 def setting_names() -> tuple[str, ...]:

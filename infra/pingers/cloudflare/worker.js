@@ -3,16 +3,16 @@ const WITHIN_MS = 55_000;
 
 export default {
   async scheduled(_controller, env, _context) {
-    const answer = await fetch(new URL("/tick", env.CRONFIRE_URL), {
+    const answer = await fetch(`${env.CRONFIRE_URL.trim().replace(/\/+$/, "")}/tick`, {
       method: "POST",
       headers: { authorization: `Bearer ${env.CRON_SECRET}` },
       redirect: "manual", // nobody else gets the secret
       signal: AbortSignal.timeout(WITHIN_MS),
     });
     const report = await answer.text();
-    console.log(answer.status, report);
-    if (!answer.ok) {
-      throw new Error(`Cronfire answered ${answer.status}`);
+    console.log(answer.status, report.slice(0, 2000));
+    if (!answer.ok || !report.includes('"status":"ok"')) {
+      throw new Error(`Cronfire answered ${answer.status}, and no report of a tick that worked`);
     }
   },
 };

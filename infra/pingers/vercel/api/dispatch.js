@@ -2,7 +2,8 @@
 const WITHIN_MS = 20_000;
 
 export async function GET(request) {
-  const { CRON_SECRET: secret, GITHUB_TOKEN: token, GITHUB_REPOSITORY: repository } = process.env;
+  const { GITHUB_TOKEN: token, GITHUB_REPOSITORY: repository } = process.env;
+  const secret = process.env.CRON_SECRET?.trim(); // as the header that Vercel sends
   if (!secret || request.headers.get("authorization") !== `Bearer ${secret}`) {
     return Response.json({ error: "unauthorized" }, { status: 401 });
   }

@@ -43,8 +43,9 @@ TERRAFORM = r"""#!/usr/bin/env bash
 printf '%s\n' "terraform $*" >>"$CALLS"
 for word in "$@"; do
     [[ "$word" == -out=* ]] && echo plan >"${word#-out=}"
+    [[ "$word" == -var-file=* ]] && cat "${word#-var-file=}" >>"$CALLS.given"
 done
-exit 0
+[[ "$2" != plan ]] || exit "${PLAN_CODE:-0}"
 """
 SLEEP = "#!/usr/bin/env bash\n"
 VARIABLES = ROOT / "infra" / "terraform.tfvars"
@@ -83,6 +84,11 @@ def deploy(
     )
 
 
+def left_behind() -> list[Path]:
+    """What a deploy keeps for itself while it lasts."""
+    return list((ROOT / ".cronfire").glob("plan*"))
+
+
 WHERE = ("--project", "example-project", "--region", "europe-west1", "--no-checks")
 
 
@@ -91,11 +97,12 @@ def test_it_packs_tries_asks_applies_what_was_shown_and_ticks_in_this_order(call
 
     assert 0 == done.returncode, done.stderr
     said = calls.read_text()
+    [plan] = set(re.findall(rf"{re.escape(str(ROOT))}/\.cronfire/plan\.\d+", said))
     steps = [
         "projects describe",
         "init",
-        f"plan -input=false -out={ROOT}/.cronfire/plan -lock-timeout=30s",
-        f"apply -input=false {ROOT}/.cronfire/plan\n",
+        f"plan -input=false -out={plan} -var-file={plan}.tfvars -lock-timeout=30s",
+        f"apply -input=false {plan}\n",
         "scheduler jobs describe",
         "scheduler jobs run cronfire-tick",
         "output -raw next",
@@ -103,7 +110,7 @@ def test_it_packs_tries_asks_applies_what_was_shown_and_ticks_in_this_order(call
     places = [said.index(step) for step in steps]
     assert sorted(places) == places
     assert "Tick: 0 due" in done.stdout
-    assert not (ROOT / ".cronfire" / "plan").exists()
+    assert [] == left_behind()
 
 
 def test_what_was_given_once_is_remembered(calls: Path) -> None:
@@ -136,6 +143,37 @@ def test_what_was_given_once_is_remembered(calls: Path) -> None:
     ] == remembered.splitlines()
     expected = remembered.replace('bearer_pingers = "true"', 'bearer_pingers = "false"')
     assert VARIABLES.read_text() == expected + 'max_instances = 9 # mine\nsettings = {\n  A = "b"\n}\n'
+
+
+def test_what_terraform_refuses_is_not_remembered(calls: Path) -> None:
+    """Else each deploy after it would be refused as well."""
+    deploy(calls, *WHERE, "--plan")
+    before = VARIABLES.read_text()
+
+    refused = deploy(calls, *WHERE, "--plan", "--", "-var", "memory_mib=999", PLAN_CODE="1")
+
+    assert 1 == refused.returncode
+    assert 'memory_mib = "999"' in Path(f"{calls}.given").read_text()
+    assert (before, []) == (VARIABLES.read_text(), left_behind())
+
+
+def test_a_variable_that_is_none_is_told_before_terraform_is_asked(calls: Path) -> None:
+    """In a file Terraform only warns of it: it would be remembered, and never change anything."""
+    done = deploy(calls, *WHERE, "--plan", "--", "-var", "bearer_pinger=true")
+
+    assert 1 == done.returncode
+    assert "-var bearer_pinger: there is no such variable" in done.stderr
+    assert "perhaps bearer_pingers" in done.stderr
+    assert (False, "terraform" in calls.read_text()) == (VARIABLES.exists(), False)
+
+
+def test_nobody_who_answers_is_no_yes(calls: Path) -> None:
+    """As in a job of continuous integration without --yes: it ended without a word."""
+    done = deploy(calls, *WHERE, given="")
+
+    assert (1, []) == (done.returncode, left_behind())
+    assert "Nothing was changed." in done.stdout
+    assert "apply" not in calls.read_text()
 
 
 def test_what_a_person_wrote_over_several_lines_is_left_to_them(calls: Path) -> None:

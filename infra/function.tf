@@ -1,6 +1,21 @@
 locals {
   # Known before the function is made, so that it can be told its own address.
   url = "https://${var.name}-${var.project_number}.${var.region}.run.app"
+
+  environment = merge(
+    {
+      STORE_URL              = "firestore://${var.project_id}/${google_firestore_database.main.name}"
+      OIDC_AUDIENCE          = local.url
+      OIDC_SERVICE_ACCOUNTS  = google_service_account.invoker.email
+      PUBLIC_URL             = local.url
+      WORKER_QUEUE           = google_cloud_tasks_queue.work.id
+      WORKER_SERVICE_ACCOUNT = google_service_account.invoker.email
+      WORKER_BUDGET_SECONDS  = tostring(var.worker_budget_s)
+      EVENTS_TOPIC           = google_pubsub_topic.events.id
+      LATE_AFTER_MINUTES     = "5"
+    },
+    var.settings,
+  )
 }
 
 # The rest is made by these two: with one of them off, enabling the others, or the first account, is an error.
@@ -93,20 +108,7 @@ resource "google_cloudfunctions2_function" "main" {
     ingress_settings                 = "ALLOW_ALL"
     all_traffic_on_latest_revision   = true
 
-    environment_variables = merge(
-      {
-        STORE_URL              = "firestore://${var.project_id}/${google_firestore_database.main.name}"
-        OIDC_AUDIENCE          = local.url
-        OIDC_SERVICE_ACCOUNTS  = google_service_account.invoker.email
-        PUBLIC_URL             = local.url
-        WORKER_QUEUE           = google_cloud_tasks_queue.work.id
-        WORKER_SERVICE_ACCOUNT = google_service_account.invoker.email
-        WORKER_BUDGET_SECONDS  = tostring(var.worker_budget_s)
-        EVENTS_TOPIC           = google_pubsub_topic.events.id
-        LATE_AFTER_MINUTES     = "5"
-      },
-      var.settings,
-    )
+    environment_variables = local.environment
 
     dynamic "secret_environment_variables" {
       for_each = local.used_secrets
@@ -116,6 +118,14 @@ resource "google_cloudfunctions2_function" "main" {
         secret     = secret_environment_variables.value
         version    = "latest"
       }
+    }
+  }
+
+  # Cloud Functions refuses a name that is given twice, after minutes.
+  lifecycle {
+    precondition {
+      condition     = length(setintersection(keys(local.environment), keys(local.used_secrets))) == 0
+      error_message = "secrets: a setting is in settings as well, or is set by this module; leave it out of one of them."
     }
   }
 

@@ -66,6 +66,19 @@ variable "settings" {
     ])
     error_message = "settings: a secret would be in Terraform's state; put it into Secret Manager and name it in secrets."
   }
+
+  # Cloud Functions refuses these after minutes.
+  validation {
+    condition = alltrue([
+      for name in keys(var.settings) : !contains(["FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "PORT"], name) && !startswith(name, "X_GOOGLE_")
+    ])
+    error_message = "settings: PORT, K_..., FUNCTION_... and X_GOOGLE_... are the platform's own; leave them out."
+  }
+
+  validation {
+    condition     = contains(["DEBUG", "INFO"], upper(lookup(var.settings, "LOG_LEVEL", "INFO")))
+    error_message = "settings: LOG_LEVEL must be INFO or DEBUG here: the alarms count the line of each tick, which is INFO."
+  }
 }
 
 variable "secrets" {
@@ -144,9 +157,14 @@ variable "worker_budget_s" {
 }
 
 variable "database_name" {
-  description = "The name of the Firestore database made for the scheduler."
+  description = "The name of the Firestore database made for the scheduler; a second installation in the project takes another."
   type        = string
   default     = "cronfire"
+
+  validation {
+    condition     = can(regex("^(\\(default\\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$", var.database_name))
+    error_message = "database_name: give 4 to 63 small letters, digits and hyphens, a letter first, or (default)."
+  }
 }
 
 variable "protect_database" {

@@ -283,3 +283,30 @@ run "wrong_amounts_are_refused" {
     timeout_s     = 60 # as long as a tick may take
   }
 }
+
+# What would be refused late, or would silence the alarms.
+run "settings_of_the_platform_are_refused" {
+  command         = plan
+  expect_failures = [var.settings, var.database_name]
+  variables {
+    settings      = { PORT = "9000" }
+    database_name = "Cron_Fire"
+  }
+}
+
+run "a_level_that_hides_ticks_is_refused" {
+  command         = plan
+  expect_failures = [var.settings]
+  variables {
+    settings = { LOG_LEVEL = "warning" }
+  }
+}
+
+run "a_setting_has_one_place" {
+  command         = plan
+  expect_failures = [google_cloudfunctions2_function.main]
+  variables {
+    settings = { LLM_MODEL = "small" }
+    secrets  = { LLM_MODEL = "a-secret" }
+  }
+}

@@ -62,7 +62,7 @@ def test_terraform_makes_the_indexes_that_the_code_asks_for_and_no_others() -> N
 
 
 def test_every_variable_that_terraform_sets_is_a_setting() -> None:
-    block = re.search(r"environment_variables = merge\(\s*\{(.*?)\n      \}", TEXT, re.S)
+    block = re.search(r"environment = merge\(\s*\{(.*?)\n    \}", TEXT, re.S)
     secrets = re.search(r"own_secrets = \{(.*?)\n  \}", TEXT, re.S)
     assert block
     assert secrets

@@ -5,10 +5,12 @@ element here. Its time grows with the square of the depth of a page: it is calle
 """
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from html import escape
 from typing import TYPE_CHECKING
 
 from functions.parsing.errors import UnreadableError
@@ -34,6 +36,8 @@ _BLOCKS = """
     h1 h2 h3 h4 h5 h6 header hr legend li main nav ol option p pre section summary
     table tbody tfoot thead title tr ul
 """
+_PREFORMATTED = re.compile(r"<(/?)pre(?=[\s>])", re.IGNORECASE)
+_TAG = re.compile(r"(<[^<>]*>)")
 _BLOCK_SELECTOR = ", ".join(_BLOCKS.split())
 
 
@@ -78,7 +82,12 @@ class Difference:
 
 
 def read_part(
-    body: bytes, *, selector: str, ignore: Sequence[str] = (), ignore_numbers: bool = False
+    body: bytes,
+    *,
+    selector: str,
+    ignore: Sequence[str] = (),
+    ignore_numbers: bool = False,
+    is_plain: bool = False,
 ) -> PagePart:
     """Return the text of what *selector* matches on a page.
 
@@ -87,13 +96,15 @@ def read_part(
         selector: CSS, which `selectors.check_selector` let pass.
         ignore: Lines with one of these are left out.
         ignore_numbers: Whether digits count in `digest`.
+        is_plain: Whether the body is no markup: a text, CSV, or JSON.
 
     Raises:
         UnreadableError: The selector is none for the library.
     """
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # 30 ms, in the parser's process
 
-    page = LexborHTMLParser(body.decode("utf-8", "replace"))
+    markup = body.decode("utf-8", "replace")
+    page = LexborHTMLParser(_as_markup(markup) if is_plain else _with_written_lines(markup))
     title = one_line(_title(page), limit=_MAX_TITLE_CHARS)
     has_scripts = page.css_first(_SCRIPTS) is not None
     try:
@@ -123,6 +134,27 @@ def read_part(
         has_scripts=has_scripts,
         asks_password=asks_password,
     )
+
+
+def _as_markup(text: str) -> str:
+    return f"<body>{escape(text, quote=False)}".replace("\n", _BREAK)
+
+
+def _with_written_lines(markup: str) -> str:
+    """Return *markup* with a break for each line within `pre`, where browsers show them."""
+    parts: list[str] = []
+    done, start = 0, -1
+    for found in _PREFORMATTED.finditer(markup):
+        if not found[1]:
+            start = found.start() if start < 0 else start
+        elif start >= 0:
+            parts.append(markup[done:start])
+            parts += (
+                part if part.startswith("<") else part.replace("\n", _BREAK)
+                for part in _TAG.split(markup[start : found.start()])
+            )
+            done, start = found.start(), -1
+    return "".join([*parts, markup[done:]])
 
 
 def normalise(text: str) -> str:

@@ -116,6 +116,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         return unexpected_status(response, job, gone=_GONE)
     if problem := _unfit_body(response):
         return failed(problem, permanent=True, metrics=look.metrics)
+    text = response_text(response)
     try:
         part = await tools.parse(
             partial(
@@ -123,8 +124,9 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
                 selector=params.selector,
                 ignore=params.ignore,
                 ignore_numbers=params.ignore_numbers,
+                is_plain=_is_plain(response, text),
             ),
-            response_text(response).encode("utf-8", "replace"),
+            text.encode("utf-8", "replace"),
             timeout_s=look.parsing_s,
         )
     except UnreadableError as exc:
@@ -136,12 +138,22 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
 
 def _unfit_body(response: httpx.Response) -> str:
     """Return why the body is no page that is read; empty when it may be one."""
-    kind = response.headers.get("content-type", "").lower().partition(";")[0].strip()
+    kind = _media_type(response)
     if kind and not any(word in kind for word in ("text", "html", "xml", "json")):
         return f"The address answered with {kind[:60]}, which is no page"
     if is_truncated(response):
         return f"The page is larger than {MAX_PAGE_BYTES // 1_048_576} MB, the most that is read"
     return ""
+
+
+def _is_plain(response: httpx.Response, text: str) -> bool:
+    """Whether the body is a text without markup, such as CSV or JSON; some servers call a page plain."""
+    kind = _media_type(response)
+    return bool(kind) and "html" not in kind and "xml" not in kind and not text.lstrip().startswith("<")
+
+
+def _media_type(response: httpx.Response) -> str:
+    return response.headers.get("content-type", "").lower().partition(";")[0].strip()
 
 
 async def _to_outcome(look: _Look, part: PagePart) -> Outcome:
@@ -179,7 +191,7 @@ def _missing(look: _Look, part: PagePart, metrics: dict[str, Any]) -> Outcome:
     what = (
         f"What matches {selector} has no text" if part.matches else f"Nothing on the page matches {selector}"
     )
-    where = f"the page is {_name(look, part)}"
+    where = f"the page is {_name(look, part)}" if part.title else "the page has no title"
     summary = f"{what}: {where}" + (f"; {_SCRIPTS_HINT}" if part.has_scripts else "")
     if look.params.when_missing == "ignore":
         return succeeded(f"{summary}. That is ignored", metrics=metrics)

@@ -14,6 +14,8 @@ from functions.parsing.page_parts import (
     read_part,
 )
 
+LINES = "one\ntwo\nthree four\nfive\nsix"
+
 
 def part(body: str, selector: str = "body", **options: Any) -> PagePart:
     return read_part(body.encode("utf-8", "replace"), selector=selector, **options)
@@ -35,6 +37,9 @@ def part(body: str, selector: str = "body", **options: Any) -> PagePart:
         ("<template><p>no</p></template><svg><text>no</text></svg>yes", "yes"),
         ("<!-- no --><p>yes", "yes"),
         ("plain text\nalone", "plain text alone"),
+        ("<pre>one\r\n  two\n</pre>three\nfour<PRE\nid=x>five\n<b\nid=y>six</b></pre>", LINES),
+        ("<pre>one\ntwo <pre>three\nfour</pre>five\nsix", "one\ntwo\nthree\nfour\nfive six"),
+        ("<pre>never ended\nhere <preface>\n", "never ended here"),
         ("<p>&lt;script&gt;alert(1)&lt;/script&gt;", "<script>alert(1)</script>"),
         ("<b><i>crossed</b> tags</i>", "crossed tags"),
         ("<p>unclosed <a href='x", "unclosed"),
@@ -46,6 +51,12 @@ def part(body: str, selector: str = "body", **options: Any) -> PagePart:
 )
 def test_text(body: str, text: str) -> None:
     assert part(body).text == text
+
+
+def test_a_plain_text_has_its_lines_and_no_markup() -> None:
+    found = part("a < b\r\nc <d> e &amp;\n\n<script>f", is_plain=True)
+
+    assert (found.text, found.has_scripts) == ("a < b\nc <d> e &amp;\n<script>f", False)
 
 
 def test_all_matches_are_read_in_the_order_of_the_page_and_none_twice() -> None:

@@ -74,6 +74,31 @@ async def test_a_change_is_news_with_its_difference(watch: Watch) -> None:
     assert (again.summary, again.has_news, again.memory) == ("Nothing new on “Shop”", False, None)
 
 
+@pytest.mark.parametrize("kind", ["text/plain; charset=utf-8", "text/markdown", "application/json"])
+async def test_a_text_without_markup_is_watched_by_its_lines(watch: Watch, kind: str) -> None:
+    """robots.txt, a changelog or JSON: as a page it would be one line, without what looks like a tag."""
+    headers = {"content-type": kind}
+    first = await watch(
+        answer(200, b"Vec<u8>\nmade at 12:03\nold\n", headers=headers), selector="body", ignore=["made at"]
+    )
+
+    outcome = await watch(
+        answer(200, b"Vec<u8>\nmade at 12:04\nnew\n", headers=headers),
+        first.memory,
+        selector="body",
+        ignore=["made at"],
+    )
+
+    assert "A page without a title has changed: 1 line added, 1 line removed; + new" == outcome.summary
+    assert "@@\n Vec<u8>\n-old\n+new" == outcome.metrics["diff"]
+
+
+async def test_a_page_that_is_called_plain_is_a_page(watch: Watch) -> None:
+    outcome = await watch(answer(200, b"\n<main>Price 9</main>", headers={"content-type": "text/plain"}))
+
+    assert 7 == outcome.metrics["characters"]
+
+
 async def test_what_stands_elsewhere_is_no_change(watch: Watch) -> None:
     first = await watch(page("Price 9", title="Shop"))
 
@@ -111,7 +136,7 @@ async def test_a_text_that_returns_after_a_day_is_reported(watch: Watch) -> None
     ("response", "words"),
     [
         (page("x", title="Sign in"), "Nothing on the page matches .price: the page is “Sign in”"),
-        (page("x", title=""), "Nothing on the page matches .price: the page is a page without a title"),
+        (page("x", title=""), "Nothing on the page matches .price: the page has no title"),
         (
             answer(200, b"<title>App</title><div id=root></div><script src=x></script>", headers=HTML),
             "the page is “App”; what its scripts would write is not there, as they are not run",

@@ -131,14 +131,16 @@ class MailResult:
     later: tuple[str, ...] = ()
 
 
-MAILBOX_FULL = (552, "2.2")  # a mailbox is emptied again: the code says "never", and means "later"
+_WANTS_SIGN_IN = (530, 538)
+_RELAYING = "relay"  # what servers say to a stranger who sends to an address that is not theirs
+_FOR_NOW = ("2.2", "4.5")  # a full mailbox, a day's limit: the code says "never", and means "later"
 
 
 def _is_final(code: int, reply: str) -> bool:
-    """Whether *code* refuses for good. By RFC 3463, x.2.2 is a full mailbox and 4.x.x is for now."""
+    """Whether *code* refuses for good. By RFC 3463, x.2.2 is a full mailbox, x.4.5 a limit, 4.x.x for now."""
     enhanced = str(reply).partition(" ")[0]
-    is_full = code == MAILBOX_FULL[0] and enhanced.partition(".")[2] == MAILBOX_FULL[1]
-    return code >= 500 and not enhanced.startswith("4.") and not is_full
+    is_for_now = enhanced.startswith("4.") or enhanced.partition(".")[2] in _FOR_NOW
+    return code >= 500 and not is_for_now
 
 
 def _failure(code: int, hint: str, *, permanent: bool = False, rejected: bool = False) -> SendResult:
@@ -148,7 +150,10 @@ def _failure(code: int, hint: str, *, permanent: bool = False, rejected: bool = 
 def _classify_sender_refusal(code: int, reply: str) -> SendResult:
     if code == 552:
         return _failure(code, "the server refused this message for its size", rejected=True)
-    hint = "the server refused the sender; check NOTIFY_EMAIL_FROM"
+    if code in _WANTS_SIGN_IN:
+        hint = "the server wants a user and a password, or TLS; check SMTP_URL"
+    else:
+        hint = "the server refused the sender; check NOTIFY_EMAIL_FROM"
     return _failure(code, hint, permanent=_is_final(code, reply))
 
 
@@ -159,7 +164,15 @@ def _classify_refusals(refused: Mapping[str, tuple[int, str]], *, some_accepted:
     later = tuple(name for name, (code, reply) in refused.items() if not _is_final(code, reply))
     listed = ", ".join(f"{name} (code {code})" for name, (code, _) in refused.items())
     if not some_accepted and not later:
-        detail = f"no recipient was accepted: {listed}; check NOTIFY_EMAIL_TO"
+        is_stranger = all(
+            code in _WANTS_SIGN_IN or _RELAYING in str(reply).lower() for code, reply in refused.values()
+        )
+        hint = (
+            "the server relays for no stranger; give a user and a password in SMTP_URL"
+            if is_stranger
+            else "check NOTIFY_EMAIL_TO"
+        )
+        detail = f"no recipient was accepted: {listed}; {hint}"
         return MailResult(SendResult(ok=False, permanent=True, detail=detail))
     detail = f"not accepted for {listed}" + ("; the others have it" if some_accepted else "")
     return MailResult(SendResult(ok=not later, detail=detail), later)

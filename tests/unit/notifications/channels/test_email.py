@@ -118,6 +118,9 @@ async def test_a_title_makes_no_header(make_notice: MakeNotice) -> None:
         ({"RCPT": "550 no such user"}, "permanent"),
         ({"RCPT": "451 try later"}, "later"),
         ({"RCPT": "552 5.2.2 mailbox full"}, "later"),
+        ({"RCPT": "554 5.2.2 mailbox full"}, "later"),
+        ({"MAIL": "550 5.4.5 Daily user sending limit exceeded"}, "later"),
+        ({".": "550 5.4.5 Daily user sending limit exceeded"}, "later"),
         ({"MAIL": "553 not your address"}, "permanent"),
         ({"MAIL": "552 5.3.4 too big"}, "rejected"),
         ({".": "452 too much mail"}, "later"),
@@ -136,6 +139,30 @@ async def test_a_code_refuses_the_message_or_the_channel_or_says_later(
     outcome = {"ok": sent.ok, "permanent": sent.permanent, "rejected": sent.rejected}
     assert [expected] == ([word for word, is_so in outcome.items() if is_so] or ["later"])
     assert next(iter(refusals.values()))[:3] in sent.detail
+
+
+@pytest.mark.parametrize(
+    ("refusals", "hint"),
+    [
+        (
+            {"MAIL": "530 5.7.0 Must issue a STARTTLS command first"},
+            "a user and a password, or TLS; check SMTP_URL",
+        ),
+        ({"MAIL": "530 5.7.1 Authentication required"}, "check SMTP_URL"),
+        ({"MAIL": "553 5.7.1 Sender address rejected: not owned by user"}, "check NOTIFY_EMAIL_FROM"),
+        ({"RCPT": "554 5.7.1 <a@example.com>: Relay access denied"}, "a user and a password in SMTP_URL"),
+        ({"RCPT": "550 5.7.1 Unable to relay"}, "a user and a password in SMTP_URL"),
+        ({"RCPT": "530 Authentication required"}, "a user and a password in SMTP_URL"),
+        ({"RCPT": "550 5.1.1 no such user"}, "check NOTIFY_EMAIL_TO"),
+    ],
+)
+async def test_a_refusal_names_the_setting_that_is_wrong(
+    make_notice: MakeNotice, refusals: dict[str, str], hint: str
+) -> None:
+    async with SmtpServer(refusals) as server:
+        sent = await channel(server).send([make_notice("failure")], NOON)
+
+    assert (True, True) == (sent.permanent, sent.detail.endswith(hint)), sent.detail
 
 
 async def test_a_recipient_that_is_refused_is_named_and_the_other_has_the_mail(

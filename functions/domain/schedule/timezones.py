@@ -20,30 +20,53 @@ BLOCK_BITS = 25  # periods are computed in blocks of 2**25 seconds, about a year
 MAX_BLOCKS = 64  # of a zone: what the longest search needs; there are 600 zones and 7,000 years
 OFFSET_PATTERN = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT))?[+-]?\d{1,2}(?::?\d{2})?", re.IGNORECASE)
 ABBREVIATIONS = {  # the likeliest place; several zones share each abbreviation
-    "AEST": "Australia/Sydney",
-    "BST": "Europe/London",
-    "CDT": "America/Chicago",
-    "CEST": "Europe/Berlin",
-    "CET": "Europe/Berlin",
-    "CST": "America/Chicago",
-    "CST6CDT": "America/Chicago",
-    "EDT": "America/New_York",
-    "EET": "Europe/Athens",
-    "EST": "America/New_York",
-    "EST5EDT": "America/New_York",
-    "HST": "Pacific/Honolulu",
-    "IST": "Asia/Kolkata",
-    "JST": "Asia/Tokyo",
-    "MDT": "America/Denver",
-    "MET": "Europe/Berlin",
-    "MSK": "Europe/Moscow",
-    "MST": "America/Denver",
-    "MST7MDT": "America/Denver",
-    "PDT": "America/Los_Angeles",
-    "PST": "America/Los_Angeles",
-    "PST8PDT": "America/Los_Angeles",
-    "WET": "Europe/Lisbon",
-}
+    "ACDT": "Australia/Adelaide", "ACST": "Australia/Adelaide",
+    "ADT": "America/Halifax", "AST": "America/Halifax",
+    "AEDT": "Australia/Sydney", "AEST": "Australia/Sydney",
+    "AKDT": "America/Anchorage", "AKST": "America/Anchorage",
+    "ART": "America/Argentina/Buenos_Aires", "BRT": "America/Sao_Paulo",
+    "AWST": "Australia/Perth",
+    "BST": "Europe/London", "WET": "Europe/Lisbon", "WEST": "Europe/Lisbon",
+    "CDT": "America/Chicago", "CST": "America/Chicago", "CST6CDT": "America/Chicago", "CT": "America/Chicago",
+    "CEST": "Europe/Berlin", "CET": "Europe/Berlin", "MET": "Europe/Berlin",
+    "EAT": "Africa/Nairobi", "SAST": "Africa/Johannesburg", "WAT": "Africa/Lagos",
+    "EDT": "America/New_York", "EST": "America/New_York", "EST5EDT": "America/New_York",
+    "ET": "America/New_York",
+    "EEST": "Europe/Athens", "EET": "Europe/Athens",
+    "HKT": "Asia/Hong_Kong", "HST": "Pacific/Honolulu", "ICT": "Asia/Bangkok", "IST": "Asia/Kolkata",
+    "JST": "Asia/Tokyo", "KST": "Asia/Seoul", "PHT": "Asia/Manila", "PKT": "Asia/Karachi",
+    "SGT": "Asia/Singapore", "WIB": "Asia/Jakarta",
+    "MDT": "America/Denver", "MST": "America/Denver", "MST7MDT": "America/Denver", "MT": "America/Denver",
+    "MSK": "Europe/Moscow", "TRT": "Europe/Istanbul",
+    "NZDT": "Pacific/Auckland", "NZST": "Pacific/Auckland",
+    "PDT": "America/Los_Angeles", "PST": "America/Los_Angeles", "PST8PDT": "America/Los_Angeles",
+    "PT": "America/Los_Angeles",
+}  # fmt: skip
+OTHER_NAMES = {  # of Windows, and of places whose zone has the name of another city; in lower case
+    "z": "UTC", "pytz.utc": "UTC", "etc/unknown": "UTC",
+    "asia/beijing": "Asia/Shanghai", "beijing": "Asia/Shanghai", "china standard time": "Asia/Shanghai",
+    "india": "Asia/Kolkata", "mumbai": "Asia/Kolkata", "india standard time": "Asia/Kolkata",
+    "tokyo standard time": "Asia/Tokyo", "korea standard time": "Asia/Seoul",
+    "singapore standard time": "Asia/Singapore", "arabian standard time": "Asia/Dubai",
+    "gmt standard time": "Europe/London", "greenwich standard time": "Africa/Abidjan",
+    "w. europe standard time": "Europe/Berlin", "romance standard time": "Europe/Paris",
+    "central europe standard time": "Europe/Budapest", "central european standard time": "Europe/Warsaw",
+    "fle standard time": "Europe/Kyiv", "gtb standard time": "Europe/Bucharest",
+    "russian standard time": "Europe/Moscow", "turkey standard time": "Europe/Istanbul",
+    "israel standard time": "Asia/Jerusalem", "egypt standard time": "Africa/Cairo",
+    "south africa standard time": "Africa/Johannesburg",
+    "eastern standard time": "America/New_York", "central standard time": "America/Chicago",
+    "mountain standard time": "America/Denver", "us mountain standard time": "America/Phoenix",
+    "pacific standard time": "America/Los_Angeles", "pacific time": "America/Los_Angeles",
+    "eastern time": "America/New_York", "central time": "America/Chicago",
+    "mountain time": "America/Denver", "atlantic standard time": "America/Halifax",
+    "e. south america standard time": "America/Sao_Paulo",
+    "argentina standard time": "America/Argentina/Buenos_Aires",
+    "aus eastern standard time": "Australia/Sydney", "w. australia standard time": "Australia/Perth",
+    "new zealand standard time": "Pacific/Auckland",
+    "san francisco": "America/Los_Angeles", "washington": "America/New_York",
+}  # fmt: skip
+THIS_MACHINE = ("local", "localtime", "tzlocal()", "system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +190,16 @@ def _rejection_message(name: str) -> str:
         )
     if place := ABBREVIATIONS.get(name.upper()):
         return f"timezone: {name} is an abbreviation, not a zone; write a place such as {place}"
+    if name.strip().lower() in THIS_MACHINE:
+        return f"timezone: {name} is another zone on each machine; write a place such as Europe/Riga, or UTC"
     near = _similar_names(name)
     remedy = f"did you mean {' or '.join(near)}?" if near else "write a place such as Europe/Riga, or UTC"
     return f'timezone: "{name[:64]}" is not an IANA zone; {remedy}'
 
 
 def _similar_names(name: str) -> list[str]:
+    if place := OTHER_NAMES.get(re.sub(r" \(.*", "", name.strip().lower())):
+        return [place]
     wanted = name.strip().replace(" ", "_").lower()
     by_key = {}
     for known in sorted(timezone_names() - ABBREVIATIONS.keys() - {"Factory"}):

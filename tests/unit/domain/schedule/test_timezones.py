@@ -7,7 +7,7 @@ import pytest
 from functions.domain.schedule.base import instant_at
 from functions.domain.schedule.cron import CronSchedule, has_fixed_times, parse_wall_times
 from functions.domain.schedule.parse import ScheduleError, parse_schedule
-from functions.domain.schedule.timezones import BLOCK_BITS, Zone, load_zone
+from functions.domain.schedule.timezones import ABBREVIATIONS, BLOCK_BITS, OTHER_NAMES, Zone, load_zone
 
 BORDER = 54 << BLOCK_BITS  # where two blocks of eras meet, in 2027
 HOUR = 3600
@@ -35,6 +35,22 @@ def test_names_of_places_are_accepted(name: str) -> None:
         ("europe/riga", '"europe/riga" is not an IANA zone; did you mean Europe/Riga?'),
         ("New York", '"New York" is not an IANA zone; did you mean America/New_York?'),
         ("Europe/Rigaa", '"Europe/Rigaa" is not an IANA zone; did you mean Europe/Riga or Europe/Sofia?'),
+        ("AKST", "AKST is an abbreviation, not a zone; write a place such as America/Anchorage"),
+        ("nzdt", "nzdt is an abbreviation, not a zone; write a place such as Pacific/Auckland"),
+        (
+            "W. Europe Standard Time",
+            '"W. Europe Standard Time" is not an IANA zone; did you mean Europe/Berlin?',
+        ),
+        (
+            "Eastern Time (US & Canada)",
+            '"Eastern Time (US & Canada)" is not an IANA zone; did you mean America/New_York?',
+        ),
+        ("Asia/Beijing", '"Asia/Beijing" is not an IANA zone; did you mean Asia/Shanghai?'),
+        ("Z", '"Z" is not an IANA zone; did you mean UTC?'),
+        (
+            "localtime",
+            "localtime is another zone on each machine; write a place such as Europe/Riga, or UTC",
+        ),
         ("Nowhere", '"Nowhere" is not an IANA zone; write a place such as Europe/Riga, or UTC'),
     ],
 )
@@ -132,3 +148,9 @@ class Clock(tzinfo):
         shown = int(wall.replace(tzinfo=UTC, fold=0).timestamp())
         offsets = {offset for _, offset in self.ends} | {self.at_last}
         return sorted(shown - offset for offset in offsets if self.offset_at(shown - offset) == offset)
+
+
+def test_what_is_suggested_for_other_names_is_a_zone() -> None:
+    for place in {*ABBREVIATIONS.values(), *OTHER_NAMES.values()}:
+        assert place == load_zone(place).name
+    assert all(name == name.lower() for name in OTHER_NAMES)

@@ -4,7 +4,10 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from functions.errors import SchedulerError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,6 +25,15 @@ class Cell(NamedTuple):
 
     text: str
     colour: str
+
+
+class OutputError(SchedulerError):
+    """The result could not be written; what the command did is done."""
+
+    @classmethod
+    def of(cls, error: OSError) -> "OutputError":
+        """Return *error* as one of these."""
+        return cls(f"the output cannot be written: {error.strerror}")
 
 
 class Screen:
@@ -51,14 +63,24 @@ class Screen:
     def show(self, data: object, lines: Iterable[str]) -> None:
         """Write *data* with `as_json`, *lines* otherwise."""
         if self.as_json:
-            self.write_line(json.dumps(data, ensure_ascii=False))
+            self.write_line(json.dumps(data, ensure_ascii=not _holds_all_letters(self._out)))
             return
         for line in lines:
             self.write_line(line)
 
     def write_line(self, text: str) -> None:
-        """Write one line and flush it, so that the reader of a pipe gets it at once."""
-        print(text, file=self._out, flush=True)
+        """Write one line and flush it, so that the reader of a pipe gets it at once.
+
+        Raises:
+            BrokenPipeError: Whoever read the output has ended.
+            OutputError: The output takes no more, as a file on a full disk.
+        """
+        try:
+            print(text, file=self._out, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            raise OutputError.of(exc) from exc
 
     def error(self, text: str) -> None:
         """Write `scheduler: ` and *text* to the error stream, each line of it."""
@@ -120,6 +142,7 @@ class Screen:
         for line in lines:
             table.add_row(*line)
         console = Console(
+            file=StringIO(),
             width=max(self._width(), sum(widths) + COLUMN_GAP * len(widths) + MIN_LAST_WIDTH),
             force_terminal=self._use_colour,
             color_system="standard" if self._use_colour else None,
@@ -137,6 +160,11 @@ class Screen:
 def replace_unprintable(text: str) -> str:
     """Return *text* without control characters: titles and responses are untrusted."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _holds_all_letters(stream: TextIO) -> bool:
+    """Whether *stream* can write any letter; other ones would escape it, which JSON does in its own way."""
+    return (stream.encoding or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def _to_text(cell: str | Cell, widest: int) -> "Text":

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from difflib import get_close_matches
 from functools import cache
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, TextIO
 
 import typer
@@ -16,7 +18,7 @@ from typer.exceptions import TyperException
 from functions.cli import options
 from functions.cli.arguments.examples import EXAMPLES
 from functions.cli.commands import app
-from functions.cli.console import Screen
+from functions.cli.console import OutputError, Screen
 from functions.cli.local.location import read_variables
 from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandContext
 from functions.cli.session import CliContext
@@ -56,6 +58,10 @@ def main(
     except TyperException as exc:
         Screen(out, err).error(_usage_error(exc))
         return EXIT_USAGE
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputError.of(exc) from exc
     if not isinstance(command, CommandContext):  # help, or a completion
         return EXIT_OK
     screen = Screen(out, err, use_colour=use_colour, as_json=command.as_json, ask=ask)
@@ -64,6 +70,8 @@ def main(
     except (InputError, SettingsError) as exc:
         screen.error(str(exc))
         return EXIT_USAGE if isinstance(exc, SettingsError) else command.input_error_code
+    except OutputError:
+        raise
     except SchedulerError as exc:
         screen.error(str(exc))
         return EXIT_FAILED
@@ -119,6 +127,7 @@ def _usage_error(exc: Any) -> str:
 
 def start() -> int:
     """Run with the process's arguments, variables and streams; return the exit code."""
+    _open_streams()
     try:
         environment = read_variables(os.environ)
     except SettingsError as exc:
@@ -130,11 +139,30 @@ def start() -> int:
     ask = input if sys.stdin is not None and sys.stdin.isatty() else None
     try:
         return main(sys.argv[1:], environment, out=sys.stdout, err=sys.stderr, use_colour=coloured, ask=ask)
+    except OutputError as exc:
+        _discard_output()
+        Screen(sys.stdout, sys.stderr).error(str(exc))
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of the pipe, such as head, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return EXIT_OK
+
+
+def _open_streams() -> None:
+    """Replace output streams that the caller closed, and escape letters that the output lacks."""
+    if sys.stdout is None or sys.stderr is None:
+        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
+        sys.stdout = sys.stdout or nowhere
+        sys.stderr = sys.stderr or nowhere
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere: Python writes it when it ends, which fails again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _configure_logs(environment: Mapping[str, str]) -> None:

@@ -27,6 +27,7 @@ SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".cro
 async def export_store(context: CliContext, *, path: Path) -> int:
     """Write the whole store to *path*; 1 when a document could not be read, or a task was running."""
     _require_local_store(context, "export")
+    path = _check_target(path)
     progress = _Progress(context)
     done = await export_archive(
         context.store, path, clock=context.now, on_progress=lambda totals: progress.report("written", totals)
@@ -241,7 +242,22 @@ def _read_text(path: Path) -> str:
         raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
 
+def _check_target(path: Path) -> Path:
+    """Return where *path* leads to: a file that is written completely or not at all replaces what is there.
+
+    Raises:
+        InputError: It is no file, and cannot be replaced.
+    """
+    if str(path) == "-":
+        raise InputError("-: a file is written completely or not at all; name one")
+    whole = path.resolve()
+    if whole.exists() and not whole.is_file() and not whole.is_dir():
+        raise InputError(f"{path}: is a device or a pipe, which cannot be replaced; name a file")
+    return whole if path.is_symlink() else path
+
+
 def _write_file(path: Path, text: str) -> None:
+    path = _check_target(path)
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_text(text, encoding="utf-8")

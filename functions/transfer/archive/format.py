@@ -10,6 +10,7 @@ A task that ran during the export stands there twice, and is as the line with "r
 """
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -153,6 +154,7 @@ def read_records(path: Path) -> Iterator[ArchiveRecord]:
         with path.open("rb") as file:
             for number in range(1, 1 << 62):
                 text = file.readline(MAX_LINE_BYTES + 1)
+                text = text.removeprefix(BOM_UTF8) if number == 1 else text  # editors add it
                 if not text:
                     return
                 if text.strip():
@@ -168,7 +170,11 @@ def is_archive(path: Path) -> bool:
             first = file.readline(1000)
     except OSError:
         return False
-    return first.lstrip().startswith(b"{") and b'"cronfire"' in first and b'"kind"' in first
+    return (
+        first.removeprefix(BOM_UTF8).lstrip().startswith(b"{")
+        and b'"cronfire"' in first
+        and b'"kind"' in first
+    )
 
 
 def check_header(record: ArchiveRecord) -> None:

@@ -1,10 +1,13 @@
 """The screen: columns that line up, colours only where they are wanted, nothing that moves the cursor."""
 
-from io import StringIO
+import errno
+import json
+import os
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from functions.cli.console import Cell, Screen
+from functions.cli.console import Cell, OutputError, Screen
 
 
 class Terminal(StringIO):
@@ -90,3 +93,28 @@ def test_complaints_are_marked_line_by_line_and_cannot_move_the_cursor() -> None
     Screen(StringIO(), err).error("one\x1b[2J\ntwo")
 
     assert "scheduler: one [2J\nscheduler: two\n" == err.getvalue()
+
+
+# -- streams that take less than everything -----------------------------------------------------------
+
+
+class FullDisk(StringIO):
+    """What a file on a full disk is to a program."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-1", "utf-8"])
+def test_json_is_json_whatever_letters_a_stream_lacks(encoding: str) -> None:
+    out = TextIOWrapper(BytesIO(), encoding=encoding, errors="backslashreplace")
+
+    Screen(out, StringIO(), as_json=True).show({"title": "Kühe 牛 €"}, ())
+
+    out.seek(0)
+    assert {"title": "Kühe 牛 €"} == json.loads(out.read())
+
+
+def test_an_output_that_takes_no_more_is_an_error() -> None:
+    with pytest.raises(OutputError, match="the output cannot be written: No space left on device"):
+        Screen(FullDisk(), StringIO()).write_line("x")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -231,3 +232,26 @@ def test_a_folder_of_cron_d_is_read_whole(command: Command, tmp_path: Path) -> N
     said = command(import_file, as_json=True, paths=[tmp_path], dry_run=True)
 
     assert {"row", "usr-bin-shop", "usr-bin-tidy"} == {one["id"] for one in json.loads(said.out)["changes"]}
+
+
+def test_an_export_replaces_no_device_and_no_pipe(command: Command, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(InputError, match="is a device or a pipe, which cannot be replaced; name a file"):
+        command(export_store, path=pipe)
+    with pytest.raises(InputError, match="is a device or a pipe, which cannot be replaced; name a file"):
+        command(import_file, paths=[OLDER / "tasks.json"], write=pipe)
+    with pytest.raises(InputError, match="-: a file is written completely or not at all; name one"):
+        command(export_store, path=Path("-"))
+
+    assert pipe.is_fifo()
+
+
+def test_an_export_goes_where_a_link_leads(command: Command, tmp_path: Path) -> None:
+    link = tmp_path / "newest.jsonl"
+    link.symlink_to("whole.jsonl")
+
+    command(export_store, path=link)
+
+    assert (True, True) == (link.is_symlink(), (tmp_path / "whole.jsonl").is_file())

@@ -1,11 +1,12 @@
 """The lines of an archive: what is no task, no run and no document is refused with its line."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from functions.errors import InputError
-from functions.transfer.archive.format import ArchiveRecord
+from functions.transfer.archive.format import ArchiveRecord, is_archive, read_records
 
 FAR = "9999-12-31T23:00:00Z"
 
@@ -33,3 +34,11 @@ def test_a_task_out_of_range_is_refused() -> None:
         InputError, match="line 7: is no task: startAt: is out of range; use a year from 1970"
     ):
         ArchiveRecord(7, "task", {"task": task}).parse_task()
+
+
+def test_a_byte_order_mark_is_no_harm(tmp_path: Path) -> None:
+    archive = tmp_path / "edited.jsonl"
+    archive.write_text('\ufeff{"kind":"cronfire","version":1}\n{"kind":"end","tasks":0}\n', encoding="utf-8")
+
+    assert is_archive(archive)
+    assert ["cronfire", "end"] == [record.kind for record in read_records(archive)]

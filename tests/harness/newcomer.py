@@ -1,6 +1,6 @@
 """The newcomer's path with a stop-watch: from a clone to a green task of one's own in the dashboard.
 
-python -m tests.harness.newcomer [--source URL] [--bar SECONDS] [--keep]
+python -m tests.harness.newcomer [--source URL] [--target SECONDS] [--keep]
 
 It does what README says: `git clone`, `./scripts/run`, the link that this prints opened in a real Chromium,
 one task made in the form, "Run now", and the wait until it is green. Variables, home and folder are as after
@@ -65,10 +65,10 @@ class StopWatch:
 
 
 def main() -> int:
-    """Walk the path once; return 0 when it took no longer than the bar."""
+    """Walk the path once; return 0 when it took no longer than the target."""
     parser = argparse.ArgumentParser(prog="python -m tests.harness.newcomer")
     parser.add_argument("--source", default=str(ROOT), help="what is cloned; this checkout's commit")
-    parser.add_argument("--bar", type=float, default=180, metavar="SECONDS")
+    parser.add_argument("--target", type=float, default=180, metavar="SECONDS")
     parser.add_argument("--keep", action="store_true", help="leave the clone in its folder")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="newcomer-"))
@@ -83,10 +83,10 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
     actions = sum(one for _, _, one in watch.rows)
     show(
-        f"{watch.total:7.1f} s  {actions}  in all; bar {options.bar:.0f} s; "
+        f"{watch.total:7.1f} s  {actions}  in all; target {options.target:.0f} s; "
         f"processor {used:.1f} s without the browser"
     )
-    return 0 if watch.total <= options.bar else 1
+    return 0 if watch.total <= options.target else 1
 
 
 def _walk(watch: StopWatch, folder: Path, source: str) -> float:

@@ -34,7 +34,7 @@ TASK = {
 OPTIMIZED = 0x1  # the flag of functions; class bodies and modules lack it
 TICK = "the first POST /tick of a process, one health check"
 PAUSE = "POST /api/tasks/ID/pause"
-BARS = {TICK: (60, 250), PAUSE: (20, 90)}
+TARGETS = {TICK: (60, 250), PAUSE: (20, 90)}
 
 
 @dataclass
@@ -173,20 +173,20 @@ async def _request(
     return b"".join(message.get("body", b"") for message in sent[1:])
 
 
-def over_the_bars(traces: Mapping[str, Trace]) -> list[str]:
-    """Return in a sentence each bar that is missed."""
+def over_the_targets(traces: Mapping[str, Trace]) -> list[str]:
+    """Return in a sentence each target that is missed."""
     return [
-        f"{name}: {figure} {what}, the bar is {bar}"
+        f"{name}: {figure} {what}, the target is {target}"
         for name, trace in traces.items()
-        for what, figure, bar in zip(
-            ("modules", "hops"), (len(trace.modules), trace.hops), BARS[name], strict=True
+        for what, figure, target in zip(
+            ("modules", "hops"), (len(trace.modules), trace.hops), TARGETS[name], strict=True
         )
-        if figure > bar
+        if figure > target
     ]
 
 
 def main() -> int:
-    """Print the tables; 1 when a bar is missed."""
+    """Print the tables; 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="scripts/structure", description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("--modules", action="store_true", help="name the modules that each request enters")
     options = parser.parse_args()
@@ -202,13 +202,13 @@ def main() -> int:
             LOG_LEVEL="ERROR",
         )
         traces = asyncio.run(trace_requests(root, Path(folder)))
-    lines += ["", "| request | modules entered (bar) | hops between modules (bar) |", "|---|---|---|"]
+    lines += ["", "| request | modules entered (target) | hops between modules (target) |", "|---|---|---|"]
     for name, trace in traces.items():
-        modules, hops = BARS[name]
+        modules, hops = TARGETS[name]
         lines.append(f"| {name} | {len(trace.modules)} ({modules}) | {trace.hops} ({hops}) |")
         if options.modules:
             lines += [f"  {Path(path).relative_to(root)}" for path in sorted(trace.modules)]
-    missed = over_the_bars(traces)
+    missed = over_the_targets(traces)
     sys.stdout.write("\n".join([*lines, *missed]) + "\n")
     return 1 if missed else 0
 

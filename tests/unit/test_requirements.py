@@ -23,7 +23,7 @@ OPTIONAL = {
     "opentelemetry": {"opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
 }
 # Run in an environment of their own, which the benchmark or the test makes.
-ELSEWHERE = ("tests/harness/bench/peers/", "tests/fakes/cloud_tasks_bridge.py")
+ELSEWHERE = ("tests/harness/bench/competitors/", "tests/fakes/cloud_tasks_bridge.py")
 # Needed by a library of ours without an import of our own.
 NOT_IMPORTED = {
     "python-multipart",  # starlette's forms

@@ -1,1 +1,1 @@
-"""The benchmark: one command, one table, each line beside its peer or its floor, measured in the same run."""
+"""The benchmark: one command, one table, each line beside competitors or a baseline of the same run."""

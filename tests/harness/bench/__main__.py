@@ -15,7 +15,7 @@ from tests.harness.bench.bills import operations
 from tests.harness.bench.chaos import chaos
 from tests.harness.bench.client import client
 from tests.harness.bench.measures import Line
-from tests.harness.bench.place import Place, emulated, targeted
+from tests.harness.bench.place import Place, emulated, serving_calls
 from tests.harness.bench.processes import Failed
 from tests.harness.bench.starting import cold_start, memory
 from tests.harness.bench.stored import stored
@@ -36,7 +36,7 @@ NEED_NO_EMULATOR = {"embedded", "client", "stored", "chaos"}
 
 
 def main(words: Sequence[str]) -> int:
-    """Measure; print; 0 when every bar is met, 1 when one is missed."""
+    """Measure; print; 0 when every target is met, 1 when one is missed."""
     options = _options(words)
     names = options.only or list(LINES)
     load_before = os.getloadavg()[0]
@@ -53,14 +53,14 @@ def main(words: Sequence[str]) -> int:
 def _measured(names: Sequence[str], *, quick: bool) -> Iterator[Line]:
     with tempfile.TemporaryDirectory(prefix="cronfire-bench-") as name:
         folder = Path(name)
-        with targeted(folder) as target:
+        with serving_calls(folder) as server_url:
             # The emulator is not there while lines are measured that can do without.
             for some in (
                 [name for name in LINES if name in names and name in NEED_NO_EMULATOR],
                 [name for name in LINES if name in names and name not in NEED_NO_EMULATOR],
             ):
                 with _emulated(folder, wanted=not NEED_NO_EMULATOR.issuperset(some)) as emulator:
-                    place = Place(folder, target, emulator, quick)
+                    place = Place(folder, server_url, emulator, quick)
                     for one in some:
                         started = time.perf_counter()
                         yield _line(one, place)
@@ -87,11 +87,11 @@ def _line(name: str, place: Place) -> Line:
 def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="Measures the scheduler beside its peers and floors, and judges each line by its bar.",
-        epilog="Exit codes: 0 every bar is met, 1 one is missed, 2 wrong usage.",
+        description="Measures the scheduler beside competitors and baselines; each line has its target.",
+        epilog="Exit codes: 0 every target is met, 1 one is missed, 2 wrong usage.",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few samples, without slow peers: a minute or two"
+        "--quick", action="store_true", help="few samples, without slow competitors: a minute or two"
     )
     parser.add_argument("--json", dest="as_json", action="store_true", help="all samples, as JSON")
     parser.add_argument(

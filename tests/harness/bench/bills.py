@@ -13,11 +13,11 @@ def operations(place: Place) -> Line:
     """Count the operations of a tick with 1,000 due, and of an idle one."""
     where = "SQLite" if isinstance(place.emulator, Exception) else "Firestore emulator"
     url = place.sqlite("bills") if where == "SQLite" else place.firestore()
-    target = f"{place.target}/now"
-    seeding.make_due(url, target, count=DUE)
+    server_url = f"{place.server_url}/now"
+    seeding.make_due(url, server_url, count=DUE)
     with product(url, place.folder) as served:
         served.tick()  # a cold one loads libraries for longer than results wait for company
-        seeding.make_due(url, target, count=DUE)
+        seeding.make_due(url, server_url, count=DUE)
         busy, idle = served.tick().body, served.tick().body
     writes = 2 * DUE + DUE // ENTRY
     return Line(

@@ -1,6 +1,6 @@
-"""Calls the target many times, with one client, in a process of its own; prints what each round cost.
+"""Calls the server many times, with one client, in a process of its own; prints what each round cost.
 
-Run as `python -m tests.harness.bench.calls guarded|bare TARGET CALLS ROUNDS CONCURRENCY`.
+Run as `python -m tests.harness.bench.calls guarded|bare SERVER_URL CALLS ROUNDS CONCURRENCY`.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from functions.http_client.client import build_guarded_client
 Call = Callable[[], Awaitable[None]]
 
 
-async def main(which: str, target: str, calls: int, rounds: int, concurrency: int) -> list[float]:
+async def main(which: str, server_url: str, calls: int, rounds: int, concurrency: int) -> list[float]:
     """Processor milliseconds a call, once for each round but the first, which warms up."""
     guarded = build_guarded_client(allow_private=True, max_connections=concurrency)
     connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(connector=connector) as session:
 
         async def through_ours() -> None:
-            response = await guarded.get(target)
+            response = await guarded.get(server_url)
             assert response.status_code == 200
 
         async def through_aiohttp() -> None:
-            async with session.get(target) as response:
+            async with session.get(server_url) as response:
                 await response.read()
                 assert response.status == 200
 

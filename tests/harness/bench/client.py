@@ -18,21 +18,21 @@ def client(place: Place) -> Line:
     samples: dict[str, list[float]] = {"guarded": [], "bare": []}
     for _ in range(place.rounds):
         for which in samples:
-            samples[which] += _costs(which, place.target)
+            samples[which] += _costs(which, place.server_url)
     ours = Figure("the guarded client", tuple(samples["guarded"]), "ms")
-    floor = Figure("floor: bare aiohttp", tuple(samples["bare"]), "ms")
+    baseline = Figure("baseline: bare aiohttp", tuple(samples["bare"]), "ms")
     return Line(
         "client",
         f"Processor time a request, {CALLS:,} requests through the guarded client, {CONCURRENCY} at once",
         f"<= {LIMIT} x bare aiohttp",
         (ours,),
-        (floor,),
-        (ratio("of the floor", ours, floor, LIMIT),),
+        (baseline,),
+        (ratio("of the baseline", ours, baseline, LIMIT),),
     )
 
 
-def _costs(which: str, target: str) -> list[float]:
-    words = [sys.executable, "-m", "tests.harness.bench.calls", which, target]
+def _costs(which: str, server_url: str) -> list[float]:
+    words = [sys.executable, "-m", "tests.harness.bench.calls", which, server_url]
     words += [str(CALLS), "1", str(CONCURRENCY)]
     env = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, capture_output=True, env=env, cwd=ROOT, check=False, timeout=120)

@@ -1,4 +1,4 @@
-"""The peers of the first line, and its floor: started once, kept warm, asked for a round at a time."""
+"""The competitors of the first line, and its baseline: started once, kept warm, driven a round at a time."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from typing import IO
 from tests.harness.bench.environments import node_folder_with, python_with
 from tests.harness.bench.processes import ROOT, Failed, end, free_port, running, wait_until
 
-NODE = Path(__file__).parent / "peers" / "bullmq_peer.mjs"
+NODE = Path(__file__).parent / "competitors" / "bullmq_runner.mjs"
 RQ_WORKERS = 16
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A peer, from its packages to its commands.
+class Competitor:
+    """A competitor, from its packages to its commands.
 
     Attributes:
         packages: What is installed for it, in its own environment; the first one's version is shown.
@@ -40,67 +40,67 @@ class Peer:
 
     @property
     def version(self) -> str:
-        """Of the peer itself."""
+        """Of the competitor itself."""
         return self.packages[0].replace("==", " ").replace("@", " ")
 
 
 def _module(name: str, *words: str) -> tuple[str, ...]:
-    return ("-m", f"tests.harness.bench.peers.{name}", *words)
+    return ("-m", f"tests.harness.bench.competitors.{name}", *words)
 
 
-def peers(concurrency: int) -> tuple[Peer, ...]:
+def competitors(concurrency: int) -> tuple[Competitor, ...]:
     """All of them, each with *concurrency* jobs at once where it can."""
     return (
-        Peer(
+        Competitor(
             "BullMQ + Redis",
             ("bullmq@6.7.0", "ioredis@5", "undici@7"),
             (str(NODE), "worker"),
             (str(NODE), "drive"),
             node=True,
         ),
-        Peer(
+        Competitor(
             "arq + aiohttp + Redis",
             ("arq==0.28.0", "aiohttp==3.14.5"),
-            _module("arq_peer", "worker"),
-            _module("arq_peer", "drive"),
+            _module("arq_runner", "worker"),
+            _module("arq_runner", "drive"),
         ),
-        Peer(
+        Competitor(
             "taskiq + aiohttp + Redis",
             ("taskiq==0.13.0", "taskiq-redis", "aiohttp==3.14.5"),
             (
-                *("-m", "taskiq", "worker", "tests.harness.bench.peers.taskiq_peer:broker"),
+                *("-m", "taskiq", "worker", "tests.harness.bench.competitors.taskiq_runner:broker"),
                 *("--workers", "1", "--max-async-tasks", str(concurrency)),
             ),
-            _module("taskiq_peer", "drive"),
+            _module("taskiq_runner", "drive"),
             slow=True,
         ),
-        Peer(
+        Competitor(
             "APScheduler + aiohttp + SQLite",
             ("apscheduler==3.11.3", "sqlalchemy", "aiohttp==3.14.5"),
             (),
-            _module("apscheduler_peer"),
+            _module("apscheduler_runner"),
             slow=True,
             redis=False,
             note="no claims, no results",
         ),
-        Peer(
+        Competitor(
             "Celery + gevent + Redis",
             ("celery==5.7.0", "redis", "packaging", "gevent", "urllib3"),
             (
-                *("-m", "celery", "-A", "tests.harness.bench.peers.celery_peer", "worker"),
+                *("-m", "celery", "-A", "tests.harness.bench.competitors.celery_runner", "worker"),
                 *("--pool", "gevent", "--concurrency", str(concurrency), "--loglevel", "WARNING"),
             ),
-            _module("celery_peer"),
+            _module("celery_runner"),
             slow=True,
         ),
-        Peer(
+        Competitor(
             f"RQ + Redis, {RQ_WORKERS} workers",
             ("rq==2.12.0", "urllib3"),
             (
                 *("-m", "rq.cli", "worker-pool", "--num-workers", str(RQ_WORKERS)),
                 *("--worker-class", "rq.worker.SimpleWorker", "--quiet"),
             ),
-            _module("rq_peer"),
+            _module("rq_runner"),
             slow=True,
             note="one job a process",
         ),
@@ -137,31 +137,31 @@ class Contender:
 
 @contextmanager
 def contending(
-    peer: Peer, folder: Path, *, target: str, concurrency: int, redis_port: int | None
+    competitor: Competitor, folder: Path, *, server_url: str, concurrency: int, redis_port: int | None
 ) -> Iterator[Contender]:
-    """*peer*, warm, while inside.
+    """*competitor*, warm, while inside.
 
     Raises:
         Failed: It could not be installed or started.
     """
-    if peer.redis and redis_port is None:
+    if competitor.redis and redis_port is None:
         raise Failed("redis-server is not installed (apt-get install redis-server)")
     folder.mkdir(parents=True, exist_ok=True)
-    name = peer.name.split()[0].lower()
+    name = competitor.name.split()[0].lower()
     env = dict(os.environ) | {
-        "TARGET": target,
+        "SERVER_URL": server_url,
         "CONCURRENCY": str(concurrency),
         "REDIS_PORT": str(redis_port),
         "PYTHONPATH": str(ROOT),
         "RQ_REDIS_URL": f"redis://127.0.0.1:{redis_port}/3",
     }
-    interpreter, cwd = _interpreter(peer, name, folder)
+    interpreter, cwd = _interpreter(competitor, name, folder)
     with ExitStack() as stack:
-        if peer.worker:
+        if competitor.worker:
             stack.enter_context(
-                running([interpreter, *peer.worker], log=folder / f"{name}.log", env=env, cwd=cwd)
+                running([interpreter, *competitor.worker], log=folder / f"{name}.log", env=env, cwd=cwd)
             )
-        contender = stack.enter_context(driving([interpreter, *peer.driver], folder, name, env, cwd))
+        contender = stack.enter_context(driving([interpreter, *competitor.driver], folder, name, env, cwd))
         yield contender
 
 
@@ -190,10 +190,14 @@ def driving(
 
 
 @contextmanager
-def floor(folder: Path, *, target: str, concurrency: int) -> Iterator[Contender]:
+def baseline(folder: Path, *, server_url: str, concurrency: int) -> Iterator[Contender]:
     """Bare aiohttp, in the project's own environment."""
-    env = dict(os.environ) | {"TARGET": target, "CONCURRENCY": str(concurrency), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, *_module("bare_peer")]
+    env = dict(os.environ) | {
+        "SERVER_URL": server_url,
+        "CONCURRENCY": str(concurrency),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "tests.harness.bench.baseline.aiohttp_runner"]
     with driving(command, folder, "bare", env, ROOT) as contender:
         yield contender
 
@@ -212,10 +216,10 @@ def redis(folder: Path) -> Iterator[int | None]:
         yield port
 
 
-def _interpreter(peer: Peer, name: str, folder: Path) -> tuple[str, Path]:
-    if peer.node:
-        return "node", node_folder_with(name, peer.packages)
-    return str(python_with(name, peer.packages)), folder
+def _interpreter(competitor: Competitor, name: str, folder: Path) -> tuple[str, Path]:
+    if competitor.node:
+        return "node", node_folder_with(name, competitor.packages)
+    return str(python_with(name, competitor.packages)), folder
 
 
 def _pongs(port: int) -> bool:

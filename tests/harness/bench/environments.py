@@ -1,4 +1,4 @@
-"""Scratch environments for the peers: made once under `.cronfire/bench`, never the project's own."""
+"""Scratch environments for the competitors: made once under `.cronfire/bench`, never the project's own."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What a line of the benchmark comes to: figures side by side, and whether its bar is met."""
+"""What a line of the benchmark comes to: figures side by side, and whether its target is met."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Check:
-    """One condition of a bar.
+    """One condition of a target.
 
     Attributes:
         value: What is judged, e.g. 1.21 of a ratio.
@@ -71,12 +71,12 @@ class Line:
 
     Attributes:
         ours: The product's own figures; empty when the line was skipped.
-        beside: Its peers and floors.
+        beside: Its competitors and baselines.
     """
 
     name: str
     title: str
-    bar: str
+    target: str
     ours: tuple[Figure, ...] = ()
     beside: tuple[Figure | Skipped, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -90,7 +90,7 @@ class Line:
         return {
             "name": self.name,
             "title": self.title,
-            "bar": self.bar,
+            "target": self.target,
             "met": None if self.skipped else self.met,
             "skipped": self.skipped or None,
             "ours": [_figure(one) for one in self.ours],
@@ -102,9 +102,9 @@ class Line:
         }
 
 
-def ahead_of(peer: Figure, ours: Figure) -> Check:
-    """Whether *ours* is faster than *peer*."""
-    return Check(f"beside {peer.who}", ours.median, peer.median, ours.unit)
+def ahead_of(competitor: Figure, ours: Figure) -> Check:
+    """Whether *ours* is faster than *competitor*."""
+    return Check(f"beside {competitor.who}", ours.median, competitor.median, ours.unit)
 
 
 def closest(checks: Sequence[Check]) -> list[Check]:
@@ -112,9 +112,9 @@ def closest(checks: Sequence[Check]) -> list[Check]:
     return sorted(checks, key=lambda check: check.value / check.limit)[-1:]
 
 
-def ratio(what: str, ours: Figure, floor: Figure, limit: float) -> Check:
-    """Whether *ours* is at most *limit* times *floor*."""
-    return Check(what, ours.median / floor.median, limit, "x")
+def ratio(what: str, ours: Figure, baseline: Figure, limit: float) -> Check:
+    """Whether *ours* is at most *limit* times *baseline*."""
+    return Check(what, ours.median / baseline.median, limit, "x")
 
 
 def shown(value: float, unit: str = "") -> str:

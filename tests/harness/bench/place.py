@@ -1,4 +1,4 @@
-"""Where a run takes place: its folder, its target, its emulator and how thorough it is."""
+"""Where a run takes place: its folder, the server that tasks call, its emulator and how thorough it is."""
 
 import os
 import secrets
@@ -18,13 +18,13 @@ class Place:
     """What the lines of one run share.
 
     Attributes:
-        target: The address that answers after 50 ms; under /now it answers at once.
+        server_url: The address that answers after 50 ms; under /now it answers at once.
         emulator: `host:port` of a Firestore emulator, or why there is none.
-        quick: Whether slow peers are left out and samples are few.
+        quick: Whether slow competitors are left out and samples are few.
     """
 
     folder: Path
-    target: str
+    server_url: str
     emulator: str | Failed
     quick: bool
 
@@ -52,12 +52,12 @@ class Place:
 
 
 @contextmanager
-def targeted(folder: Path) -> Iterator[str]:
-    """The address of the target, while inside."""
+def serving_calls(folder: Path) -> Iterator[str]:
+    """The address of a server that answers every call, while inside."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.harness.bench.target", str(port)]
-    with running(command, log=folder / "target.log") as process:
-        wait_until(lambda: answers(port, "/now/ready"), "the target", process=process)
+    command = [sys.executable, "-m", "tests.harness.bench.called_server", str(port)]
+    with running(command, log=folder / "called_server.log") as process:
+        wait_until(lambda: answers(port, "/now/ready"), "the server that tasks call", process=process)
         yield f"http://127.0.0.1:{port}"
 
 

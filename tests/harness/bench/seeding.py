@@ -20,18 +20,18 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 ZONES = ("UTC", "Europe/Riga", "America/New_York", "Asia/Shanghai", "Australia/Sydney")
 
 
-def fill(url: str, target: str, *, count: int) -> None:
+def fill(url: str, server_url: str, *, count: int) -> None:
     """Put *count* tasks that are not due for a month into the empty store at *url*.
 
     Args:
-        target: The address every task calls, without a path.
+        server_url: The address every task calls, without a path.
     """
-    _with(url, lambda store: _write(store, [task(number, target, due=False) for number in range(count)]))
+    _with(url, lambda store: _write(store, [task(number, server_url, due=False) for number in range(count)]))
 
 
 def make_due(
     url: str,
-    target: str,
+    server_url: str,
     *,
     count: int,
     shards: Container[int] = range(SHARDS),
@@ -44,7 +44,7 @@ def make_due(
         emulator: The host of the store's emulator, where it is not that of the environment.
     """
     before = datetime.now(UTC)
-    all_tasks = (task(number, target, due=True) for number in range(count))
+    all_tasks = (task(number, server_url, due=True) for number in range(count))
     tasks = [one for one in all_tasks if one.shard in shards]
     _with(url, lambda store: _write(store, tasks), emulator=emulator)
     return before
@@ -56,7 +56,7 @@ def succeeded_since(url: str, since: datetime, *, at_most: int) -> int:
     return sum(run.outcome is OutcomeKind.SUCCEEDED for run in runs)
 
 
-def task(number: int, target: str, *, due: bool) -> Task:
+def task(number: int, server_url: str, *, due: bool) -> Task:
     """The task of this *number*: half are health checks, half HTTP calls, and each has a history."""
     now = datetime.now(UTC).replace(microsecond=0)
     at = now if due else now + timedelta(days=30 + number % 300)
@@ -69,7 +69,7 @@ def task(number: int, target: str, *, due: bool) -> Task:
         title=f"Check number {number} answers",
         tags=("shop", "front"),
         type=("health_check_url", "http")[number % 2],
-        params={"url": f"{target}/{number}"},
+        params={"url": f"{server_url}/{number}"},
         schedule=f"{number % 60} {hour} * * *",
         timezone=zone,
         timeout_seconds=10.0,  # with the usual 20 s a tick of 24 s starts nothing after its first 2.5

@@ -12,10 +12,10 @@ from tests.harness.bench.place import Place
 from tests.harness.bench.processes import ROOT, Failed, peak_memory_mib, wait_until
 from tests.harness.bench.served import SECRET, Served, function, product
 
-FLOOR = Path(__file__).parent / "floor" / "main.py"
-FLOOR_IS = "floor: imports functions-framework and google-cloud-firestore"
+BASELINE = Path(__file__).parent / "baseline" / "function.py"
+BASELINE_NAME = "baseline: imports functions-framework and google-cloud-firestore"
 SQLITE, FIRESTORE = "Cronfire, SQLite", "Cronfire, Firestore emulator"
-COLD_LIMITS = {SQLITE: 1.0, FIRESTORE: 1.4}  # times the floor
+COLD_LIMITS = {SQLITE: 1.0, FIRESTORE: 1.4}  # times the baseline
 MEMORY_LIMITS = {SQLITE: 1.3, FIRESTORE: 1.6}
 DUE = 1000
 
@@ -23,23 +23,23 @@ DUE = 1000
 def cold_start(place: Place) -> Line:
     """Start processes in turns, each until it has answered; ours has done an idle tick by then."""
     urls = _urls(place)
-    took: dict[str, list[float]] = {FLOOR_IS: [], **{name: [] for name in urls}}
+    took: dict[str, list[float]] = {BASELINE_NAME: [], **{name: [] for name in urls}}
     for url in urls.values():  # the first one makes the file, and warms the disk's cache
-        seeding.fill(url, place.target, count=10)
+        seeding.fill(url, place.server_url, count=10)
         _cold_product(url, place)
-    _cold_floor(place)
+    _cold_baseline(place)
     for _ in range(place.rounds):
-        took[FLOOR_IS].append(_cold_floor(place))
+        took[BASELINE_NAME].append(_cold_baseline(place))
         for name, url in urls.items():
             took[name].append(_cold_product(url, place))
-    floor, *ours = (Figure(name, tuple(samples), "s") for name, samples in took.items())
+    baseline, *ours = (Figure(name, tuple(samples), "s") for name, samples in took.items())
     return Line(
         "cold-start",
         "Cold start: process start to the first answered tick",
-        _bar(COLD_LIMITS),
+        _target_text(COLD_LIMITS),
         tuple(ours),
-        (floor,),
-        tuple(_check(one, floor, COLD_LIMITS) for one in ours),
+        (baseline,),
+        tuple(_check(one, baseline, COLD_LIMITS) for one in ours),
     )
 
 
@@ -49,21 +49,21 @@ def memory(place: Place) -> Line:
     for name, url in _urls(place).items():
         samples = []
         for _ in range(1 if place.quick else 3):
-            seeding.make_due(url, place.target, count=DUE)
+            seeding.make_due(url, place.server_url, count=DUE)
             with product(url, place.folder) as served:
                 _first_answer(served, {"Authorization": f"Bearer {SECRET}"})
                 samples.append(peak_memory_mib(served.process))
         ours.append(Figure(name, tuple(samples), "MiB"))
-    with _floor(place) as served:
+    with _baseline(place) as served:
         _first_answer(served, {})
-        floor = Figure(FLOOR_IS, (peak_memory_mib(served.process),), "MiB")
+        baseline = Figure(BASELINE_NAME, (peak_memory_mib(served.process),), "MiB")
     return Line(
         "memory",
         f"Memory: the most resident in a tick of {DUE:,} due tasks",
-        _bar(MEMORY_LIMITS),
+        _target_text(MEMORY_LIMITS),
         tuple(ours),
-        (floor,),
-        tuple(_check(one, floor, MEMORY_LIMITS) for one in ours),
+        (baseline,),
+        tuple(_check(one, baseline, MEMORY_LIMITS) for one in ours),
     )
 
 
@@ -74,12 +74,12 @@ def _urls(place: Place) -> dict[str, str]:
     return urls
 
 
-def _bar(limits: Mapping[str, float]) -> str:
-    return f"SQLite <= {limits[SQLITE]} x, Firestore <= {limits[FIRESTORE]} x the floor"
+def _target_text(limits: Mapping[str, float]) -> str:
+    return f"SQLite <= {limits[SQLITE]} x, Firestore <= {limits[FIRESTORE]} x the baseline"
 
 
-def _check(ours: Figure, floor: Figure, limits: Mapping[str, float]) -> Check:
-    return ratio(ours.who.split(", ")[1], ours, floor, limits[ours.who])
+def _check(ours: Figure, baseline: Figure, limits: Mapping[str, float]) -> Check:
+    return ratio(ours.who.split(", ")[1], ours, baseline, limits[ours.who])
 
 
 def _cold_product(url: str, place: Place) -> float:
@@ -89,16 +89,16 @@ def _cold_product(url: str, place: Place) -> float:
         return time.perf_counter() - started
 
 
-def _cold_floor(place: Place) -> float:
+def _cold_baseline(place: Place) -> float:
     started = time.perf_counter()
-    with _floor(place) as served:
+    with _baseline(place) as served:
         _first_answer(served, {})
         return time.perf_counter() - started
 
 
 @contextmanager
-def _floor(place: Place) -> Iterator[Served]:
-    with function(FLOOR, "floor", place.folder) as served:
+def _baseline(place: Place) -> Iterator[Served]:
+    with function(BASELINE, "baseline", place.folder) as served:
         yield served
 
 

@@ -12,12 +12,12 @@ LIMIT = 1.2
 
 
 def stored(place: Place) -> Line:
-    """Tick over both stores in turns. The target answers at once, to hide nothing behind its 50 ms."""
-    target = f"{place.target}/now"
+    """Tick over both stores in turns. The server answers at once, to hide nothing behind its 50 ms."""
+    server_url = f"{place.server_url}/now"
     most = MANY_QUICK if place.quick else MANY
     urls = {FEW: place.sqlite("few"), most: place.sqlite("many")}
     for count, url in urls.items():
-        seeding.fill(url, target, count=count)
+        seeding.fill(url, server_url, count=count)
     took: dict[int, list[float]] = {FEW: [], most: []}
     with (
         product(urls[FEW], place.folder) as few,
@@ -25,7 +25,7 @@ def stored(place: Place) -> Line:
     ):
         for number in range(3 + 4 * place.rounds):
             for count, served in ((FEW, few), (most, many)):
-                seeding.make_due(urls[count], target, count=DUE)
+                seeding.make_due(urls[count], server_url, count=DUE)
                 answer = served.tick()
                 assert answer.body["succeeded"] == DUE, answer.body
                 if number >= 3:  # the first ones warm up

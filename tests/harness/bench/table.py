@@ -12,10 +12,10 @@ from tests.harness.bench.measures import Figure, Line, Skipped
 
 def table(lines: Sequence[Line]) -> Iterator[str]:
     """The lines as a Markdown table; medians, with the lowest and the highest sample."""
-    yield "| what | bar | Cronfire | beside it, in the same run | verdict |"
+    yield "| what | target | Cronfire | beside it, in the same run | verdict |"
     yield "|---|---|---|---|---|"
     for line in lines:
-        cells = (line.title, line.bar, _ours(line), _beside(line), _verdict(line))
+        cells = (line.title, line.target, _ours(line), _beside(line), _verdict(line))
         yield f"| {' | '.join(cells)} |"
 
 

@@ -1,4 +1,4 @@
-"""The way of a request through the program stays short: the bars of `scripts/structure`."""
+"""The way of a request through the program stays short: the targets of `scripts/structure`."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.structure import PAUSE, TICK, Trace, over_the_bars
+from tests.harness.structure import PAUSE, TICK, Trace, over_the_targets
 
 ROOT = Path(__file__).parents[3]
 TRIES = 3
@@ -31,6 +31,7 @@ def test_what_is_over_a_bar_is_named() -> None:
     long = Trace(ROOT, modules={f"{number}.py" for number in range(61)}, hops=250)
     short = Trace(ROOT, modules={"main.py"}, hops=91)
 
-    assert [f"{TICK}: 61 modules, the bar is 60", f"{PAUSE}: 91 hops, the bar is 90"] == over_the_bars(
-        {TICK: long, PAUSE: short}
-    )
+    assert [
+        f"{TICK}: 61 modules, the target is 60",
+        f"{PAUSE}: 91 hops, the target is 90",
+    ] == over_the_targets({TICK: long, PAUSE: short})

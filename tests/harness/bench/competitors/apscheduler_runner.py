@@ -13,16 +13,16 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from tests.harness.bench.peers.driving import Timed, drive_async, wait_for_async
+from tests.harness.bench.competitors.driving import Timed, drive_async, wait_for_async
 
-TARGET = os.environ["TARGET"]
+SERVER_URL = os.environ["SERVER_URL"]
 CONCURRENCY = int(os.environ["CONCURRENCY"])
 
 session = None
 
 
 async def fetch(number: int) -> int:
-    async with session.get(f"{TARGET}/{number}") as response:
+    async with session.get(f"{SERVER_URL}/{number}") as response:
         await response.read()
         return response.status
 

@@ -1,4 +1,4 @@
-"""What the Python peers share: they are driven by lines, and wait for results without getting in the way."""
+"""What the Python competitors share: driven by lines, they wait for results without getting in the way."""
 
 import asyncio
 import json

@@ -13,15 +13,15 @@ from arq import create_pool, run_worker
 from arq.connections import RedisSettings
 from arq.constants import result_key_prefix
 
-from tests.harness.bench.peers.driving import Timed, drive_async, wait_for_async
+from tests.harness.bench.competitors.driving import Timed, drive_async, wait_for_async
 
 REDIS = RedisSettings(port=int(os.environ["REDIS_PORT"]))
-TARGET = os.environ["TARGET"]
+SERVER_URL = os.environ["SERVER_URL"]
 CONCURRENCY = int(os.environ["CONCURRENCY"])
 
 
 async def fetch(ctx: dict, number: int) -> int:
-    async with ctx["session"].get(f"{TARGET}/{number}") as response:
+    async with ctx["session"].get(f"{SERVER_URL}/{number}") as response:
         await response.read()
         return response.status
 

@@ -9,15 +9,15 @@ import urllib3
 from redis import Redis
 from rq import Queue
 
-from tests.harness.bench.peers.driving import Timed, drive, wait_for
+from tests.harness.bench.competitors.driving import Timed, drive, wait_for
 
-TARGET = os.environ["TARGET"]
+SERVER_URL = os.environ["SERVER_URL"]
 
 _pool = urllib3.PoolManager(maxsize=1)
 
 
 def fetch(number: int) -> int:
-    return _pool.request("GET", f"{TARGET}/{number}").status
+    return _pool.request("GET", f"{SERVER_URL}/{number}").status
 
 
 def _main() -> None:
@@ -26,7 +26,7 @@ def _main() -> None:
     def once(count: int) -> Timed:
         before = queue.finished_job_registry.count
         jobs = [
-            Queue.prepare_data("tests.harness.bench.peers.rq_peer.fetch", (number,), result_ttl=600)
+            Queue.prepare_data("tests.harness.bench.competitors.rq_runner.fetch", (number,), result_ttl=600)
             for number in range(count)
         ]
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The floor of a cold start and of memory: a function that imports its two libraries and does nothing."""
+"""The baseline of a cold start and of memory: a function that imports its two libraries and does nothing."""
 
 import functions_framework.aio
 import google.cloud.firestore
@@ -8,6 +8,6 @@ LIBRARY = google.cloud.firestore  # imported for its cost: a scheduler on Firest
 
 
 @functions_framework.aio.http
-async def floor(_: Request) -> str:
+async def baseline(_: Request) -> str:
     """Answer."""
     return "ok"

@@ -10,14 +10,14 @@ const { Agent, request } = require('undici')
 
 const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null }
 const concurrency = Number(process.env.CONCURRENCY)
-const target = process.env.TARGET
+const server_url = process.env.SERVER_URL
 
 function work() {
   const dispatcher = new Agent({ connections: concurrency })
   new Worker(
     'bench',
     async (job) => {
-      const { statusCode, body } = await request(`${target}/${job.data.number}`, { dispatcher })
+      const { statusCode, body } = await request(`${server_url}/${job.data.number}`, { dispatcher })
       await body.text()
       return statusCode
     },

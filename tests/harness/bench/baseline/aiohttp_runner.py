@@ -1,6 +1,5 @@
-"""The floor: aiohttp and nothing else. Nothing is found, claimed, checked, recorded or told."""
+"""The baseline: aiohttp and nothing else. Nothing is found, claimed, checked, recorded or told."""
 
-# One more of the peers.
 # mypy: ignore-errors
 import asyncio
 import os
@@ -8,9 +7,9 @@ import time
 
 import aiohttp
 
-from tests.harness.bench.peers.driving import Timed, drive_async
+from tests.harness.bench.competitors.driving import Timed, drive_async
 
-TARGET = os.environ["TARGET"]
+SERVER_URL = os.environ["SERVER_URL"]
 CONCURRENCY = int(os.environ["CONCURRENCY"])
 
 
@@ -18,7 +17,7 @@ async def _main() -> None:
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY))
 
     async def fetch(number: int) -> int:
-        async with session.get(f"{TARGET}/{number}") as response:
+        async with session.get(f"{SERVER_URL}/{number}") as response:
             await response.read()
             return response.status
 

@@ -1,6 +1,5 @@
-"""The floor on Firestore: google-cloud-firestore, one query, two BatchWrites, and bare aiohttp in between."""
+"""The baseline on Firestore: google-cloud-firestore, one query, two BatchWrites, bare aiohttp between."""
 
-# One more of the peers.
 # mypy: ignore-errors
 import asyncio
 import os
@@ -16,9 +15,9 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
-from tests.harness.bench.peers.driving import Timed, drive_async
+from tests.harness.bench.competitors.driving import Timed, drive_async
 
-TARGET = os.environ["TARGET"]
+SERVER_URL = os.environ["SERVER_URL"]
 CONCURRENCY = int(os.environ["CONCURRENCY"])
 PROJECT = os.environ["PROJECT"]
 DATABASE = f"projects/{PROJECT}/databases/(default)"
@@ -52,7 +51,7 @@ async def _main() -> None:
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY))
 
     async def fetch(number: int) -> int:
-        async with session.get(f"{TARGET}/{number}") as response:
+        async with session.get(f"{SERVER_URL}/{number}") as response:
             await response.read()
             return response.status
 

@@ -9,10 +9,10 @@ import urllib3
 from celery import Celery, group
 from redis import Redis
 
-from tests.harness.bench.peers.driving import Timed, drive, wait_for
+from tests.harness.bench.competitors.driving import Timed, drive, wait_for
 
 URL = f"redis://127.0.0.1:{os.environ['REDIS_PORT']}/2"
-TARGET = os.environ["TARGET"]
+SERVER_URL = os.environ["SERVER_URL"]
 
 app = Celery("bench", broker=URL, backend=URL)
 app.conf.worker_prefetch_multiplier = 4
@@ -22,7 +22,7 @@ _pool = urllib3.PoolManager(maxsize=int(os.environ["CONCURRENCY"]))
 
 @app.task
 def fetch(number: int) -> int:
-    return _pool.request("GET", f"{TARGET}/{number}").status
+    return _pool.request("GET", f"{SERVER_URL}/{number}").status
 
 
 def _once(count: int) -> Timed:

@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from taskiq import TaskiqEvents
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
-from tests.harness.bench.peers.driving import Timed, drive_async, wait_for_async
+from tests.harness.bench.competitors.driving import Timed, drive_async, wait_for_async
 
 URL = f"redis://127.0.0.1:{os.environ['REDIS_PORT']}"
-TARGET = os.environ["TARGET"]
+SERVER_URL = os.environ["SERVER_URL"]
 CONCURRENCY = int(os.environ["CONCURRENCY"])
 
 broker = ListQueueBroker(URL, queue_name="taskiq").with_result_backend(RedisAsyncResultBackend(URL))
@@ -27,7 +27,7 @@ async def _start(state) -> None:
 
 @broker.task(task_name="fetch")
 async def fetch(number: int) -> int:
-    async with broker.state.session.get(f"{TARGET}/{number}") as response:
+    async with broker.state.session.get(f"{SERVER_URL}/{number}") as response:
         await response.read()
         return response.status
 

@@ -1,0 +1,1 @@
+"""What the measurements are compared with: bare clients, and a function that does nothing."""

@@ -1,1 +1,0 @@
-"""The peers, each as its own documentation has it: run by interpreters that have nothing of ours."""

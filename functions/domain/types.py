@@ -86,6 +86,18 @@ TypeName = Annotated[
     str, text_form(TYPE_NAME_PATTERN, "must be the name of a task type, such as health_check_url")
 ]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+SHOWS_NOTHING = "must have a letter, a digit or another sign that can be seen"
+NOT_A_NAME = "must be printable characters, without spaces at its beginning and end"
+
+
+def shows_something(text: str) -> bool:
+    """Whether anything of *text* can be seen: it has more than spaces and control characters."""
+    return any(character.isprintable() and not character.isspace() for character in text)
+
+
+def is_owner_name(text: str) -> bool:
+    """Whether *text* may name an owner: no other owner's name looks the same."""
+    return text.isprintable() and text == text.strip()
 
 
 @lru_cache(maxsize=1024)

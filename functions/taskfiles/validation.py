@@ -18,6 +18,7 @@ from functions.domain.schedule.days.entries import (
 from functions.domain.schedule.occurrences import shortest_gap
 from functions.domain.schedule.parse import EVERY_DAY, parse_schedule
 from functions.domain.task import NEVER_STARTED, Task, TaskSpec, slugify, with_current_names
+from functions.domain.types import NOT_A_NAME, SHOWS_NOTHING, is_owner_name, shows_something
 from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
 from functions.errors import InputError
 from functions.task_types.registry import check_params, type_names
@@ -53,6 +54,7 @@ def check_task(
         spec, found = None, problems_of(exc, whole, model=TaskSpec)
     found = [Problem(("id",), NO_ID_REASON) if _lacks_derivable_id(one, fields) else one for one in found]
     found = [*_check_schedule(whole), *_check_type_params(whole), *found, *_find_mistyped_values(whole)]
+    found += _check_names(whole)
     if not runs_when_asked and not any(fields.get(name) for name in STARTING_FIELDS):
         found.append(Problem(("schedule",), NEVER_STARTED))
     if spec is not None and not found:
@@ -75,6 +77,19 @@ def merge_fields(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
 def _lacks_derivable_id(problem: Problem, given: Mapping[str, Any]) -> bool:
     title = given.get("title")
     return problem.path == ("id",) and "id" not in given and isinstance(title, str) and not slugify(title)
+
+
+def _check_names(given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield names that nobody could see, click on or tell apart."""
+    tags = given.get("tags")
+    texts: list[tuple[FieldPath, Any]] = [(("title",), given.get("title"))]
+    texts += [(("tags", number), tag) for number, tag in enumerate(tags if isinstance(tags, list) else ())]
+    for path, text in texts:
+        if isinstance(text, str) and text and not shows_something(text):
+            yield Problem(path, SHOWS_NOTHING)
+    owner = given.get("owner")
+    if isinstance(owner, str) and not is_owner_name(owner):
+        yield Problem(("owner",), NOT_A_NAME)
 
 
 def _find_mistyped_values(given: object, place: FieldPath = ()) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ from functions.domain.access import (
 )
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.storage import Document, WriteStatus
+from functions.domain.types import NOT_A_NAME, SHOWS_NOTHING, is_owner_name, shows_something
 from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
 from functions.services.access.signing import NOTHING_TO_SIGN_WITH, Signer
@@ -94,10 +95,14 @@ class KeyStore:
 
         Raises:
             NotAllowedError: *by* lacks the scope admin, or the key would exceed or outlive it.
-            InputError: *expires_at* is not in the future, or no key can be made here.
+            InputError: *expires_at* is not in the future, a name cannot be read, or no key can be made here.
         """
         if not by.has_scope("admin"):
             raise NotAllowedError("Making keys takes the scope admin")
+        if not shows_something(name):
+            raise InputError(f"name: {SHOWS_NOTHING}")
+        if not is_owner_name(owner):
+            raise InputError(f"owner: {NOT_A_NAME}")
         now = self._clock()
         if expires_at is not None and expires_at <= now:
             raise InputError("expiresAt: must be in the future")

@@ -34,6 +34,10 @@ FORMS = {
     "must be a list": "必须是列表",
     "must have at most {} entries": "最多 {0} 项",
     "must be a mapping of names to values": "必须是名称到值的映射",
+    "must have a letter, a digit or another sign that can be seen": "必须含有可见的文字、数字或符号",
+    "must be printable characters, without spaces at its beginning and end": (
+        "必须是可打印字符，首尾不能有空格"
+    ),
     "must not contain the NUL character": "不能含有 NUL 字符",
     "must not contain half of a surrogate pair; send whole characters": "不能含有半个代理对；请发送完整字符",
     "must be a moment with its offset, such as 2026-12-01T09:00:00Z": (
@@ -288,6 +292,9 @@ FORMS = {
     "params: {}": "{0}",
     "is not a known name": "不是已知的名称",
     "There are too many tests; wait {} s": "测试太多；请等待 {0} 秒",
+    "There is no such task, or no longer. What you wrote is below; saving it makes a new task": (
+        "没有此任务，或它已被删除。您填写的内容在下方；保存将新建任务"
+    ),
     "This task was changed while you wrote. Yours is below and not saved yet.": (
         "您填写期间此任务已被更改。您的内容在下方，尚未保存。"
     ),

@@ -105,3 +105,22 @@ async def test_a_parameter_that_is_a_list_may_be_repeated(api: Call) -> None:
     answer = await api("GET", "/api/schedule/preview?schedule=@daily&except=12-24&except=12-25")
 
     assert 200 == answer.status, answer.body
+
+
+@pytest.mark.parametrize("text", [" ", "\n\t", "\u200b", "\u202e\x1b"], ids=ascii)
+async def test_a_name_that_shows_nothing_is_refused(api: Call, text: str) -> None:
+    """A page would have a link that nobody sees, and a list of keys a row without a name."""
+    titled = await api("POST", "/api/tasks", HEALTH | {"title": text, "id": "blank"})
+    tagged = await api("POST", "/api/tasks", HEALTH | {"tags": ["a", text]})
+    key = await api("POST", "/api/keys", {"name": text, "scopes": ["read"]})
+
+    fields = [answer.json["errors"][0]["field"] for answer in (titled, tagged, key)]
+    assert ["title", "tags[1]", "name"] == fields
+
+
+@pytest.mark.parametrize("owner", [" ann", "ann ", "ann\n", "ann\u200b", "a\u202enn"], ids=ascii)
+async def test_no_owner_has_a_name_that_looks_like_anothers(api: Call, owner: str) -> None:
+    task = await api("POST", "/api/tasks", HEALTH | {"owner": owner})
+    key = await api("POST", "/api/keys", {"name": "k", "scopes": ["read"], "owner": owner})
+
+    assert ["owner", "owner"] == [answer.json["errors"][0]["field"] for answer in (task, key)]

@@ -26,7 +26,7 @@ from functions.web.dashboard import (
     views,
 )
 from functions.web.dashboard.admin import audit, calendars, channels, keys, owners, removed
-from functions.web.dashboard.context import CsrfError, LoginRequiredError, redirect_to_login, show_csrf_error
+from functions.web.dashboard.context import CsrfError, LoginRequiredError
 from functions.web.dashboard.rendering import redirect, render_page
 from functions.web.dashboard.session import Sessions
 
@@ -61,8 +61,8 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         audit,
     ):
         add_routes(app, module.router)
-    app.add_exception_handler(LoginRequiredError, redirect_to_login)
-    app.add_exception_handler(CsrfError, show_csrf_error)
+    app.add_exception_handler(LoginRequiredError, views.ask_to_sign_in)
+    app.add_exception_handler(CsrfError, views.refuse_form)
     for error in (SchedulerError, ProblemError, HTTPException):
         app.add_exception_handler(error, _as_page(dependencies, app.exception_handlers[error]))
 

@@ -113,11 +113,12 @@ def check_origin(request: Request) -> None:
     Raises:
         CsrfError: It comes from another site.
     """
-    if _is_from_elsewhere(request):
+    if is_from_elsewhere(request):
         raise CsrfError
 
 
-def _is_from_elsewhere(request: Request) -> bool:
+def is_from_elsewhere(request: Request) -> bool:
+    """Whether a browser says that *request* comes from a page of another site."""
     if site := request.headers.get("sec-fetch-site"):
         return site not in ("same-origin", "none")
     source = request.headers.get("origin") or request.headers.get("referer")
@@ -127,7 +128,7 @@ def _is_from_elsewhere(request: Request) -> bool:
 def flash_message(request: Request) -> str:
     """Return what the last form came to, truncated; nothing when a link in a mail or a chat says it."""
     is_link = request.headers.get("sec-fetch-site", "same-origin") != "same-origin"
-    return "" if is_link or _is_from_elsewhere(request) else request.query_params.get("message", "")[:200]
+    return "" if is_link or is_from_elsewhere(request) else request.query_params.get("message", "")[:200]
 
 
 async def get_page_context(request: Request) -> AsyncIterator[PageContext]:

@@ -53,6 +53,7 @@ STALE = (
     "This task was changed while you wrote. Yours is below and not saved yet. Save again to replace what "
     "differs now: "
 )
+REMOVED = "There is no such task, or no longer. What you wrote is below; saving it makes a new task"
 
 
 @router.get("/tasks/new")
@@ -125,7 +126,12 @@ async def edit_task(context: CurrentPage, task_id: TaskId) -> Response:
 async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
     """Change what was touched in the form; everything else of the task stays as it is."""
     typed = await context.read_form()
-    stored = await context.service.get_task(task_id)
+    try:
+        stored = await context.service.get_task(task_id)
+    except NotFoundError:
+        context.require_scope("write")
+        page = await _page_of_new(context, {"id": task_id} | {**typed, "do": "", "etag": ""})
+        return page.refuse_removed()
     page = await _page_of(context, stored, typed)
     if typed.get("do") == "save" and typed.get("etag") not in (None, "", str(stored.revision)):
         return page.refuse_stale()
@@ -283,6 +289,11 @@ class FormPage:
             self._fault = str(error)
         return self.render()
 
+    def refuse_removed(self) -> Response:
+        """Return the page of a new task for one that is not there any more, with what was typed."""
+        self._fault = REMOVED
+        return self.render(status=404)
+
     def refuse_stale(self) -> Response:
         """Return the page for a task that was changed elsewhere, naming the fields that differ."""
         labels = changed_fields(self.form, self.typed)
@@ -293,11 +304,12 @@ class FormPage:
     def render(self, **more: Any) -> Response:
         """Return the page."""
         context, stored = self._context, self._stored
+        status = more.pop("status", 422 if self._fault or self.problems else 200)
         shows_preview = bool(self.typed.get("do"))
         summary: Sequence[Any] = summarize(self.form, self.problems)
         return context.render(
             "form",
-            status=422 if self._fault or self.problems else 200,
+            status=status,
             task=stored.task if stored else None,
             etag=self.typed.get("etag") or (str(stored.revision) if stored else ""),
             type=str(self.form.base["type"]),

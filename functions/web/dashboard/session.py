@@ -59,13 +59,10 @@ class Sessions:
         """Why keys of the store open no session; empty when they do."""
         return self._dependencies.keys.problem
 
-    async def create(self, token: str, request: Request, response: Response) -> bool:
-        """Sign in with the key *token*; return whether it is valid."""
+    async def create(self, token: str, request: Request, response: Response) -> Session | None:
+        """Sign in with the key *token*; return the session, None when it is no valid key."""
         principal = await self._auth.from_token(token, request)
-        if principal is None:
-            return False
-        await self._begin(principal, request, response)
-        return True
+        return None if principal is None else await self._begin(principal, request, response)
 
     async def create_from_link(self, token: str, request: Request, response: Response) -> bool:
         """Sign the administrator in by a link that works once; return whether it is valid and was not used.
@@ -94,18 +91,20 @@ class Sessions:
             dependencies.signer, token, admin_key_hash=admin, now=dependencies.now()
         )
 
-    async def _begin(self, principal: Principal, request: Request, response: Response) -> None:
-        """Set the cookie of a new session."""
-        payload = [principal.id, self._dependencies.new_id(), int(self._dependencies.now().timestamp())]
+    async def _begin(self, principal: Principal, request: Request, response: Response) -> Session:
+        """Set the cookie of a new session, and return it."""
+        session_id, began_at = self._dependencies.new_id(), int(self._dependencies.now().timestamp())
+        cookie = str((await self._serializers(principal.id))[0].dumps([principal.id, session_id, began_at]))
         response.set_cookie(
             COOKIE_NAME,
-            (await self._serializers(principal.id))[0].dumps(payload),
+            cookie,
             max_age=int(SESSION_LIFETIME.total_seconds()),
             path=COOKIE_PATH,
             secure=request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https",
             httponly=True,
             samesite=SAME_SITE,
         )
+        return Session(principal, await self._csrf_token(cookie), session_id, began_at)
 
     async def current(self, request: Request) -> Session | None:
         """Return the session of *request*.

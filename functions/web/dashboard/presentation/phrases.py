@@ -65,6 +65,12 @@ _PHRASES = (
         "To the content": "跳到内容",
         "Sign out": "退出",
         "Sign in": "登录",
+        "Your session has ended. What you wrote is still there once you are signed in.": (
+            "会话已结束。登录后，您填写的内容仍然保留。"
+        ),
+        "What you wrote is still there": "您填写的内容仍然保留",
+        "It was sent without this session, and is not saved yet.": "它不是在本次会话中发送的，尚未保存。",
+        "Back to the form": "返回表单",
         "Key": "密钥",
         "With an API key: the one of API_KEY, or one that “scheduler keys create” made.": (
             "使用 API 密钥：API_KEY 的值，或用 “scheduler keys create” 创建的密钥。"

@@ -1,8 +1,26 @@
 """Addresses that are nearly right, and pages that stayed open while something changed."""
 
+import html
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
 import pytest
 
+from functions.web.dashboard.session import SESSION_LIFETIME
+from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
+from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser
+
+MakeKey = Callable[..., Awaitable[str]]
+TYPED = {
+    "type": "http",
+    "shownType": "http",
+    "title": 'A long <b>text</b> & "quotes"',
+    "schedule": "@daily",
+    "params.url": "https://example.com/?a=1&b=2",
+    "description": "line\r\n" * 300,
+}
 
 
 @pytest.mark.parametrize("path", ["/dashboard/", "/dashboard/runs/", "/dashboard/tasks/ping//"])
@@ -14,3 +32,114 @@ async def test_an_address_that_ends_with_a_slash_leads_to_its_page(browser: Brow
 
 async def test_nothing_is_posted_to_an_address_that_ends_with_a_slash(browser: Browser) -> None:
     assert 404 == (await browser.post("/dashboard/tasks/new/")).status
+
+
+def text_of(page: Answer) -> str:
+    return page.body.decode()
+
+
+def hidden(page: Answer) -> dict[str, str]:
+    """The hidden fields of the form in *page* that is not the one to sign out."""
+    main = text_of(page).partition("<main")[2]
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', main)
+    return {html.unescape(name): html.unescape(value) for name, value in found}
+
+
+def target(page: Answer) -> str:
+    found = re.search(r'<form method="post"[^>]*action="([^"]+)"', text_of(page).partition("<main")[2])
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("end", ["too old", "signed out elsewhere"])
+async def test_what_was_typed_is_there_after_signing_in_again(
+    browser: Browser, api: Call, clock: Clock, end: str
+) -> None:
+    await browser.sign_in()
+    if end == "too old":
+        clock.now += SESSION_LIFETIME + timedelta(seconds=1)
+    else:
+        browser.cookie = ""
+
+    asked = await browser.post("/dashboard/tasks/new", **TYPED, do="save")
+    wrong = await browser.post("/dashboard/sign-in", key="wrong", **hidden(asked))
+    back = await browser.post("/dashboard/sign-in", key=ADMIN, **hidden(wrong))
+    form = await browser.post(target(back), **hidden(back))
+
+    assert [401, 401, 200, 200] == [one.status for one in (asked, wrong, back, form)], back.body
+    shown = html.unescape(text_of(form))
+    assert all(TYPED[name] in shown for name in ("title", "params.url"))
+    assert [] == (await api("GET", "/api/tasks")).json["tasks"]  # it is shown, and not saved
+
+    saved = await browser.post("/dashboard/tasks/new", **TYPED, id="kept", do="save")
+    assert 303 == saved.status
+
+
+async def test_a_form_of_another_session_is_shown_again_and_saves_nothing(
+    browser: Browser, api: Call
+) -> None:
+    await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    await browser.sign_in()
+
+    refused = await browser.post("/dashboard/tasks/shop/edit", proof="of the other", title="Typed", do="save")
+    form = await browser.post(target(refused), **hidden(refused))
+
+    assert ("Typed" in text_of(form), 200) == (True, form.status)
+    assert HEALTH["title"] == (await api("GET", "/api/tasks/shop")).json["title"]
+
+
+@pytest.mark.parametrize("header", ["Origin", "Referer"])
+async def test_what_another_site_sends_is_not_kept(browser: Browser, header: str) -> None:
+    browser.extra_headers = {header: "https://elsewhere.example/"}
+    stranger = await browser.post("/dashboard/tasks/new", **TYPED, do="save")
+    browser.extra_headers = {}
+    await browser.sign_in()
+    browser.extra_headers = {header: "https://elsewhere.example/"}
+    user = await browser.post("/dashboard/tasks/new", proof="", **TYPED, do="save")
+
+    assert (303, 403) == (stranger.status, user.status)
+    assert "A long" not in text_of(user)
+
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    [
+        ("/dashboard/tasks/new", {"title": "x" * 30_000}),
+        ("/dashboard/tasks/new", {}),
+        ("/dashboard/tasks/shop/delete", {"note": "n"}),
+        ("/dashboard/keys", {"name": "k"}),
+    ],
+    ids=["too long", "empty", "a button", "another form"],
+)
+async def test_other_forms_are_not_kept(browser: Browser, path: str, typed: dict[str, str]) -> None:
+    assert 303 == (await browser.post(path, proof="", **typed)).status
+
+
+@pytest.mark.parametrize("kept", ["[", "[1]", '{"a": 1}', "null", "[" * 5000])
+async def test_a_form_that_says_it_was_kept_and_was_not_only_signs_in(browser: Browser, kept: str) -> None:
+    answer = await browser.post("/dashboard/sign-in", key=ADMIN, to="/dashboard/tasks/new", kept=kept)
+
+    assert (303, "/dashboard/tasks/new") == (answer.status, answer.headers["location"])
+
+
+async def test_what_was_kept_is_sent_to_a_form_of_a_task_alone(browser: Browser) -> None:
+    fields = '{"name": "k", "scope": "admin"}'
+
+    answer = await browser.post("/dashboard/sign-in", key=ADMIN, to="/dashboard/keys", kept=fields)
+
+    assert (303, "/dashboard/keys") == (answer.status, answer.headers["location"])
+
+
+async def test_the_form_of_a_task_that_was_removed_is_that_of_a_new_one(browser: Browser, api: Call) -> None:
+    await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    await browser.sign_in()
+    page = await browser.get("/dashboard/tasks/shop/edit")
+    await api("DELETE", "/api/tasks/shop")
+
+    form = await browser.post("/dashboard/tasks/shop/edit", **hidden(page) | TYPED, do="save")
+
+    assert 404 == form.status
+    assert "no such task, or no longer" in text_of(form)
+    assert "/dashboard/tasks/new" == target(form)
+    assert TYPED["title"] in html.unescape(text_of(form))
+    assert re.search(r'name="id"[^>]*value="shop"|value="shop"[^>]*name="id"', text_of(form))

@@ -8,7 +8,7 @@ from tests.harness.bench.place import Place
 from tests.harness.bench.processes import ROOT, Failed
 
 COMMAND = ROOT / "scripts" / "chaos"
-SAID = ROOT / ".cronfire" / "bench" / "chaos.log"  # outlives the run: an objection is to be followed up
+SAID = ROOT / ".cronfire" / "bench" / "chaos.log"  # outlives the run: a violation is to be followed up
 WITHIN_S = 3600
 
 

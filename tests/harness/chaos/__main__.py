@@ -11,13 +11,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.harness.chaos.clock import fast_loop
+from tests.harness.chaos.faults.nemesis import ALL_WEIGHTS
 from tests.harness.chaos.mutation import mutate
-from tests.harness.chaos.nemesis import ALL_WEIGHTS
 from tests.harness.chaos.report import as_json, as_markdown, as_text, passed
 from tests.harness.chaos.run import Result, run
 from tests.harness.chaos.setup import Setup
-from tests.harness.chaos.stands import NoEmulator
+from tests.harness.chaos.world.clock import fast_loop
+from tests.harness.chaos.world.stands import NoEmulator
 
 SPEED = {"sqlite": 8.0, "firestore": 5.0}
 TASKS = {"sqlite": 260, "firestore": 320}

@@ -1,4 +1,4 @@
-"""Deliberate mistakes in the product, one at a time, that a checker worth its name must object to."""
+"""Deliberate mistakes in the product, one at a time, that a checker worth its name must report."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from functions.engine.due_tasks import DueTasks
 from functions.engine.group_slots import GroupSlots
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.stores.sqlite import connection
-from tests.harness.chaos.points import Orders
+from tests.harness.chaos.faults.points import Orders
 
 Mutate = Callable[[Orders], None]
 
@@ -67,7 +67,7 @@ def _advance_before_run(_: Orders) -> None:
 
 def _ledger_after_settlement(_: Orders) -> None:
     """A crash between the two leaves a task that moved on and no record of why."""
-    from tests.harness.chaos.inside import ChaosStore  # it imports this module
+    from tests.harness.chaos.faults.inside import ChaosStore  # it imports this module
 
     async def write_with_runs(
         self: Any, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
@@ -83,7 +83,7 @@ def _ledger_after_settlement(_: Orders) -> None:
 
 def _ignore_the_ledger(_: Orders) -> None:
     """An expired claim is run again, whatever the dead tick had recorded."""
-    from tests.harness.chaos.inside import ChaosStore  # it imports this module
+    from tests.harness.chaos.faults.inside import ChaosStore  # it imports this module
 
     async def runs_of_tick(self: Any, tick_id: str) -> list[Run]:
         return []
@@ -319,7 +319,7 @@ def _stopping_is_a_failure(_: Orders) -> None:
 
 def _refused_notices_are_delivered(_: Orders) -> None:
     """Whatever a channel answers, the message has arrived."""
-    from tests.harness.chaos.inside import ChaosTell  # it imports this module
+    from tests.harness.chaos.faults.inside import ChaosTell  # it imports this module
 
     deliver = ChaosTell.__call__
 
@@ -332,7 +332,7 @@ def _refused_notices_are_delivered(_: Orders) -> None:
 
 def _taken_notices_are_sent_again(_: Orders) -> None:
     """Whatever a channel answers, the message has not arrived."""
-    from tests.harness.chaos.inside import ChaosTell  # it imports this module
+    from tests.harness.chaos.faults.inside import ChaosTell  # it imports this module
 
     deliver = ChaosTell.__call__
 

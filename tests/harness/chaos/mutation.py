@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.harness.chaos.checker import judge
-from tests.harness.chaos.clock import fast_loop
+from tests.harness.chaos.checker.check import judge
+from tests.harness.chaos.checker.verdict import Verdict
+from tests.harness.chaos.faults.nemesis import ODDS, Weights
+from tests.harness.chaos.faults.points import POINTS
 from tests.harness.chaos.mutants import MUTANTS
-from tests.harness.chaos.nemesis import ODDS, Weights
-from tests.harness.chaos.points import POINTS
 from tests.harness.chaos.run import Result, run
+from tests.harness.chaos.scenarios.zombie_workers import play_zombie_worker
 from tests.harness.chaos.setup import Setup
-from tests.harness.chaos.sleepers import oversleep
-from tests.harness.chaos.tasks import TIMEOUTS_S
-from tests.harness.chaos.verdict import Verdict
+from tests.harness.chaos.world.clock import fast_loop
+from tests.harness.chaos.world.tasks import TIMEOUTS_S
 
 TASKS, OCCURRENCES, SPEED = 60, 260, 12.0
 LOAD_SPEED = 6.0  # where what binds is to be the tick's time and its slots, and not the machine
@@ -37,15 +37,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a mistake needs to show, and nothing besides: what a fault explains is no objection.
+    """What a mistake needs to show, and nothing besides: what a fault explains is no violation.
 
     Attributes:
         weights: The faults.
-        objections: Codes of the checker, of which one must be among those it gives.
+        violations: Codes of the checker, of which one must be among those it gives.
     """
 
     weights: Weights
-    objections: frozenset[str]
+    violations: frozenset[str]
     gap_s: float = 12.0
     points: Sequence[str] = POINTS
     odds: Sequence[Mapping[str, float]] = ODDS
@@ -132,28 +132,28 @@ CONDITIONS: Mapping[str, Conditions] = {
     "runs_early": Conditions({}, frozenset({"early"})),
 }
 PLAYED = {
-    "settle_without_fence": (oversleep, frozenset({"doubled", "repeated"}))
+    "settle_without_fence": (play_zombie_worker, frozenset({"doubled", "repeated"}))
 }  # too rare a coincidence to wait for
 
 
-CONTROL = ""  # the name of no mistake: the same conditions must bring no objection
+CONTROL = ""  # the name of no mistake: the same conditions must bring no violation
 
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """What became of one mutant, or of the control in its conditions; *objections* are all codes given."""
+    """What became of one mutant, or of the control in its conditions; *violations* are all codes given."""
 
     mutant: str
     seed: int
     as_wanted: bool
-    objections: Mapping[str, int] = field(default_factory=dict)
+    violations: Mapping[str, int] = field(default_factory=dict)
     is_control: bool = False
 
     @property
     def mark(self) -> str:
         """What it came to, in a word."""
         if self.is_control:
-            return "control" if self.as_wanted else "OBJECTED"
+            return "control" if self.as_wanted else "VIOLATED"
         return "noticed" if self.as_wanted else "SURVIVED"
 
 
@@ -171,18 +171,18 @@ def mutate(
         if controls:
             runs.append(_control(mutant, folder, seed, say))
         for one in runs:
-            seen = ", ".join(f"{code} {number}" for code, number in sorted(one.objections.items()))
+            seen = ", ".join(f"{code} {number}" for code, number in sorted(one.violations.items()))
             print(f"{one.mark:9} {one.mutant:28} seed {one.seed}: {seen or 'nothing'}", flush=True)  # noqa: T201  # this is what it is for
             found.append(one)
     return 0 if all(one.as_wanted for one in found) else 1
 
 
 def _noticed(mutant: str, folder: Path, *, seed: int, say: Callable[[str], None]) -> Noticed:
-    objections = PLAYED[mutant][1] if mutant in PLAYED else CONDITIONS[mutant].objections
+    violations = PLAYED[mutant][1] if mutant in PLAYED else CONDITIONS[mutant].violations
     for number in range(TRIES):
         say(f"{mutant}, seed {seed + number}")
         verdict = _judged(mutant, folder / f"{mutant}-{seed + number}", seed + number, mistake=mutant)
-        one = Noticed(mutant, seed + number, bool(objections & verdict.codes), _codes(verdict))
+        one = Noticed(mutant, seed + number, bool(violations & verdict.codes), _codes(verdict))
         if one.as_wanted or mutant in PLAYED:
             break
     return one

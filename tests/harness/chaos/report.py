@@ -6,9 +6,9 @@ import statistics
 from collections import Counter
 from typing import Any
 
-from tests.harness.chaos.history import Fault
+from tests.harness.chaos.checker.history import Fault
+from tests.harness.chaos.checker.verdict import CODES
 from tests.harness.chaos.run import Result
-from tests.harness.chaos.verdict import CODES
 
 SHOWN = 5  # examples of each kind of violation
 

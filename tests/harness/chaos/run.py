@@ -18,22 +18,22 @@ from functions.domain.types import Status, format_instant
 from functions.errors import StoreError
 from functions.interfaces import Store
 from functions.services.paging import all_tasks
-from tests.harness.chaos import tasks
-from tests.harness.chaos.blows import Blows
-from tests.harness.chaos.checker import judge
-from tests.harness.chaos.clock import Clock
-from tests.harness.chaos.delays import watch_loop
-from tests.harness.chaos.history import TARGET, Fault, History, save
-from tests.harness.chaos.nemesis import plan
-from tests.harness.chaos.people import People
-from tests.harness.chaos.pinging import Pingers
-from tests.harness.chaos.processes import Process, copied
-from tests.harness.chaos.proxy import Proxy
+from tests.harness.chaos.checker.check import judge
+from tests.harness.chaos.checker.delays import watch_loop
+from tests.harness.chaos.checker.history import TARGET, Fault, History, save
+from tests.harness.chaos.checker.verdict import Verdict
+from tests.harness.chaos.faults.blows import Blows
+from tests.harness.chaos.faults.nemesis import plan
 from tests.harness.chaos.setup import Setup
-from tests.harness.chaos.stands import Stand
-from tests.harness.chaos.stores import reached, stand_for
-from tests.harness.chaos.target import Target
-from tests.harness.chaos.verdict import Verdict
+from tests.harness.chaos.world import tasks
+from tests.harness.chaos.world.clock import Clock
+from tests.harness.chaos.world.people import People
+from tests.harness.chaos.world.pinging import Pingers
+from tests.harness.chaos.world.processes import Process, copied
+from tests.harness.chaos.world.proxy import Proxy
+from tests.harness.chaos.world.stands import Stand
+from tests.harness.chaos.world.stores import reached, stand_for
+from tests.harness.chaos.world.target import Target
 
 DRAINED_WITHIN_S = 1500.0  # after the last fault; what is not over by then is stuck
 LOOK_S = 6.0

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.harness.chaos.nemesis import GAP_S, ODDS, WEIGHTS, Weights
-from tests.harness.chaos.points import POINTS
-from tests.harness.chaos.tasks import A_MINUTE, TIMEOUTS_S
+from tests.harness.chaos.faults.nemesis import GAP_S, ODDS, WEIGHTS, Weights
+from tests.harness.chaos.faults.points import POINTS
+from tests.harness.chaos.world.tasks import A_MINUTE, TIMEOUTS_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Setup:
         occurrences: About how many fall due.
         speed: How much faster than real time it goes.
         people_every_s: Seconds between two acts of people, on the average; 0 for none.
-        settled_after_s: Waited at the end even when nothing seems to wait: a sleeper may still speak.
+        settled_after_s: Waited at the end even when nothing seems to wait: a zombie may still speak.
         shared_emulator: `host:port` of an emulator that others use too, or empty for one of our own.
         workers: How many workers each server has, as gunicorn starts them.
         slots: How many attempts a process may make at once; 0 for as many as it likes.

@@ -22,7 +22,7 @@ from functions.domain.task import Task, TaskSpec, shard_of
 from functions.engine.tick import tick
 from functions.taskfiles import check_task
 from tests.conftest import NOON
-from tests.harness.chaos.standstill import StandstillLoop
+from tests.harness.chaos.world.standstill import StandstillLoop
 
 DEFAULT_BUDGET = TimeBudget(timedelta(seconds=18), timedelta(seconds=24))
 MINUTE = timedelta(minutes=1)

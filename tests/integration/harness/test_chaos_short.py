@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.chaos.clock import fast_loop
-from tests.harness.chaos.history import load
-from tests.harness.chaos.nemesis import plan
+from tests.harness.chaos.checker.history import load
+from tests.harness.chaos.faults.nemesis import plan
 from tests.harness.chaos.report import as_json, as_markdown, as_text
 from tests.harness.chaos.run import Result, run
 from tests.harness.chaos.setup import Setup
+from tests.harness.chaos.world.clock import fast_loop
 from tests.support.firestore_emulator import emulator_host
 from tests.support.shared import one_at_a_time
 

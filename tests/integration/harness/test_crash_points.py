@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.chaos.checker import judge
-from tests.harness.chaos.deaths import LATER, Scene
-from tests.harness.chaos.history import History
-from tests.harness.chaos.points import POINTS
+from tests.harness.chaos.checker.check import judge
+from tests.harness.chaos.checker.history import History
+from tests.harness.chaos.faults.points import POINTS
+from tests.harness.chaos.scenarios.deaths import LATER, Scene
 
 SENT_AND_NOT_ON_RECORD = {"before_send", "after_send", "before_ledger"}
 MAY_HAVE_RUN = {"after_claim", *SENT_AND_NOT_ON_RECORD}

@@ -1,16 +1,16 @@
-"""The checker objects to deliberate mistakes in the product, so that its silence means something."""
+"""The checker reports deliberate mistakes in the product, so that its silence means something."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness.chaos.checker import judge
-from tests.harness.chaos.deaths import LATER, Scene
+from tests.harness.chaos.checker.check import judge
 from tests.harness.chaos.mutants import MUTANTS
 from tests.harness.chaos.mutation import CONDITIONS, PLAYED
-from tests.harness.chaos.processes import ROOT
-from tests.harness.chaos.sleepers import oversleep
+from tests.harness.chaos.scenarios.deaths import LATER, Scene
+from tests.harness.chaos.scenarios.zombie_workers import play_zombie_worker
+from tests.harness.chaos.world.processes import ROOT
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 @pytest.mark.parametrize(
-    ("mutant", "point", "objection"),
+    ("mutant", "point", "violation"),
     [
         ("advance_before_run", "after_claim", "lost"),
         ("ledger_after_settlement", "after_ledger", "lost"),
@@ -32,26 +32,28 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         ("skips_without_record", "after_query", "lost"),
     ],
 )
-async def test_a_death_brings_it_to_light(scene: Scene, mutant: str, point: str, objection: str) -> None:
+async def test_checker_reports_the_mistake_after_a_death(
+    scene: Scene, mutant: str, point: str, violation: str
+) -> None:
     await scene.dies(point, mutant=mutant)
     await scene.ticks("heir", LATER, mutant=mutant)
 
-    assert objection in judge(await scene.history()).codes
+    assert violation in judge(await scene.history()).codes
 
 
-async def test_without_a_mistake_there_is_nothing_to_object_to(scene: Scene) -> None:
+async def test_checker_reports_nothing_without_a_mistake(scene: Scene) -> None:
     await scene.dies("after_ledger")
     await scene.ticks("heir", LATER)
 
     assert [] == judge(await scene.history()).violations
 
 
-async def test_a_sleeper_that_wakes_disturbs_nobody(tmp_path: Path) -> None:
-    assert [] == judge(await oversleep(tmp_path)).violations
+async def test_a_zombie_worker_with_its_fence_changes_nothing(tmp_path: Path) -> None:
+    assert [] == judge(await play_zombie_worker(tmp_path)).violations
 
 
-async def test_a_sleeper_that_ignores_its_fence_is_noticed(tmp_path: Path) -> None:
-    history = await oversleep(tmp_path, mutant="settle_without_fence")
+async def test_checker_reports_a_write_after_a_lost_claim(tmp_path: Path) -> None:
+    history = await play_zombie_worker(tmp_path, mutant="settle_without_fence")
 
     codes = judge(history).codes
     assert "accounted_twice" in codes

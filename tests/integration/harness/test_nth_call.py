@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.chaos.checker import judge
-from tests.harness.chaos.nth_call import KINDS, READS, play
+from tests.harness.chaos.checker.check import judge
+from tests.harness.chaos.scenarios.nth_call import KINDS, READS, play
 
 BEYOND = 5  # calls after those of a run without a fault: a fault makes further ones
 
@@ -13,25 +13,25 @@ BEYOND = 5  # calls after those of a run without a fault: a fault makes further 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_nth_call_fails(kind: str, tmp_path: Path) -> None:
     _, calls = play(tmp_path / "healthy.db", nth=0, kind=kind)
-    objections = {}
+    by_call = {}
     for nth in range(1, len(calls) + BEYOND):
         history, made = play(tmp_path / f"{nth}.db", nth=nth, kind=kind)
         if violations := judge(history).violations:
-            objections[f"{nth} ({made[nth - 1]})"] = violations
+            by_call[f"{nth} ({made[nth - 1]})"] = violations
 
-    assert {} == objections
+    assert {} == by_call
 
 
 @pytest.mark.parametrize("kind", ["cut", "lost", "dropped"])
 def test_the_nth_call_fails_where_settlements_are_deferred(kind: str, tmp_path: Path) -> None:
     healthy, calls = play(tmp_path / "healthy.db", nth=0, kind=kind, defers=True)
-    objections = {}
+    by_call = {}
     for nth in range(1, len(calls) + BEYOND):
         history, made = play(tmp_path / f"{nth}.db", nth=nth, kind=kind, defers=True)
         if violations := judge(history).violations:
-            objections[f"{nth} ({made[nth - 1]})"] = violations
+            by_call[f"{nth} ({made[nth - 1]})"] = violations
 
-    assert {} == objections
+    assert {} == by_call
     assert sum(run["deferred"] for run in healthy.runs) >= 2
 
 

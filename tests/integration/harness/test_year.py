@@ -13,7 +13,7 @@ from functions.domain.alerts.model import Notification
 from functions.domain.run import Outcome, Run, failed, succeeded
 from functions.domain.task import Job, Task, TaskSpec
 from functions.domain.types import OutcomeKind, SkipReason
-from tests.harness.chaos.oracle import occurrences
+from tests.harness.chaos.checker.oracle import occurrences
 from tests.harness.simulation.year import World, spans
 from tests.support.shared import once_per_run
 

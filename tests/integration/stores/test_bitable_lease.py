@@ -78,9 +78,9 @@ async def test_it_passes_on_when_the_lease_is_over_and_who_slept_finds_it_gone(
 
     early = await other.fetch_due(NOON + LEASE - timedelta(seconds=1), limit=9)
     late = await other.fetch_due(NOON + LEASE, limit=9)
-    sleeper = await one.fetch_due(NOON + LEASE + MINUTE, limit=9)
+    late_one = await one.fetch_due(NOON + LEASE + MINUTE, limit=9)
 
-    assert ([], ["ping"], []) == (ids(early), ids(late), ids(sleeper))
+    assert ([], ["ping"], []) == (ids(early), ids(late), ids(late_one))
     await one.close()
     assert "" != holder(sheet)  # who lost it does not give it away
     await other.close()

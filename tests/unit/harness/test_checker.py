@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.harness.chaos.checker import judge
-from tests.harness.chaos.hand_made import (
+from tests.harness.chaos.checker.check import judge
+from tests.harness.chaos.checker.history import Op
+from tests.harness.chaos.checker.verdict import CODES
+from tests.harness.chaos.histories.catalogue import EDIT, RIGHT, WRONG
+from tests.harness.chaos.histories.hand_made import (
     MINUTES,
     at,
     call,
@@ -16,9 +19,6 @@ from tests.harness.chaos.hand_made import (
     text,
     without,
 )
-from tests.harness.chaos.histories import EDIT, RIGHT, WRONG
-from tests.harness.chaos.history import Op
-from tests.harness.chaos.verdict import CODES
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -60,7 +60,7 @@ def test_what_somebody_did_with_an_unknown_result_is_only_judged_for_doubles() -
 
 def test_it_follows_daylight_saving_by_an_oracle_of_its_own() -> None:
     """02:30 in Berlin exists twice on 25 October 2026; the schedule means the first."""
-    from tests.harness.chaos.oracle import occurrences
+    from tests.harness.chaos.checker.oracle import occurrences
 
     spec = {"schedule": "30 2 * * *", "timezone": "Europe/Berlin"}
     made = at(0).replace(month=10, day=24)

@@ -1,0 +1,1 @@
+"""Judges a history: what was seen from outside, against what had to happen."""

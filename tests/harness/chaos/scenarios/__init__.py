@@ -1,0 +1,1 @@
+"""Single faults at a known place, played on purpose."""

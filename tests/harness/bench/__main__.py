@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.harness.bench.bills import operations
-from tests.harness.bench.chaos import chaos
-from tests.harness.bench.client import client
+from tests.harness.bench.lines.bills import operations
+from tests.harness.bench.lines.chaos import chaos
+from tests.harness.bench.lines.client import client
+from tests.harness.bench.lines.starting import cold_start, memory
+from tests.harness.bench.lines.stored import stored
+from tests.harness.bench.lines.throughput import embedded, firestore
 from tests.harness.bench.measures import Line
 from tests.harness.bench.place import Place, emulated, serving_calls
 from tests.harness.bench.processes import Failed
-from tests.harness.bench.starting import cold_start, memory
-from tests.harness.bench.stored import stored
 from tests.harness.bench.table import footer, surroundings, table
-from tests.harness.bench.throughput import embedded, firestore
 
 LINES: dict[str, Callable[[Place], Line]] = {
     "embedded": embedded,

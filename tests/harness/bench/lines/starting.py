@@ -12,7 +12,7 @@ from tests.harness.bench.place import Place
 from tests.harness.bench.processes import ROOT, Failed, peak_memory_mib, wait_until
 from tests.harness.bench.served import SECRET, Served, function, product
 
-BASELINE = Path(__file__).parent / "baseline" / "function.py"
+BASELINE = Path(__file__).parents[1] / "baseline" / "function.py"
 BASELINE_NAME = "baseline: imports functions-framework and google-cloud-firestore"
 SQLITE, FIRESTORE = "Cronfire, SQLite", "Cronfire, Firestore emulator"
 COLD_LIMITS = {SQLITE: 1.0, FIRESTORE: 1.4}  # times the baseline

@@ -1,6 +1,6 @@
 """Calls the server many times, with one client, in a process of its own; prints what each round cost.
 
-Run as `python -m tests.harness.bench.calls guarded|bare SERVER_URL CALLS ROUNDS CONCURRENCY`.
+Run as `python -m tests.harness.bench.lines.calls guarded|bare SERVER_URL CALLS ROUNDS CONCURRENCY`.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ def client(place: Place) -> Line:
 
 
 def _costs(which: str, server_url: str) -> list[float]:
-    words = [sys.executable, "-m", "tests.harness.bench.calls", which, server_url]
+    words = [sys.executable, "-m", "tests.harness.bench.lines.calls", which, server_url]
     words += [str(CALLS), "1", str(CONCURRENCY)]
     env = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, capture_output=True, env=env, cwd=ROOT, check=False, timeout=120)

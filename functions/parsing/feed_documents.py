@@ -88,8 +88,11 @@ class FeedDocument:
     items: tuple[FeedItem, ...]
 
 
-def read_document(body: bytes, *, content_type: str, url: str) -> FeedDocument:
+def read_document(body: bytes, *, content_type: str, url: str, is_whole: bool = True) -> FeedDocument:
     """Read *body*, which may be packed by gzip.
+
+    Args:
+        is_whole: False when *body* is the beginning of a longer one; the entry in which it ends is left out.
 
     Raises:
         UnreadableError: It is no feed, or too broken to hold an entry.
@@ -97,7 +100,7 @@ def read_document(body: bytes, *, content_type: str, url: str) -> FeedDocument:
     body = _unpack(body)
     if name := next((name for signature, name in _SIGNATURES.items() if body.startswith(signature)), ""):
         raise UnreadableError(name)
-    text = decode(body, content_type).replace("\0", "").lstrip(_SPACES_AND_MARKS)
+    text = decode(body, content_type, is_whole=is_whole).replace("\0", "").lstrip(_SPACES_AND_MARKS)
     if not text:
         raise UnreadableError("an empty body")
     if text.startswith(("{", "[")):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from functions.parsing.errors import UnreadableError
 from functions.parsing.feed_documents import FeedItem, read_document
 from functions.parsing.identity import entry_names, name_key, stable_name, stable_path
 from functions.parsing.markup import safe_http_url
@@ -62,16 +63,21 @@ class Feed:
     home_key: str = ""
 
 
-def parse_feed(body: bytes, *, content_type: str, url: str, keywords: Sequence[str] = ()) -> Feed:
+def parse_feed(
+    body: bytes, *, content_type: str, url: str, keywords: Sequence[str] = (), is_whole: bool = True
+) -> Feed:
     """Read *body* as RSS, Atom or JSON Feed. Some bodies of 100 KB take minutes: call it by a `Parse`.
 
     Args:
         keywords: Looked for in the whole of each entry's texts, in any case; without any, each entry matches.
+        is_whole: False when *body* is the beginning of a longer one: its newest entries must come first then.
 
     Raises:
         UnreadableError: *body* is something else, or too broken to hold an entry.
     """
-    document = read_document(body, content_type=content_type, url=url)
+    document = read_document(body, content_type=content_type, url=url, is_whole=is_whole)
+    if not is_whole and not _is_newest_first(document.items):
+        raise UnreadableError("a feed whose dates do not say that the newest entries come first")
     items, gap = _newest(_without_repeats(document.items))
     folded = [_fold(word) for word in keywords]
     likenesses = [_likeness(item) for _, item in items]
@@ -86,6 +92,12 @@ def parse_feed(body: bytes, *, content_type: str, url: str, keywords: Sequence[s
         gap=gap,
         home_key=name_key(home) if home else "",
     )
+
+
+def _is_newest_first(items: Sequence[FeedItem]) -> bool:
+    dates = [item.at for item in items if item.at is not None]
+    half = len(dates) // 2
+    return half > 0 and 2 * len(dates) >= len(items) and max(dates[:half]) >= max(dates[half:])
 
 
 def _without_repeats(items: Sequence[FeedItem]) -> Sequence[NamedItem]:

@@ -103,12 +103,17 @@ class AgentTools:
 
     async def _fetch_feed(self, url: str, *, parsing_s: float) -> str:
         response = await self._fetch(url, max_body_bytes=MAX_FEED_BYTES)
-        if response.status_code != 200 or is_truncated(response):
-            return f"Status {response.status_code}; not a feed of at most {MAX_FEED_BYTES // 1_048_576} MB"
+        if response.status_code != 200:
+            return f"Status {response.status_code}; not a feed"
         kind = response.headers.get("content-type", "")
         try:
             feed = await self.parse(
-                partial(parse_feed, content_type=kind, url=str(response.url)),
+                partial(
+                    parse_feed,
+                    content_type=kind,
+                    url=str(response.url),
+                    is_whole=not is_truncated(response),
+                ),
                 response.content,
                 timeout_s=parsing_s,
             )

@@ -29,6 +29,7 @@ EXAMPLE: dict[str, Any] = {
     "keywords": ["release", "security"],
 }
 MAX_FEED_BYTES = MAX_DOCUMENT_BYTES
+_MAX_SIZE = f"{MAX_FEED_BYTES // 1_048_576} MB"
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json,"
     " application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
@@ -74,9 +75,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         return succeeded("Nothing new: the feed has not changed", metrics=metrics | {"new": 0})
     if response.status_code != 200:
         return unexpected_status(response, job, gone=_GONE)
-    if is_truncated(response):
-        size = f"{MAX_FEED_BYTES // 1_048_576} MB"
-        return failed(f"The feed is larger than {size}, the most that is read", permanent=True)
+    is_whole = not is_truncated(response)
     try:
         feed = await tools.parse(
             partial(
@@ -84,11 +83,15 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
                 content_type=response.headers.get("content-type", ""),
                 url=str(response.url),
                 keywords=params.keywords,
+                is_whole=is_whole,
             ),
             response.content,
             timeout_s=parsing_time(job.timeout_s),
         )
     except UnreadableError as exc:
+        if not is_whole:
+            reason = f"The feed is larger than {_MAX_SIZE}, of which the beginning is read: it is {exc}"
+            return failed(reason, permanent=True, metrics=metrics)
         return failed(f"The address answered with {exc}, not a readable feed", metrics=metrics)
     except ParsingStoppedError as exc:
         return failed(f"The feed could not be read {exc.why}", metrics=metrics)
@@ -121,6 +124,10 @@ def _to_outcome(
     if moved_to:
         metrics["movedTo"] = moved_to
     summary = _build_summary(feed, news, shown, redact, is_first_run=is_first_run)
+    if is_truncated(response):
+        metrics["partial"] = True
+        if is_first_run:
+            summary += f". Of a feed this large, the first {_MAX_SIZE} are read"
     if moved_to and not news:  # what is news is not the place for it
         summary += f". It has moved for good: set feedUrl to {redact(moved_to)[:_MAX_ADDRESS_CHARS]}"
     return succeeded(

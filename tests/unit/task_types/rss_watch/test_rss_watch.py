@@ -125,7 +125,12 @@ async def test_another_address_is_another_feed(
         (answer(304), "Answered 304, expected 200", False),
         (answer(200, b""), "The address answered with an empty body, not a readable feed", False),
         (answer(200, b"<html></html>"), "The address answered with a web page, not a readable feed", False),
-        (answer(200, b"<rss", truncated=True), "The feed is larger than 2 MB, the most that is read", True),
+        (
+            answer(200, b"<rss version='2.0'><channel><item>", truncated=True),
+            "The feed is larger than 2 MB, of which the beginning is read: it is "
+            "a feed broken off before its first entry",
+            True,
+        ),
     ],
 )
 async def test_what_is_no_feed_is_a_failure_that_changes_no_note(
@@ -135,6 +140,47 @@ async def test_what_is_no_feed_is_a_failure_that_changes_no_note(
 
     assert (OutcomeKind.FAILED, reason, permanent) == (outcome.kind, outcome.summary, outcome.permanent)
     assert outcome.memory is None
+
+
+def long_feed(*days: int) -> httpx.Response:
+    """The beginning of a feed, which ends within an entry."""
+    items = (f"<guid>{n}</guid><title>n{n}</title><pubDate>{n} Nov 2026 08:00:00 GMT</pubDate>" for n in days)
+    whole = rss(*items, "<guid>cut</guid><title>cut</title>")
+    return answer(200, whole.partition("cut")[0].encode(), truncated=True)
+
+
+async def test_of_a_large_feed_the_beginning_is_read(watch: Callable[..., Any]) -> None:
+    """A podcast of ten years has 5 MB; what is new stands first."""
+    first = await watch(long_feed(5, 4, 3))
+
+    outcome = await watch(long_feed(6, 5, 4), first.memory)
+
+    assert (
+        "Recorded 3 entries of Example; new ones are reported from now on. Of a feed this large, "
+        "the first 2 MB are read" == first.summary
+    )
+    assert (["n6"], True) == ([item["title"] for item in outcome.items], outcome.metrics["partial"])
+
+
+@pytest.mark.parametrize(
+    ("response", "what"),
+    [
+        (long_feed(3, 4, 5), "a feed whose dates do not say that the newest entries come first"),
+        (answer(200, rss("<title>a</title>" * 9).encode(), truncated=True), "a feed whose dates do not say"),
+        (
+            answer(200, b'{"version": "https://jsonfeed.org/1", "items": [', truncated=True),
+            "JSON that is broken",
+        ),
+        (answer(200, b"<html><title>Archive</title>", truncated=True), "a web page (\u201cArchive\u201d)"),
+    ],
+)
+async def test_a_large_feed_whose_beginning_may_hold_no_news_is_a_failure(
+    response: httpx.Response, what: str, watch: Callable[..., Any]
+) -> None:
+    outcome = await watch(response)
+
+    assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
+    assert f"The feed is larger than 2 MB, of which the beginning is read: it is {what}" in outcome.summary
 
 
 async def test_a_wait_asked_for_is_passed_on(watch: Callable[..., Any]) -> None:

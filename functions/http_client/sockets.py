@@ -74,7 +74,7 @@ class GuardedSockets:
 
     @asynccontextmanager
     async def open(self, host: str, port: int, *, tls: bool, timeout_s: float) -> AsyncIterator[OpenSocket]:
-        """Connect to *host*, whose addresses are tried one after the other.
+        """Connect to *host*, whose addresses are tried one after the other, each for its share of the time.
 
         Args:
             tls: Whether to shake hands; the certificate must be valid for *host*.
@@ -87,7 +87,7 @@ class GuardedSockets:
         began = self._clock()
         try:
             async with asyncio.timeout(timeout_s):
-                reader, writer = await self._connect(name, port, tls=tls)
+                reader, writer = await self._connect(name, port, tls=tls, timeout_s=timeout_s)
         except TimeoutError:
             raise FetchError(f"No connection within {timeout_s:g} s", is_sent=False) from None
         elapsed_ms = round((self._clock() - began) * 1000)
@@ -100,8 +100,9 @@ class GuardedSockets:
                     await writer.wait_closed()
 
     async def _connect(
-        self, host: str, port: int, *, tls: bool
+        self, host: str, port: int, *, tls: bool, timeout_s: float
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        ends_at = asyncio.get_running_loop().time() + timeout_s
         try:
             addresses = [host] if parse_ip(host) is not None else await self._resolve(host, port)
         except OSError as exc:
@@ -112,11 +113,15 @@ class GuardedSockets:
             raise BlockedRequestError(ADDRESS_NOT_ALLOWED)
         context = await self._trusted() if tls else None
         problem: FetchError | None = None
-        for address in addresses:  # numbers: what was checked is what is connected to
+        for number, address in enumerate(addresses):  # what was checked is what is connected to
+            left_s = ends_at - asyncio.get_running_loop().time()
             try:
-                return await asyncio.open_connection(
-                    address, port, ssl=context, server_hostname=host if tls else None
-                )
+                async with asyncio.timeout(left_s / (len(addresses) - number)):
+                    return await asyncio.open_connection(
+                        address, port, ssl=context, server_hostname=host if tls else None
+                    )
+            except TimeoutError:
+                problem = FetchError(f"No connection within {timeout_s:g} s", is_sent=False)
             except OSError as exc:
                 problem = socket_error(exc, host=host, port=port)
         assert problem is not None  # there was an address

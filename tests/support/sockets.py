@@ -9,7 +9,9 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def listening(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listening(
+    talk: Talk, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
     """Yield the port; whoever is gone meanwhile ends *talk* without an error."""
     talks: set[asyncio.Task[None]] = set()
 
@@ -23,7 +25,7 @@ async def listening(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIt
         with suppress(OSError, asyncio.CancelledError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, host, port, ssl=tls)
     yield server.sockets[0].getsockname()[1]
     server.close()
     for task in talks:

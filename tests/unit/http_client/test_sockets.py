@@ -113,6 +113,21 @@ async def test_a_handshake_that_hangs_ends_in_time() -> None:
     assert error.reason == "No connection within 0.2 s"
 
 
+@pytest.mark.slow  # half of the time is waited for the address that hangs
+async def test_an_address_that_hangs_leaves_time_for_the_others(tmp_path: Path) -> None:
+    """One of a name's servers is down, or its IPv6 leads nowhere."""
+    authority = Authority(tmp_path, now=NOW)
+    tls = authority.server(names=("twice.example",))
+    async with listening(say_nothing, tls=tls) as port, listening(say_nothing, host="127.0.0.2", port=port):
+
+        async def two(host: str, port: int) -> Sequence[str]:
+            return ["127.0.0.2", "127.0.0.1"]
+
+        sockets = GuardedSockets(allow_private=True, resolve=two, ssl_context=authority.trusted)
+        async with sockets.open("twice.example", port, tls=True, timeout_s=3) as opened:
+            assert opened.tls_version
+
+
 async def test_the_certificate_is_read_and_checked(tmp_path: Path) -> None:
     authority = Authority(tmp_path, now=NOW)
     trusting = GuardedSockets(allow_private=True, ssl_context=authority.trusted)

@@ -138,6 +138,10 @@ def _problem(params: Params, answer: DnsAnswer) -> str:
         return f"The name server does not answer for {params.name}: it names others (a lame delegation)"
     if is_absent and params.count == 0:
         return ""
+    if answer.code == "NXDOMAIN" and kind != "CNAME" and "CNAME" in answer.others:
+        return (
+            f"{params.name} is a CNAME of a name that does not exist (NXDOMAIN); others could take that name"
+        )
     if answer.code != "NOERROR":
         return f"{params.name} {_CODES.get(answer.code, f'could not be looked up ({answer.code})')}"
     if not answer.values:
@@ -202,6 +206,11 @@ def _normalised(value: str, kind: str) -> str:
         if address.version != (4 if kind == "A" else 6):
             raise ValueError(f"expect, contains: an {kind} record is no address of IPv{address.version}")
         return str(address)
+    if kind == "TXT" and len(value) > 1 and value.startswith('"') and value.endswith('"'):
+        return "".join(value[1:-1].split('" "'))  # as `dig` and zone files write it
+    if kind == "CAA":
+        flags, tag, text = (*value.split(maxsplit=2), "", "", "")[:3]
+        return f'{flags} {tag.lower()} "{text.strip(chr(34))}"'
     if kind not in _NAMES:
         return value
     preference, _, host = value.rpartition(" ")

@@ -100,6 +100,11 @@ async def test_records_of_each_type_in_words(check: Check, name: str, kind: str,
         ("example.com", "MX", {"expect": ["10 MAIL.example.com.", "backup.example.com"]}, ""),
         ("example.com", "MX", {"contains": ["30 mail.example.com"]}, "lacks 30 mail.example.com"),
         ("example.com", "TXT", {"contains": ["v=spf1 include:example.net -all"]}, ""),
+        ("example.com", "TXT", {"contains": ['"v=spf1 " "include:example.net -all"']}, ""),
+        ("example.com", "TXT", {"contains": ['"v=spf1"']}, 'lacks "v=spf1"; its TXT records are'),
+        ("example.com", "CAA", {"expect": ["0 ISSUE letsencrypt.org"]}, ""),
+        ("example.com", "CAA", {"expect": ['0 issue "letsencrypt.org"']}, ""),
+        ("example.com", "CAA", {"contains": ["0 issuewild"]}, "lacks 0 issuewild"),
         ("nothing.example.com", "A", {"count": 0}, ""),
         ("example.com", "CNAME", {"count": 0}, ""),
     ],
@@ -126,6 +131,13 @@ def referral(question: dns.message.Message, is_tcp: bool) -> bytes:
     return response.to_wire()
 
 
+def dangling(question: dns.message.Message, is_tcp: bool) -> bytes:
+    response = dns.message.make_response(question)
+    response.set_rcode(dns.rcode.NXDOMAIN)
+    response.answer = [dns.rrset.from_text("example.com.", 300, "IN", "CNAME", "gone.example.net.")]
+    return response.to_wire()
+
+
 def another_question(question: dns.message.Message, is_tcp: bool) -> bytes:
     other = dns.message.make_query("other.example.", "A")
     other.id = question.id
@@ -148,6 +160,7 @@ def raw(rest: bytes) -> Script:
         (zone({}), "example.com does not exist (NXDOMAIN)"),
         (zone({"example.com AAAA": ["2001:db8::1"]}), "example.com has no A records"),
         (zone({"example.com CNAME": ["shop.example.net."]}), "example.com has no A records; it has CNAME"),
+        (dangling, "example.com is a CNAME of a name that does not exist (NXDOMAIN)"),
         (code(dns.rcode.SERVFAIL), "could not be looked up (SERVFAIL)"),
         (code(dns.rcode.REFUSED), "is not looked up by this name server (REFUSED)"),
         (code(dns.rcode.NOTIMP), "could not be looked up (NOTIMP)"),

@@ -127,6 +127,9 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
 def _classify_accepted(body: bytes, wait: timedelta | None) -> ClassifiedResponse:
     """Read a success. A connector of the older kind says in its text what Teams answered to it."""
     answer = body[:500].decode("utf-8", "replace")
+    if answer.lstrip().startswith("<"):  # a page to sign in, of a proxy or of Microsoft's
+        detail = "a web page answered, not Workflows"
+        return ClassifiedResponse(SendResult(ok=False, retry_after=wait, detail=detail))
     if "returned HTTP error" not in answer:
         return ClassifiedResponse(SendResult(ok=True))
     if "HTTP error 413" in answer:

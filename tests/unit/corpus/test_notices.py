@@ -176,6 +176,8 @@ async def test_many_long_notices_are_one_message_that_fits(
         ("rancher/rancher#21886", "pagerduty", [(500, "", {})], "later"),
         ("ntfy: a field that the server does not know", "ntfy", [(400, '{"code":40024}', {})], "message"),
         ("louislam/uptime-kuma#4922", "teams", [(400, '{"error":{"code":"BadRequest"}}', {})] * 2, "message"),
+        ("a page to sign in, in the place of Workflows", "teams", [(200, "\n<!DOCTYPE html>", {})], "later"),
+        ("a page of a proxy, in the place of Slack", "slack", [(200, "<html>ok</html>", {})], "later"),
         ("Slack: a workspace's rule", "slack", [(403, "action_prohibited", {})], "channel"),
     ],
 )

@@ -45,8 +45,13 @@ def too_slow(limit: timedelta) -> Response:
 
 
 def invalid(reason: str) -> Response:
-    """Return a 422: the body is invalid; *reason* names the field."""
+    """Return a 422: the request is invalid; *reason* names the field."""
     return _error_response(422, "invalid", reason)
+
+
+def unknown_parameter(name: str) -> Response:
+    """Return a 422: the address has a query, with the parameter *name*, and takes none."""
+    return invalid(f"{name}: unknown parameter; this address takes none")
 
 
 def auth_failure_response(failure: AuthFailure) -> Response:

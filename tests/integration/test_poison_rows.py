@@ -359,6 +359,7 @@ OF_NO_ROW = {
     "/api/types",
     "/api/types/{name}",
     "/task-file.schema.json",
+    "/openapi.json",
 }
 
 

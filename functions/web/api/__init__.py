@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import JSONResponse
 
@@ -24,15 +24,21 @@ from functions.web.api import (
     tasks,
     types,
 )
-from functions.web.api.dependencies import ApiAuth, CurrentPrincipal, Dependencies, add_routes
+from functions.web.api.dependencies import ApiAuth, ApiRoute, CurrentPrincipal, Dependencies, add_routes
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.api.scheduler import ApiDependencies
 from functions.web.auth import GoogleTokenVerifier
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
 
-@router.get("/metrics", include_in_schema=False)
+@router.get("/openapi.json")
+async def describe(request: Request) -> JSONResponse:
+    """Return the API's description."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get("/metrics")
 async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Response:
     """Return figures for Prometheus about all tasks, for a key that is bound to no owner.
 
@@ -42,7 +48,7 @@ async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Re
     return Response(await dependencies.metrics(), media_type=CONTENT_TYPE)
 
 
-@router.get("/status", include_in_schema=False)
+@router.get("/status")
 async def status(principal: CurrentPrincipal, dependencies: Dependencies) -> JSONResponse:
     """Return how many tasks there are and when the last tick was, as `metrics` does its figures."""
     _require_operator(principal)
@@ -80,6 +86,7 @@ def build_api(
         description=DESCRIPTION.strip(),
         version=version,
         redirect_slashes=False,
+        openapi_url=None,  # whose route ignores parameters
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -96,6 +103,7 @@ def build_api(
         pings.router,
         pings.task_router,
         events.router,
+        events.push_router,
         channels.router,
         calendars.router,
         types.router,

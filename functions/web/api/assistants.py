@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from functions.domain.access import Principal
-from functions.web.api.dependencies import CurrentPrincipal, Dependencies, check_body
+from functions.web.api.dependencies import ApiRoute, CurrentPrincipal, Dependencies, check_body
 from functions.web.api.errors import problem_response
 from functions.web.api.scheduler import ApiDependencies
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
 
 @router.post("/mcp")

@@ -175,40 +175,41 @@ async def get_principal(request: Request) -> Principal:
     return principal
 
 
-class AuthenticatedRoute(APIRoute):
-    """A route whose caller is authenticated first, whose parameters are known, and whose body can be stored.
+class ApiRoute(APIRoute):
+    """A route for programs: its caller is authenticated first, its parameters known, its body storable.
 
     FastAPI reads the body of a route that declares one before it calls any dependency, and ignores parameters
-    that no route declares: `/api/runs?taskId=a` was answered with the runs of all tasks.
+    that no route declares: `/api/runs?taskId=a` was answered with the runs of all tasks. Pages, links and
+    pushes have FastAPI's own class: whoever passes such an address on may add to it (`?utm_source=...`).
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of requests."""
         handle = super().get_route_handler()
         dependants = list(_flatten(self.dependant))
-        if get_principal not in [one.call for one in dependants]:
-            return handle  # events, which Google pushes with parameters of its own
+        needs_key = get_principal in [one.call for one in dependants]
         parameters = [field for one in dependants for field in one.query_params]
         known = sorted(field.alias for field in parameters)
         lists = {field.alias for field in parameters if _is_list(field.field_info.annotation)}
 
-        async def authenticate_first(request: Request) -> Response:
-            await get_principal(request)
+        async def check_first(request: Request) -> Response:
+            if needs_key:
+                await get_principal(request)
             check_query([name for name, _ in request.query_params.multi_items()], known, lists=lists)
             if self.body_field is not None and (body := await request.body()):
                 check_media_type(request)
                 check_body(body)
             return await handle(request)
 
-        return authenticate_first
+        return check_first
 
 
-def make_api_router(prefix: str, tag: str) -> APIRouter:
+def make_api_router(prefix: str, tag: str, *, route_class: type[APIRoute] = ApiRoute) -> APIRouter:
     """Return a router of the API; what a generated client calls an operation is its function's name."""
     return APIRouter(
         prefix=prefix,
         tags=[tag],
-        route_class=AuthenticatedRoute,
+        route_class=route_class,
         strict_content_type=False,  # a body without one is read as JSON, as `parse_task_body` reads it
         generate_unique_id_function=lambda route: route.name,
     )

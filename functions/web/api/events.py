@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
 from fastapi import Depends, Request
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from functions.domain.access import Principal, parse_bearer_token
@@ -39,6 +40,7 @@ from functions.web.api.schemas import Schema
 from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt
 
 router = make_api_router("/api/events", "events")
+push_router = make_api_router("/api/events", "events", route_class=APIRoute)  # Google adds parameters
 
 MAX_SOURCE_CHARS = 200
 SOURCE_CHARS = punctuation  # they need no escape in an attribute
@@ -132,7 +134,7 @@ async def list_events(principal: CurrentPrincipal, dependencies: Dependencies) -
     )
 
 
-@router.post("", responses=error_responses(), openapi_extra=EVENT_BODY, summary="Send an event")
+@push_router.post("", responses=error_responses(), openapi_extra=EVENT_BODY, summary="Send an event")
 async def send_event(
     principal: Annotated[Principal, Depends(get_sender)],
     dependencies: Dependencies,

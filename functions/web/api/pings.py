@@ -22,13 +22,13 @@ from functions.errors import NotAllowedError, NotFoundError
 from functions.services.heartbeats import NOTHING_THERE, is_ping_name, ping_name, record_ping
 from functions.task_types.support.limits import REDACTION_MARGIN_CHARS
 from functions.web.api.addresses import base_url
-from functions.web.api.dependencies import AuthenticatedRoute, Dependencies, RateLimiter, TaskServiceDep
+from functions.web.api.dependencies import ApiRoute, Dependencies, RateLimiter, TaskServiceDep
 from functions.web.api.errors import ProblemError, error_responses
 from functions.web.api.scheduler import ApiDependencies
 from functions.web.api.schemas import Schema
 
 router = APIRouter(prefix="/ping", include_in_schema=False)
-task_router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=AuthenticatedRoute)
+task_router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=ApiRoute)
 
 PINGS_PER_MINUTE, PING_BURST = 12, 30  # of one heartbeat: each costs a write
 MAX_EXIT_CODE = 255

@@ -64,7 +64,7 @@ async def call(
     return _answer(sent)
 
 
-async def ask(door: TriggerApp, method: str, path: str, *headers: tuple[str, str]) -> Answer:
+async def ask(door: TriggerApp, method: str, target: str, *headers: tuple[str, str]) -> Answer:
     """Send a request without a body; a header may be given twice."""
     sent: list[MutableMapping[str, Any]] = []
 
@@ -75,7 +75,8 @@ async def ask(door: TriggerApp, method: str, path: str, *headers: tuple[str, str
         sent.append(message)
 
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": raw}
+    path, _, query = target.partition("?")
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": raw}
     response = await door(Request(scope, receive))
     await response(scope, receive, send)
 

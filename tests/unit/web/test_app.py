@@ -235,7 +235,7 @@ async def test_the_secret_counts_in_the_header_only(make_door: MakeDoor) -> None
         await ask(make_door(), "POST", f"/tick?secret={SECRET}"),
     ]
 
-    assert [401, 404] == [answer.status for answer in answers]
+    assert [401, 422] == [answer.status for answer in answers]
 
 
 async def test_a_refusal_is_logged_with_its_reason_and_without_the_token(

@@ -205,6 +205,7 @@ VERDICTS: dict[str, set[int]] = {
     "GET /api/types": OWN,
     "GET /api/types/{name}": HIDDEN,
     "GET /task-file.schema.json": OWN,
+    "GET /openapi.json": OWN,
     "GET /dashboard/htmx.js": OWN,
     "GET /dashboard/icon.svg": OWN,
     "GET /dashboard/page.js": OWN,

@@ -243,7 +243,7 @@ class FormPage:
         known = [
             one for one in found if not any(tuple(map(str, one.path))[: len(path)] == path for path in places)
         ]
-        return None, wrong + known
+        return None, wrong + self.form.at_rows(self.typed, known)
 
     async def test(self) -> Response:
         """Make the request in the form once, without saving anything; return the page with what came."""
@@ -251,7 +251,7 @@ class FormPage:
         needed = {"id": "trial", "title": "Trial", "schedule": "@daily"}
         known = {name: fields[name] for name in TRIED_FIELDS if fields.get(name) is not None}
         found = check_task(needed | known)
-        problems = [*wrong, *(found if isinstance(found, list) else ())]
+        problems = wrong + self.form.at_rows(self.typed, found if isinstance(found, list) else ())
         self.problems = [one for one in problems if one.path[:1] and one.path[0] in TRIED_FIELDS]
         if self.problems or isinstance(found, list):
             return self.render()

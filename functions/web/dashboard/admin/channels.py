@@ -51,7 +51,8 @@ async def update_channel(context: CurrentPage, name: ChannelName) -> Response:
     except InputError as exc:
         field, _, reason = str(exc).partition(": ")
         steps = tuple(step for step in field.replace("[", ".").replace("]", "").split(".") if step)
-        return _render(context, name, stored, typed=typed, problems=[Problem(steps, reason)])
+        problems = form.at_rows(typed, [Problem(steps, reason)])
+        return _render(context, name, stored, typed=typed, problems=problems)
     return redirect("/dashboard/channels", message=f"{name} is changed")
 
 

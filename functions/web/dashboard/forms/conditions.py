@@ -9,7 +9,7 @@ from json import dumps
 from typing import Any
 
 from functions.web.dashboard.forms.fields import Field
-from functions.web.dashboard.forms.tables import Rows, rows_of
+from functions.web.dashboard.forms.tables import Rows
 from functions.web.dashboard.forms.widgets import MISSING, Choice, FieldError, Json, Line, Texts, Widget
 
 _RULES = (
@@ -41,9 +41,7 @@ class Conditions(Rows):
         """See `Widget.decode`."""
         items: list[dict[str, Any]] = []
         wrong: dict[str, str] = {}
-        for number, row in rows_of(texts):
-            if not any(text.strip() for text in row.values()):
-                continue
+        for number, row in self.item_rows(texts, before=before):
             try:
                 items.append(self._decode_item(row))
             except FieldError as exc:

@@ -1,6 +1,6 @@
 """Forms of settings: of a key, an owner, a channel. They read and show as the form of a task does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,14 @@ from functions.domain.alerts.routing import WEEKDAYS
 from functions.domain.validation import Problem
 from functions.web.dashboard.forms.fields import Field, read_fields, value_at
 from functions.web.dashboard.forms.layout import zone_names
-from functions.web.dashboard.forms.shown import ShownGroup, SummaryLine, place_problems, show_over, summary_of
+from functions.web.dashboard.forms.shown import (
+    ShownGroup,
+    SummaryLine,
+    at_rows,
+    place_problems,
+    show_over,
+    summary_of,
+)
 from functions.web.dashboard.forms.tables import Rows
 from functions.web.dashboard.forms.widgets import (
     MISSING,
@@ -49,6 +56,10 @@ class SettingsForm:
     def read(self, posted: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
         """Return the settings that *posted* makes of the stored ones, and what is wrong with its texts."""
         return read_fields(self.fields, posted, base=self.base)
+
+    def at_rows(self, posted: Mapping[str, str], problems: Iterable[Problem]) -> list[Problem]:
+        """Return *problems* of the settings that *posted* makes, each at the row that shows it."""
+        return at_rows(self.fields, posted, problems, base=self.base)
 
     def shown(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownGroup]:
         """Return what the page shows."""

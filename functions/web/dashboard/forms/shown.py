@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.domain.validation import Problem
 from functions.web.dashboard.forms.conditions import Conditions
-from functions.web.dashboard.forms.fields import Field
+from functions.web.dashboard.forms.fields import Field, value_at
 from functions.web.dashboard.forms.tables import EMPTY_PAIRS, MORE_PAIRS, Pairs, Rows, Rules, shown_rows
 from functions.web.dashboard.forms.widgets import Line, Widget, normalize
 
@@ -97,6 +97,43 @@ def _place(fields: Sequence[Field], problem: Problem) -> Problem:
     return replace(problem, path=place.path) if place else problem
 
 
+def at_rows(
+    fields: Sequence[Field],
+    posted: Mapping[str, str],
+    problems: Iterable[Problem],
+    *,
+    base: Mapping[str, Any],
+) -> list[Problem]:
+    """Return *problems* of the values that were read, those within a list at the row that an item came from.
+
+    Emptied rows leave no item: with the first of two rows emptied, `quiet.0.from` is shown in `quiet.1.from`.
+    What is wrong with a whole item is shown in the first cell.
+
+    Args:
+        base: What the form began with.
+    """
+    return [_at_row(fields, posted, problem, base) for problem in problems]
+
+
+def _at_row(
+    fields: Sequence[Field], posted: Mapping[str, str], problem: Problem, base: Mapping[str, Any]
+) -> Problem:
+    steps = tuple(str(step) for step in problem.path)
+    one = next((one for one in fields if steps[: len(one.path)] == one.path), None)
+    item, *within = (one and steps[len(one.path) :]) or ("",)
+    if one is None or not item.isdecimal():
+        return problem
+    texts, before = one.texts_in(posted), value_at(base, one.path)
+    widget = one.faithful_to(before)
+    if texts is None or not isinstance(widget, Rows | Rules):
+        return problem
+    numbers = [number for number, _ in widget.item_rows(texts, before=before)]
+    number = numbers[int(item)] if int(item) < len(numbers) else item
+    if not within and not isinstance(widget, Conditions):  # which has a cell for what a whole rule lacks
+        within = [widget.columns[0].name]
+    return replace(problem, path=(*one.path, str(number), *within))
+
+
 def show_over(
     one: Field, posted: Mapping[str, str], problems: Iterable[Problem], *, before: Any
 ) -> ShownField:
@@ -162,14 +199,20 @@ def reasons_for(one: Field, problems: Iterable[Problem]) -> dict[str, str]:
         if steps[: len(one.path)] != one.path:
             continue
         below = ".".join(steps[len(one.path) :]) if has_rows else ""
-        if below and not below[0].isdigit():
-            below = ""
-        if below and isinstance(one.widget, Conditions):
+        if below[:1].isdecimal() and isinstance(one.widget, Conditions):
             below = one.widget.cell_of(below)
+        if not _is_cell(below):
+            below = ""
         inner = ".".join(steps[len(one.path) :])
         reason = f"{inner}: {problem.reason}" if inner and not below else problem.reason
         found[below] = f"{found[below]}; {reason}" if below in found else reason
     return found
+
+
+def _is_cell(name: str) -> bool:
+    """Whether it is the name of a cell, `0.value`, and not that of a pair, `2X`."""
+    number, dot, _ = name.partition(".")
+    return bool(dot) and number.isdecimal()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,10 +111,9 @@ class Rows:
         """See `Widget.decode`."""
         key = self.columns[0]
         items, wrong = [], {}
-        for number, row in rows_of(texts):
+        for number, row in self.item_rows(texts, before=before):
             if not row.get(key.name, "").strip():
-                if any(text.strip() for text in row.values()):
-                    wrong[f"{number}.{key.name}"] = "is required; empty the row to remove it"
+                wrong[f"{number}.{key.name}"] = "is required; empty the row to remove it"
                 continue
             item, reasons = decode_row(
                 self.columns, with_boxes(self.columns, row), before=_item(before, number)
@@ -124,6 +123,10 @@ class Rows:
         if wrong:
             raise FieldError(wrong)
         return items or MISSING
+
+    def item_rows(self, texts: Texts, *, before: Any) -> list[tuple[int, dict[str, str]]]:
+        """Return the rows that items are made of, with their numbers; an emptied row is none."""
+        return [(number, row) for number, row in rows_of(texts) if any(text.strip() for text in row.values())]
 
 
 def with_boxes(columns: tuple[Field, ...], row: Texts) -> dict[str, str]:
@@ -212,11 +215,9 @@ class Rules:
         items: list[dict[str, Any]] = []
         wrong: dict[str, str] = {}
         has_new = False
-        for number, row in rows_of(texts):
+        for number, row in self.item_rows(texts, before=before):
             old = _item(before, number)
-            is_new = not isinstance(before, list) or number >= len(before)
-            if row.get("remove") or (is_new and not normalize(row)):
-                continue
+            is_new = _is_new(before, number)
             item, reasons = decode_row(self.columns, with_boxes(self.columns, row), before=old)
             has_new = has_new or is_new or item != old
             items.append(item)
@@ -231,12 +232,27 @@ class Rules:
             return items if items else None
         return [] if mode == "nobody" else None
 
+    def item_rows(self, texts: Texts, *, before: Any) -> list[tuple[int, dict[str, str]]]:
+        """Return the rows that rules are made of, with their numbers; not those that are to be removed."""
+        return [
+            (number, row)
+            for number, row in rows_of(texts)
+            if not (row.get("remove") or (_is_new(before, number) and not normalize(row)))
+        ]
+
+
+def _is_new(before: Any, number: int) -> bool:
+    return not isinstance(before, list) or number >= len(before)
+
 
 def shown_rows(texts: Texts, *, extra: int) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows in *texts*, without empty ones, and *extra* empty ones after them."""
-    filled = [(number, row) for number, row in rows_of(texts) if normalize(row)]
-    first = max((number for number, _ in filled), default=-1) + 1
-    return filled + [(number, {}) for number in range(first, first + extra)]
+    """Return the rows in *texts* up to the last that holds something, and *extra* empty ones after them.
+
+    An emptied row stays where it is, so that `row 2` is the second one.
+    """
+    last = max((number for number, row in rows_of(texts) if normalize(row)), default=-1)
+    shown = [(number, row) for number, row in rows_of(texts) if number <= last]
+    return shown + [(number, {}) for number in range(last + 1, last + 1 + extra)]
 
 
 __all__ = ["Pairs", "Rows", "Rules", "is_untouched", "shown_rows"]

@@ -25,6 +25,7 @@ from functions.web.dashboard.forms.shown import (
     ShownGroup,
     ShownSection,
     SummaryLine,
+    at_rows,
     place_problems,
     show_over,
     summary_of,
@@ -185,6 +186,10 @@ class TaskForm:
         for one in self._more_params():
             problems += self._read_more_params(one, posted, result)
         return result, problems
+
+    def at_rows(self, posted: Mapping[str, str], problems: Iterable[Problem]) -> list[Problem]:
+        """Return *problems* of the task that *posted* makes, each at the row that shows it."""
+        return at_rows(self.fields(), posted, problems, base=self.base)
 
     def shown(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownSection]:
         """Return what the page shows: the texts of *posted*, or else of the base."""

@@ -139,6 +139,28 @@ async def test_what_is_wrong_with_preferences_is_said_at_their_fields(
     assert () == (await app.channels.settings())["webhook"].quiet
 
 
+async def test_an_error_is_said_in_the_row_that_was_typed(with_webhook: tuple[Browser, App]) -> None:
+    """The first row is emptied, so that what is stored would begin with the second."""
+    browser, app = with_webhook
+    quiet = {"quiet.0.from": "22:00", "quiet.0.to": "07:00", "quiet.1.from": "12:00", "quiet.1.to": "13:00"}
+    spans = {"maintenance.0.from": "", "maintenance.0.to": "", "maintenance.1.note": "moving"}
+    spans |= {"maintenance.1.from": "2026-11-20T14:00", "maintenance.1.to": "2026-11-20T13:00"}
+    assert 303 == (await browser.post(CHANNEL, do="save", **quiet)).status
+
+    late = await browser.post(
+        CHANNEL, do="save", **quiet | {"quiet.0.from": "", "quiet.0.to": "", "quiet.1.to": "25:00"}
+    )
+    turned = await browser.post(CHANNEL, do="save", **spans)
+
+    page = late.body.decode()
+    assert ["quiet.1.to"] == re.findall(r'id="wrong-([\w.]+)"', page)
+    assert ["quiet.1.to"] == re.findall(r'<li><a href="#([\w.]+)"', page)
+    assert "Quiet hours, row 2</a>" in page
+    assert 'id="quiet.0.from"' in page, "the emptied row is still the first"
+    assert ["maintenance.1.from"] == re.findall(r'id="wrong-([\w.]+)"', turned.body.decode())
+    assert 2 == len((await app.channels.settings())["webhook"].quiet)
+
+
 # -- owners ----------------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,36 @@ async def test_everything_that_is_wrong_is_said_at_once_and_leads_to_its_field(
     assert [] == (await api("GET", "/api/tasks")).json["tasks"]
 
 
+async def test_an_error_is_said_at_the_row_behind_an_emptied_one(browser: Browser, api: Call) -> None:
+    """What a schema finds wrong is numbered without the emptied rows."""
+    rules = [{"on": ["failure"], "channels": ["log"]}, {"on": ["recovery"], "channels": ["log"]}]
+    checks = [{"path": "$.a", "equals": 1}, {"path": "$.b", "less": 5}]
+    task = TASK | {"params": {"url": "https://a.example", "expect": {"json": checks}}, "notify": rules}
+    assert 201 == (await api("POST", "/api/tasks", task)).status
+    await browser.sign_in()
+    emptied = {"params.expect.json.0.path": "", "params.expect.json.0.rule": ""}
+    emptied |= {"params.expect.json.0.value": "", "notify.0.remove": "on"}
+
+    answer, fields = await fill(
+        browser, EDIT, do="save", **emptied, **{"params.expect.json.1.value": '"x"', "notify.1.after": "0"}
+    )
+
+    page = answer.body.decode()
+    assert 422 == answer.status
+    assert ["params.expect.json.1.value", "notify.1.after"] == re.findall(r'<li><a href="#([\w.]+)"', page)
+    assert {"params.expect.json.1.value", "notify.1.after"} == set(re.findall(r'id="wrong-([\w.]+)"', page))
+    assert "on" == fields["notify.0.remove"], "what was asked to go is not back"
+
+
+async def test_an_error_of_a_name_that_begins_with_a_digit_is_said_at_its_field(browser: Browser) -> None:
+    await browser.sign_in()
+    typed = {"title": "Job", "params.command": "true", "params.env.0.name": "2X", "params.env.0.value": "1"}
+
+    answer, _ = await fill(browser, f"{NEW}?type=command", do="save", type="command", **typed)
+
+    assert b'id="wrong-params.env">2X: must be the name of a variable' in answer.body
+
+
 async def test_another_type_keeps_what_fits_and_saves_nothing(browser: Browser, api: Call) -> None:
     await browser.sign_in()
     typed = {"title": "Hook", "params.url": "https://a.example", "params.headers.0.name": "X-A"}

@@ -131,7 +131,9 @@ class ParserPool:
         memory_bytes: int = MAX_MEMORY_BYTES,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._max_processes = max_processes
         self._slots = asyncio.Semaphore(max_processes)
+        self._is_closing = False
         self._memory_bytes = memory_bytes
         self._environment = environment
         self._processes: set[Process] = set()
@@ -158,11 +160,21 @@ class ParserPool:
         return answer.unwrap(self._memory_bytes)
 
     async def close(self) -> None:
-        """End the processes."""
-        self._free.clear()
-        for process in [*self._processes]:
-            self._stop(process)
-        await asyncio.gather(*self._ending)
+        """End the processes, and the calls that are under way; later ones are refused.
+
+        A call under way ends its process by itself: it is the one that reads from it, or that starts it.
+        """
+        self._is_closing = True
+        while self._free:
+            self._stop(self._free.pop())
+        for process in self._processes:
+            _kill(process)
+        for _ in range(self._max_processes):
+            await self._slots.acquire()
+        for _ in range(self._max_processes):
+            self._slots.release()
+        if self._ending:
+            await asyncio.wait(self._ending)
 
     async def _parse(self, call: _Call, header: bytes, document: bytes) -> _Answer[Any]:
         """Return the answer of a process that is free, else of a new one.
@@ -181,7 +193,7 @@ class ParserPool:
         except (OSError, EOFError, ValueError) as exc:
             raise _EndedError from exc
         finally:  # also when the attempt is cancelled
-            if answer is None or answer.spent:
+            if answer is None or answer.spent or self._is_closing:
                 self._stop(process)
             else:
                 self._free.append(process)
@@ -196,6 +208,8 @@ class ParserPool:
         return None
 
     async def _start_process(self) -> Process:
+        if self._is_closing:
+            raise _EndedError
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # of modules in the working directory only those that this process finds, too
@@ -209,15 +223,22 @@ class ParserPool:
             start_new_session=True,  # Ctrl-C is for this process
         )
         self._processes.add(process)
+        if self._is_closing:
+            self._stop(process)
+            raise _EndedError
         return process
 
     def _stop(self, process: Process) -> None:
         self._processes.discard(process)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         ending = asyncio.create_task(_wait_for_end(process))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
+
+
+def _kill(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 def _module_path() -> str:
@@ -229,7 +250,8 @@ async def _wait_for_end(process: Process) -> None:
     """Wait until a killed process and its pipes are gone: what is left of them outlives no event loop."""
     assert process.stdin is not None  # both are pipes
     assert process.stdout is not None
-    process.stdin.transport.abort()
+    if not process.stdin.transport.is_closing():  # as it is by itself where the process ended first
+        process.stdin.transport.abort()
     with contextlib.suppress(OSError):
         await process.stdin.wait_closed()
     await process.stdout.read()

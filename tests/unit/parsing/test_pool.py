@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -179,6 +180,54 @@ async def test_closing_ends_them_all() -> None:
 
     assert 2 == len(ids)
     assert [True, True] == [await has_ended(one) for one in ids]
+
+
+async def test_one_that_ended_by_itself_is_put_away_without_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its pipe may be closed before anybody closes it, which asyncio does not take twice."""
+    pool = ParserPool()
+    for _ in range(5):
+        with pytest.raises(ParsingStoppedError):
+            await pool(readers.crash, b"", timeout_s=LONG_S)
+
+    await pool.close()
+    gc.collect()  # the loop names a task that failed when it is dropped
+
+    assert [] == [record.getMessage() for record in caplog.records if record.name == "asyncio"]
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("count", range(0, 12, 2))
+async def test_closing_ends_one_that_starts_or_has_just_begun(count: int) -> None:
+    """A start takes some turns of the loop; what came of it was in no list of what to end."""
+    pool = ParserPool()
+    call = asyncio.create_task(pool(readers.never_end, b"", timeout_s=LONG_S))
+    await turns(count)
+
+    await pool.close()
+
+    assert not pool.process_ids
+    with pytest.raises(ParsingStoppedError, match="ended unexpectedly"):
+        await call
+
+
+async def test_closing_ends_one_that_parses_and_starts_none_in_its_place(pool: ParserPool) -> None:
+    """A free process that has ended is replaced, as nobody knows why; here everybody knows."""
+    process_id = await pool(readers.process_id, b"", timeout_s=LONG_S)
+    calls = [asyncio.create_task(pool(readers.never_end, b"", timeout_s=LONG_S)) for _ in range(3)]
+    await turns(5)
+
+    await pool.close()
+
+    assert not pool.process_ids
+    assert await has_ended(process_id)
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    assert [ParsingStoppedError] * 3 == [type(one) for one in ends]
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from functions.domain.costs.pricing import (
     CostEstimate,
     CostItem,
     FixedCost,
-    estimate_cost,
+    estimate_change,
     estimate_costs,
 )
 from functions.domain.lifecycle.edit import new_task
@@ -71,7 +71,7 @@ async def plan_costs(
     new = await _to_new_tasks(context, loaded, now=now)
     after = [task for task in before if task.id not in replaced] + new
     defers = context.settings.settlements == "deferred"
-    return estimate_cost(before, now=now, defers=defers), estimate_cost(after, now=now, defers=defers)
+    return estimate_change(before, after, now=now, defers=defers)
 
 
 def cost_change_line(before: CostEstimate, after: CostEstimate) -> str:

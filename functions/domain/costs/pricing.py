@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 from functions.domain.lifecycle.decide import claim_until
 from functions.domain.lifecycle.deferral import MAX_DEFERRAL
@@ -117,23 +118,65 @@ def estimate_cost(tasks: Sequence[Task], *, now: datetime, defers: bool = False)
 
 def estimate_costs(tasks: Iterable[Task], *, now: datetime) -> tuple[CostEstimate, CostEstimate]:
     """Return what *tasks* cost with settlements at once, and with deferred ones: see `estimate_cost`."""
-    sample = _Sample()
-    for alike in _group_alike(tasks):
-        sample.add(alike, now=now)
+    [sample] = _take_samples(tasks, now=now)
     return sample.estimate(defers=False), sample.estimate(defers=True)
 
 
-def _group_alike(tasks: Iterable[Task]) -> Iterable[Sequence[Task]]:
-    """Those of *tasks* that are enabled, in groups that run at the same times."""
-    alike: dict[tuple[object, ...], list[Task]] = {}
-    for task in tasks:
-        if task.enabled:
-            anchored = task.created_at if task.schedule.strip().lower().startswith("every") else None
-            hashed = task.id if "H" in task.schedule.upper() else None
-            days = (task.excluded, task.on_excluded, task.calendars)
-            key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed, str(days))
-            alike.setdefault(key, []).append(task)
+def estimate_change(
+    before: Iterable[Task], after: Iterable[Task], *, now: datetime, defers: bool
+) -> tuple[CostEstimate, CostEstimate]:
+    """Return what the tasks *before* a change cost, and those *after* it: see `estimate_cost`."""
+    first, second = _take_samples(before, after, now=now)
+    return first.estimate(defers=defers), second.estimate(defers=defers)
+
+
+def _take_samples(*sets: Iterable[Task], now: datetime) -> "list[_Sample]":
+    """Return the runs of each of *sets*; the occurrences of what runs at the same times are found once."""
+    samples = [_Sample() for _ in sets]
+    for shares in _group_alike(sets):
+        first = next(task for share in shares for task in share)
+        added = [(sample, _Share.of(share, now=now)) for sample, share in zip(samples, shares, strict=True)]
+        at = next_occurrence(first, after=now)
+        while at is not None and at <= now + SAMPLE_PERIOD:
+            following = next_occurrence(first, after=at)
+            for sample, share in added:
+                sample.add(share, at, following)
+            at = following
+    return samples
+
+
+def _group_alike(sets: Sequence[Iterable[Task]]) -> Iterable[Sequence[Sequence[Task]]]:
+    """Those of *sets* that are enabled, in groups that run at the same times: in each the tasks by set."""
+    alike: dict[tuple[object, ...], list[list[Task]]] = {}
+    for number, tasks in enumerate(sets):
+        for task in tasks:
+            if task.enabled:
+                anchored = task.created_at if task.schedule.strip().lower().startswith("every") else None
+                hashed = task.id if "H" in task.schedule.upper() else None
+                days = (task.excluded, task.on_excluded, task.calendars)
+                key = (task.schedule, task.timezone, task.start_at, task.end_at, anchored, hashed, str(days))
+                alike.setdefault(key, [[] for _ in sets])[number].append(task)
     return alike.values()
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The tasks of one set that run at the same times.
+
+    Attributes:
+        grouped: How many of them share a limit with others.
+        claims: How long the claims of those last that may leave a settlement to the next one; sorted.
+    """
+
+    count: int
+    grouped: int
+    claims: Sequence[timedelta]
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task], *, now: datetime) -> Self:
+        """Return the share of *tasks*."""
+        claims = [claim_until(task, now=now) - now for task in tasks if task.delivery == "at_least_once"]
+        return cls(len(tasks), sum(task.group is not None for task in tasks), sorted(claims))
 
 
 @dataclass(slots=True)
@@ -150,22 +193,16 @@ class _Sample:
     deferred: dict[int, int] = field(default_factory=dict)
     in_groups: int = 0
 
-    def add(self, alike: Sequence[Task], *, now: datetime) -> None:
-        """Add the runs of tasks that run at the same times."""
-        claims = sorted(
-            claim_until(task, now=now) - now for task in alike if task.delivery == "at_least_once"
-        )
-        grouped = sum(task.group is not None for task in alike)
-        at = next_occurrence(alike[0], after=now)
-        while at is not None and at <= now + SAMPLE_PERIOD:
-            minute = int(at.timestamp() // 60)
-            self.per_minute[minute] = self.per_minute.get(minute, 0) + len(alike)
-            self.in_groups += grouped
-            following = next_occurrence(alike[0], after=at)
-            if following is not None and following - at <= MAX_DEFERRAL:
-                ended = bisect_left(claims, following - at)  # these claims are over by then
-                self.deferred[minute] = self.deferred.get(minute, 0) + ended
-            at = following
+    def add(self, share: _Share, at: datetime, following: datetime | None) -> None:
+        """Add the runs of *share* at one occurrence; *following* is the next one."""
+        if not share.count:
+            return
+        minute = int(at.timestamp() // 60)
+        self.per_minute[minute] = self.per_minute.get(minute, 0) + share.count
+        self.in_groups += share.grouped
+        if following is not None and following - at <= MAX_DEFERRAL:
+            ended = bisect_left(share.claims, following - at)  # these claims are over by then
+            self.deferred[minute] = self.deferred.get(minute, 0) + ended
 
     def estimate(self, *, defers: bool) -> CostEstimate:
         """Return the bill."""

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.domain.costs.pricing import FIXED_COSTS, CostEstimate, estimate_cost
+from functions.domain.costs import pricing
+from functions.domain.costs.pricing import FIXED_COSTS, CostEstimate, estimate_change, estimate_cost
+from functions.domain.schedule.occurrences import next_occurrence
 from functions.domain.task import Group, Task
 from tests.conftest import NOON
 
@@ -66,6 +69,26 @@ def test_days_without_a_run_cost_nothing(make_task: MakeTask) -> None:
     ]
 
     assert pytest.approx(24 + 24 * 5 / 7) == estimate_cost(tasks, now=NOON).runs_per_day
+
+
+def test_a_change_is_costed_in_one_walk_and_as_if_each_were_alone(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To find the occurrences is what takes the time; most tasks are the same before and after."""
+    kept = [make_task(f"t{n}", schedule="0 * * * *") for n in range(3)]
+    before, after = [*kept, make_task("gone", schedule="30 6 * * *")], [*kept[:2], make_task("new")]
+    alone = [estimate_cost(tasks, now=NOON, defers=True) for tasks in (before, after)]
+    found: list[str] = []
+
+    def count(task: Task, *, after: datetime) -> datetime | None:
+        found.append(task.schedule)
+        return next_occurrence(task, after=after)
+
+    monkeypatch.setattr(pricing, "next_occurrence", count)
+    change = estimate_change(before, after, now=NOON, defers=True)
+
+    assert alone == list(change)
+    assert 28 * 24 + 1 == found.count("0 * * * *"), "every hour of four weeks, and the one behind them"
 
 
 def test_tasks_that_do_not_run_cost_nothing(make_task: MakeTask) -> None:

@@ -23,8 +23,14 @@ from functions.domain.task import NotifyRule, TaskCalendar, TaskFields, TaskSpec
 from functions.errors import InputError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.limits import OwnerLimits
-from functions.services.calendars.book import resolve_calendars
-from functions.services.calendars.files import calendars_for, changed_calendars, copy_days, write_calendar
+from functions.services.calendars.book import OwnedName, resolve_calendars
+from functions.services.calendars.files import (
+    calendars_for,
+    changed_calendars,
+    copy_days,
+    others_with_new_days,
+    write_calendar,
+)
 from functions.services.dependencies import link_problems, update_links, with_dependents
 from functions.services.paging import all_tasks
 
@@ -147,15 +153,16 @@ async def apply_plan(
     plan += [
         _PlannedWrite(PlannedChange(f"calendar:{name}", action)) for (_, name), action in changed.items()
     ]
+    named = {planned.change.id for planned in plan}
+    new_days = {key: given[key] for key, action in changed.items() if action != "unchanged"}
+    plan += _plan_new_days([one for name, one in existing.items() if name not in named], new_days, now=now)
     if not dry_run:
-        for key, action in changed.items():
-            if action != "unchanged":
-                await write_calendar(store, key, given[key], by=APPLIED_BY, now=now)
+        for key, entries in new_days.items():
+            await write_calendar(store, key, entries, by=APPLIED_BY, now=now)
         await _write_all(store, plan, kept, now=now, new_id=new_id)
         await update_links(store, kept, existing, removed)
-        for key, action in changed.items():
-            if action != "unchanged":
-                await copy_days(store, key, now=now, new_id=new_id)
+        for key in new_days:
+            await copy_days(store, key, now=now, new_id=new_id)
     return sorted((planned.change for planned in plan), key=lambda change: change.id)
 
 
@@ -179,6 +186,24 @@ def _find_orphans(
         )
         for stored in existing.values()
         if stored.task.origin and stored.task.origin in emptied and stored.task.id not in planned
+    ]
+
+
+def _plan_new_days(
+    others: Sequence[VersionedTask], new_days: Mapping[OwnedName, Sequence[str]], *, now: datetime
+) -> list[_PlannedWrite]:
+    """Return what calendars with *new_days* change in tasks outside the files; `copy_days` writes it."""
+    return [
+        _PlannedWrite(
+            PlannedChange(
+                stored.task.id,
+                "update",
+                fields=_days_alone(transition),
+                before=next_run(stored.task, now=now),
+                after=next_run(stored.task.model_copy(update=dict(transition.changes)), now=now),
+            )
+        )
+        for stored, transition in others_with_new_days(others, new_days, now=now)
     ]
 
 

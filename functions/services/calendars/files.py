@@ -1,15 +1,18 @@
 """The calendars of task files: for whom they are, what of them is new, and how they are written."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
 from functions.domain.access import ADMINISTRATOR
+from functions.domain.lifecycle.complete import Transition
 from functions.domain.schedule.days.entries import calendar_names
+from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskFields
+from functions.errors import InputError
 from functions.interfaces import DocumentStore, Store
-from functions.services.calendars.book import Calendar, OwnedName, calendar_id
-from functions.services.calendars.service import CalendarService
+from functions.services.calendars.book import Calendar, OwnedName, calendar_id, task_calendar
+from functions.services.calendars.service import CalendarService, with_days
 from functions.services.compare_and_set import update_document
 
 
@@ -40,6 +43,29 @@ async def changed_calendars(
         else "unchanged"
         for key, entries in given.items()
     }
+
+
+def others_with_new_days(
+    tasks: Iterable[VersionedTask], given: Mapping[OwnedName, Sequence[str]], *, now: datetime
+) -> Iterator[tuple[VersionedTask, Transition]]:
+    """Yield those of *tasks* to which `copy_days` gives other days, and what that changes in each.
+
+    A task of which nothing would be left keeps its days.
+
+    Args:
+        given: The calendars that change.
+    """
+    days = {(owner, name): task_calendar(name, entries) for (owner, name), entries in given.items()}
+    for stored in tasks:
+        owner = stored.task.owner
+        names = calendar_names(stored.task.excluded) if days else ()
+        new = [days[owner, name] for name in names if (owner, name) in days]
+        try:
+            transition = with_days(stored.task, *new, now=now) if new else None
+        except InputError:
+            continue
+        if transition and transition.changes:
+            yield stored, transition
 
 
 async def write_calendar(

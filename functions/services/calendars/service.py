@@ -188,7 +188,7 @@ class CalendarService:
         changed: list[tuple[VersionedTask, Transition]] = []
         for stored in users:
             try:
-                transition = _with_days(stored.task, days, now=now)
+                transition = with_days(stored.task, days, now=now)
             except InputError as exc:
                 failed.append((stored.task.id, str(exc)))
                 continue
@@ -214,7 +214,7 @@ class CalendarService:
             await update_task(
                 self._store,
                 task_id,
-                lambda task: _with_days(task, days, now=now),
+                lambda task: with_days(task, days, now=now),
                 now=now,
                 new_id=self._new_id,
             )
@@ -262,7 +262,12 @@ def _uses(task: Task, name: str, owner: str) -> bool:
     return task.owner == owner and name in calendar_names(task.excluded)
 
 
-def _with_days(task: Task, days: TaskCalendar, *, now: datetime) -> Transition:
-    known = {one.name: one for one in task.calendars} | {days.name: days}
+def with_days(task: Task, *days: TaskCalendar, now: datetime) -> Transition:
+    """Return what *days*, of calendars that *task* uses, change in it.
+
+    Raises:
+        InputError: No occurrence is left.
+    """
+    known = {one.name: one for one in (*task.calendars, *days)}
     names = [name for name in calendar_names(task.excluded) if name in known]
     return replace_calendars(task, [known[name] for name in names], now=now)

@@ -87,6 +87,36 @@ def test_tasks_of_other_files_have_the_new_days_as_well(scheduler: Scheduler, tm
     assert [["12-24", "12-31"]] * 2 == [one["calendars"][0]["entries"] for one in tasks]
 
 
+def test_a_plan_names_the_tasks_of_others_that_get_new_days(scheduler: Scheduler, tmp_path: Path) -> None:
+    """Of four one stays in the file; one has no calendar, one would have no day left and keeps its days."""
+    file = tmp_path / "shared.yaml"
+    rare = TASK | {"schedule": "0 9 24,28 12 *", "except": ["calendar:company"]}
+    mine, theirs = rare | {"id": "mine"}, rare | {"id": "theirs"}
+    free, last = rare | {"id": "free", "except": []}, rare | {"id": "last", "schedule": "0 9 24 12 *"}
+
+    def have(days: list[str], *tasks: dict[str, object]) -> str:
+        file.write_text(json.dumps({"calendars": {"company": days}, "tasks": tasks}))
+        return str(file)
+
+    assert 0 == scheduler("apply", have(["12-25"], mine, theirs, free, last)).code
+    path = have(["12-24"], mine)
+
+    planned = scheduler("plan", "--no-prune", path, "--json").data["changes"]
+    applied = scheduler("apply", "--no-prune", path, "--json").data["changes"]
+    again = scheduler("plan", "--no-prune", path, "--json").data["changes"]
+    stored = {one["id"]: one for one in scheduler("list", "--json").data}
+
+    assert [
+        ("calendar:company", "update", []),
+        ("mine", "update", ["except"]),
+        ("theirs", "update", ["except"]),
+    ] == [(one["id"], one["action"], one["fields"]) for one in planned]
+    assert planned == applied
+    assert {"unchanged"} == {one["action"] for one in again}
+    assert planned[2]["nextRunAt"] == stored["theirs"]["nextRunAt"]
+    assert [["12-24"], ["12-25"]] == [stored[name]["calendars"][0]["entries"] for name in ("theirs", "last")]
+
+
 def test_what_is_wrong_with_calendars_of_files_is_named(scheduler: Scheduler, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("calendars: {company: [12-32], Other: [sat], empty: []}\ntasks: []\n")
     (tmp_path / "b.yaml").write_text("calendars: {shared: [sat]}\ntasks: []\n")

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from functions.domain.schedule.days.closed import OnExcluded
 from functions.domain.schedule.days.entries import MAX_ENTRIES
 from functions.domain.types import Instant, Model, OutcomeKind, Status
+from functions.services.rehearsals import ProposedRules
 
 MAX_LISTED = 50
 MAX_PREVIEWED = 20
@@ -106,6 +107,12 @@ class EditTask(Model):
         description="true: only say what would change. Show that to the user, and call again with false "
         "when they agree",
     )
+
+
+class RehearseRules(ProposedRules):
+    """Alert rules of a task that are not saved."""
+
+    id: Id
 
 
 class PauseTask(Model):

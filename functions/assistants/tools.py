@@ -38,6 +38,7 @@ from functions.errors import (
 from functions.services.calendars.book import calendars_of
 from functions.services.calendars.loading import load_holidays_for, load_holidays_for_text
 from functions.services.calendars.preview import read_days
+from functions.services.rehearsals import rehearse_for
 from functions.services.tasks import TaskService
 from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of
@@ -220,6 +221,16 @@ class AssistantTools:
             changes=self._views.differences(stored.task, task),
         )
 
+    async def rehearse_rules(self, given: args.RehearseRules) -> ToolResult:
+        """Return what alert rules would have sent for the outcomes that a task had."""
+        task = (await self._service.get_task(given.id)).task
+        await load_holidays_for([task])
+        spec = self._check(merge_fields(task, given.changes()), runs_when_asked=bool(why_never_started(task)))
+        if isinstance(spec, ToolResult):
+            return spec
+        report = await rehearse_for(self._service.view, self._dependencies, task, spec, plan=given.plan())
+        return ToolResult(self._views.rehearsal(report))
+
     async def pause_task(self, given: args.PauseTask) -> ToolResult:
         """Pause a task."""
         stored = await self._service.pause(given.id, note=given.note, until=given.until)
@@ -376,6 +387,14 @@ TOOLS: Mapping[str, Tool] = {
             "Change fields of a task. By default a dry run, as of create_task.",
             args.EditTask,
             AssistantTools.edit_task,
+        ),
+        Tool(
+            "rehearse_rules",
+            "Say which messages alert rules would have sent for the outcomes that a task had in the last 30 "
+            "days, and how many its present rules would have sent. Nothing is sent or saved.",
+            args.RehearseRules,
+            AssistantTools.rehearse_rules,
+            True,
         ),
         Tool("pause_task", "Pause a task at once.", args.PauseTask, AssistantTools.pause_task),
         Tool("resume_task", "End a pause at once.", args.ResumeTask, AssistantTools.resume_task),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from functions.assistants.results import UNTRUSTED, bound
+from functions.assistants.results import UNTRUSTED, BoundedList, bound
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run, preview_task
 from functions.domain.run import Run
 from functions.domain.schedule.describe import SchedulePreview
@@ -13,12 +13,13 @@ from functions.domain.task import Task, TaskFields, TaskSpec
 from functions.domain.types import format_instant
 from functions.interfaces import Store
 from functions.services.access.limits import OwnerLimits
+from functions.services.rehearsals import RehearsalDependencies, RehearsalReport
 
 NEXT_RUNS = 5
 OWN_TEXTS = ("title", "description", "tags", "params", "notify")  # of a task, as its users wrote them
 
 
-class Dependencies(Protocol):
+class Dependencies(RehearsalDependencies, Protocol):
     """What the tools need of the scheduler."""
 
     @property
@@ -29,9 +30,6 @@ class Dependencies(Protocol):
 
     @property
     def default_timezone(self) -> str: ...
-
-    @property
-    def now(self) -> Callable[[], datetime]: ...
 
     @property
     def new_id(self) -> Callable[[], str]: ...
@@ -123,6 +121,25 @@ class Views:
             "since": instant(task.alert.failing_since or task.last_run_at),
             "failures": task.consecutive_failures,
             UNTRUSTED: self._shown({"title": task.title, "error": task.last_error}),
+        }
+
+    def rehearsal(self, report: RehearsalReport) -> dict[str, Any]:
+        """Return what alert rules would have sent, oldest first, as far as it fits."""
+        kept = BoundedList()
+        for one in report.messages:
+            message = {"at": instant(one.at), "channel": one.channel, "kinds": list(one.kinds)}
+            if not kept.add(message | {UNTRUSTED: self._shown({"text": one.text})}):
+                break
+        left = len(report.messages) - len(kept.items)
+        return {
+            "simulated": True,
+            "summary": report.summary(),
+            "since": instant(report.since),
+            "records": report.records,
+            "messages": kept.items,
+            "present": report.present,
+            "stillHeld": len(report.held),
+            "notes": [*report.notes, *([f"{left} messages more do not fit here"] if left else [])],
         }
 
     def _shown(self, value: Any) -> Any:

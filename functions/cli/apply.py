@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.cli.console import Cell, Screen
 from functions.cli.options import format_local
-from functions.cli.rehearsals import rehearse_changes, to_json
+from functions.cli.rehearsals import rehearse_changes, summaries_of
 from functions.cli.session import CliContext
 from functions.domain.costs.pricing import (
     ASSUMPTIONS,
@@ -251,8 +251,8 @@ async def apply_files(
         data["cost"] = {"before": cost_to_json(before), "after": cost_to_json(after)}
         lines.append(cost_change_line(before, after))
         rehearsed = await rehearse_changes(context, changes, loaded.specs)
-        data["rehearsals"] = {task_id: to_json(report) for task_id, report in rehearsed.items()}
-        lines += [f"{task_id}: {report.summary()}" for task_id, report in rehearsed.items()]
+        data["rehearsals"] = rehearsed
+        lines += summaries_of(rehearsed)
     context.screen.show(data, lines)
     return 0
 
@@ -267,12 +267,24 @@ def report_problems(screen: Screen, problems: Sequence[FileProblem]) -> int:
 
 
 def show_changes(
-    screen: Screen, changes: Sequence[PlannedChange], specs: Sequence[TaskSpec], *, dry_run: bool
+    screen: Screen,
+    changes: Sequence[PlannedChange],
+    specs: Sequence[TaskSpec],
+    *,
+    dry_run: bool,
+    rehearsals: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Show what was changed, or would be."""
-    data = {"applied": not dry_run, "changes": [_change_to_json(change) for change in changes]}
+    """Show what was changed, or would be, and what the new alert rules would have sent."""
+    data: dict[str, Any] = {
+        "applied": not dry_run,
+        "changes": [_change_to_json(change) for change in changes],
+    }
     zones = {spec.id: spec.timezone for spec in specs}
-    screen.show(data, list(_plan_lines(screen, changes, zones, dry_run=dry_run)))
+    lines = list(_plan_lines(screen, changes, zones, dry_run=dry_run))
+    if rehearsals is not None:
+        data["rehearsals"] = rehearsals
+        lines += summaries_of(rehearsals)
+    screen.show(data, lines)
 
 
 def _change_to_json(change: PlannedChange) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from functions.domain.validation import validation_sentence
 from functions.errors import InputError
 from functions.services.access.view import OwnerView
 from functions.services.apply import PlannedChange
-from functions.services.rehearsals import ChannelPlan, Channels, RehearsalReport, rehearse_rules
+from functions.services.rehearsals import ChannelPlan, RehearsalReport, rehearse_for
 from functions.taskfiles.validation import check_task, merge_fields
 
 MAX_REHEARSED = 20  # tasks of a plan; each reads up to 2,000 records
@@ -57,7 +57,7 @@ async def _rehearse_here(context: CliContext, task: Task, body: Mapping[str, Any
     spec = check_task(merge_fields(task, given), runs_when_asked=True)
     if not isinstance(spec, TaskSpec):
         raise InputError("; ".join(f"{problem.field}: {problem.reason}" for problem in spec))
-    return await _rehearse_spec(context, task, spec, plan=_plan_of(body))
+    return await rehearse_for(OwnerView(context.store, ""), context.app, task, spec, plan=_plan_of(body))
 
 
 def _plan_of(body: Mapping[str, Any]) -> ChannelPlan:
@@ -68,33 +68,31 @@ def _plan_of(body: Mapping[str, Any]) -> ChannelPlan:
         raise InputError(validation_sentence(exc, hours, model=ChannelPlan)) from None
 
 
-async def _rehearse_spec(
-    context: CliContext, task: Task, spec: TaskSpec, *, plan: ChannelPlan | None = None
-) -> RehearsalReport:
-    proposed = task.model_copy(update={name: getattr(spec, name) for name in type(spec).model_fields})
-    service = context.app.channels
-    return await rehearse_rules(
-        OwnerView(context.store, ""),
-        task,
-        proposed,
-        channels=Channels(await service.settings(), service.config_hashes),
-        plan=plan,
-        text_of=context.app.message_text,
-        now=context.now(),
-    )
-
-
 async def rehearse_changes(
     context: CliContext, changes: Sequence[PlannedChange], specs: Sequence[TaskSpec]
-) -> dict[str, RehearsalReport]:
+) -> dict[str, dict[str, Any]]:
     """Return what the new rules of changed tasks would have sent; of the first `MAX_REHEARSED` of them."""
     changed = [one.id for one in changes if one.action == "update" and RULE_FIELDS & set(one.fields)]
     known = {spec.id: spec for spec in specs}
     found = await context.store.get_tasks(changed[:MAX_REHEARSED])
     return {
-        stored.task.id: await _rehearse_spec(context, stored.task, known[stored.task.id])
+        stored.task.id: await _rehearse_change(context, stored.task, known[stored.task.id])
         for stored in found.tasks
     }
+
+
+async def _rehearse_change(context: CliContext, task: Task, spec: TaskSpec) -> dict[str, Any]:
+    if not context.is_remote:
+        return to_json(await rehearse_for(OwnerView(context.store, ""), context.app, task, spec))
+    given = spec.model_dump(mode="json", by_alias=True)
+    body = {name: given[name] for name in sorted(RULE_FIELDS)}
+    report: dict[str, Any] = await context.api.request("POST", f"/api/tasks/{task.id}/rehearse", body)
+    return report
+
+
+def summaries_of(rehearsed: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a line for each task of `rehearse_changes`."""
+    return [f"{task_id}: {report['summary']}" for task_id, report in rehearsed.items()]
 
 
 def to_json(report: RehearsalReport) -> dict[str, Any]:

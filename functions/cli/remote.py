@@ -73,7 +73,8 @@ async def _apply(
             await context.api.request("POST", "/api/tasks", body)
         elif change.action == "update":
             await context.api.request("PUT", f"/api/tasks/{change.id}", body)
-    files.show_changes(context.screen, changes, loaded.specs, dry_run=dry_run)
+    rehearsed = await rehearsals.rehearse_changes(context, changes, loaded.specs) if dry_run else None
+    files.show_changes(context.screen, changes, loaded.specs, dry_run=dry_run, rehearsals=rehearsed)
     return 0
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
@@ -17,9 +17,10 @@ from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, channel_names
 from functions.domain.heartbeat.model import HEARTBEAT
 from functions.domain.history.rehearsal import Rehearsal, rehearse
 from functions.domain.run import Run
-from functions.domain.task import Task
-from functions.domain.types import Model
+from functions.domain.task import NotifyRule, Task, TaskSpec
+from functions.domain.types import Model, Priority
 from functions.services.access.view import OwnerView
+from functions.services.channels import ChannelService
 
 REHEARSED_FOR = timedelta(days=30)
 MAX_RECORDS = 2000  # read for one rehearsal; to fold them takes 0.1 to 0.2 s, in a thread
@@ -38,6 +39,29 @@ class ChannelPlan(Model):
 
     quiet: Annotated[tuple[QuietHours, ...], Field(max_length=20)] | None = None
     maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=50)] | None = None
+
+
+class ProposedRules(ChannelPlan):
+    """What to rehearse; an absent field is as stored, null is the default.
+
+    *quiet* and *maintenance* count for every channel, in place of its own.
+    """
+
+    notify: Annotated[tuple[NotifyRule, ...], Field(max_length=20)] | None = None
+    pause_after_failures: Annotated[int, Field(ge=1, le=1000)] | None = None
+    expect_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
+    priority: Priority | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields of the task that are given, by their names in task files."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, include=RULE_FIELDS)
+
+    def plan(self) -> ChannelPlan:
+        """Return the hours of the channels."""
+        return ChannelPlan(quiet=self.quiet, maintenance=self.maintenance)
+
+
+RULE_FIELDS = {"notify", "pause_after_failures", "expect_seconds", "priority"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +115,47 @@ class Channels:
     preferences: Mapping[str, ChannelPreferences]
     config_hashes: Mapping[str, str]
     is_known: bool = True
+
+
+class RehearsalDependencies(Protocol):
+    """What a rehearsal needs of the scheduler."""
+
+    @property
+    def channels(self) -> ChannelService: ...
+
+    @property
+    def now(self) -> Callable[[], datetime]: ...
+
+    def message_text(self, notifications: Sequence[Notification]) -> str: ...
+
+
+async def rehearse_for(
+    view: OwnerView,
+    dependencies: RehearsalDependencies,
+    task: Task,
+    spec: TaskSpec,
+    *,
+    plan: ChannelPlan | None = None,
+) -> RehearsalReport:
+    """Return what *spec*, proposed for *task*, would have sent; channels are the operator's to know.
+
+    Raises:
+        NotFoundError: There is no such task in *view*.
+    """
+    if view.owner:
+        channels = Channels({}, {}, is_known=False)
+    else:
+        service = dependencies.channels
+        channels = Channels(await service.settings(), service.config_hashes)
+    return await rehearse_rules(
+        view,
+        task,
+        task.model_copy(update={name: getattr(spec, name) for name in TaskSpec.model_fields}),
+        channels=channels,
+        plan=plan,
+        text_of=dependencies.message_text,
+        now=dependencies.now(),
+    )
 
 
 async def rehearse_rules(

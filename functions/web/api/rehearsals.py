@@ -1,33 +1,25 @@
 """The route that rehearses alert rules before they are saved."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path
-from pydantic import Field
 
-from functions.domain.task import NotifyRule, Task, why_never_started
-from functions.domain.types import Instant, Priority
-from functions.services.rehearsals import ChannelPlan, Channels, RehearsalReport, rehearse_rules
-from functions.services.tasks import TaskService
+from functions.domain.task import why_never_started
+from functions.domain.types import Instant
+from functions.services.rehearsals import ProposedRules, RehearsalReport, rehearse_for
 from functions.taskfiles.validation import merge_fields
 from functions.web.api.dependencies import Dependencies, TaskServiceDep, make_api_router, to_spec
 from functions.web.api.errors import error_responses
-from functions.web.api.scheduler import ApiDependencies
 from functions.web.api.schemas import Schema
 
 router = make_api_router("/api/tasks", "task actions")
 
 
-class RehearsalRequest(ChannelPlan, Schema):
+class RehearsalRequest(ProposedRules, Schema):
     """What to rehearse; an absent field is as stored, null is the default.
 
     *quiet* and *maintenance* count for every channel, in place of its own.
     """
-
-    notify: Annotated[tuple[NotifyRule, ...], Field(max_length=20)] | None = None
-    pause_after_failures: Annotated[int, Field(ge=1, le=1000)] | None = None
-    expect_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
-    priority: Priority | None = None
 
 
 class MessageOut(Schema):
@@ -58,9 +50,6 @@ class RehearsalOut(Schema):
     simulated: Literal[True] = True
 
 
-RULE_FIELDS = ("notify", "pauseAfterFailures", "expectSeconds", "priority")
-
-
 @router.post("/{id}/rehearse", responses=error_responses(404), summary="Rehearse alert rules")
 async def rehearse_task(
     service: TaskServiceDep,
@@ -75,42 +64,13 @@ async def rehearse_task(
     """
     request = body or RehearsalRequest()
     task = (await service.get_task(task_id)).task
-    given = request.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    fields: dict[str, Any] = {name: given[name] for name in RULE_FIELDS if name in given}
     spec = to_spec(
-        merge_fields(task, fields),
+        merge_fields(task, request.changes()),
         default_timezone=dependencies.default_timezone,
         runs_when_asked=bool(why_never_started(task)),
     )
-    proposed = task.model_copy(update={name: getattr(spec, name) for name in type(spec).model_fields})
-    plan = ChannelPlan(quiet=request.quiet, maintenance=request.maintenance)
-    report = await rehearse_for(service, dependencies, task, proposed, plan=plan)
+    report = await rehearse_for(service.view, dependencies, task, spec, plan=request.plan())
     return to_rehearsal_out(report)
-
-
-async def rehearse_for(
-    service: TaskService,
-    dependencies: ApiDependencies,
-    task: Task,
-    proposed: Task,
-    *,
-    plan: ChannelPlan | None = None,
-) -> RehearsalReport:
-    """Rehearse *proposed* for who uses *service*; channels are known to keys that are bound to no owner."""
-    if service.principal.owner:
-        channels = Channels({}, {}, is_known=False)
-    else:
-        service_of = dependencies.channels
-        channels = Channels(await service_of.settings(), service_of.config_hashes)
-    return await rehearse_rules(
-        service.view,
-        task,
-        proposed,
-        channels=channels,
-        plan=plan,
-        text_of=dependencies.message_text,
-        now=dependencies.now(),
-    )
 
 
 def to_rehearsal_out(report: RehearsalReport) -> RehearsalOut:

@@ -18,11 +18,11 @@ from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.calendars.preview import PreviewDays, read_days
+from functions.services.rehearsals import rehearse_for
 from functions.task_types.registry import type_names
 from functions.task_types.support.trial import TRIED_TYPES
 from functions.taskfiles.validation import check_task
 from functions.web.api.dependencies import RateLimiter
-from functions.web.api.rehearsals import rehearse_for
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.forms.schedule_choices import HELPER_CHOICES, schedule_from
 from functions.web.dashboard.forms.task_form import (
@@ -276,8 +276,7 @@ class FormPage:
         if spec is None:
             return self.render()
         context = self._context
-        proposed = task.model_copy(update={name: getattr(spec, name) for name in TaskSpec.model_fields})
-        report = await rehearse_for(context.service, context.dependencies, task, proposed)
+        report = await rehearse_for(context.service.view, context.dependencies, task, spec)
         return self.render(rehearsal=report)
 
     def refuse(self, error: InputError | ConflictError | NotAllowedError) -> Response:

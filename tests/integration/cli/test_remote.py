@@ -101,6 +101,20 @@ def test_tasks_are_applied_seen_run_and_steered(
     assert 1 == len(next(task for task in listed.data if task["id"] == "one")["backlog"])
 
 
+def test_a_plan_rehearses_rules_that_change(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    fragile = {"id": "shop", "params": {"url": "http://127.0.0.1:1/"}, "retry": {"maxAttempts": 1}}
+    assert 0 == scheduler("apply", write_tasks(fragile)).code
+    assert 1 == scheduler("run", "shop", "--wait").code
+    patient = write_tasks(fragile | {"notify": [{"on": ["failure"], "after": 3}]})
+
+    planned = scheduler("plan", patient)
+    data = scheduler("plan", patient, "--json").data
+
+    assert "shop: In the last day you would have had 0 messages; with the rules as they are 1" in planned.out
+    assert (1, []) == (data["rehearsals"]["shop"]["present"], data["rehearsals"]["shop"]["messages"])
+    assert "rehearsals" not in scheduler("apply", patient, "--json").data
+
+
 def test_single_tasks_are_made_changed_and_removed_with_the_same_codes(
     scheduler: Scheduler, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from functions.domain.schedule.base import ScheduleError
-from functions.domain.schedule.days.entries import canonical_entries, check_calendar_name, split_entries
-from functions.domain.schedule.days.public_holidays import check_countries
+from functions.domain.schedule.days.entries import check_calendar_name, split_entries
+from functions.domain.schedule.days.public_holidays import check_entries
 from functions.domain.task import Group, TaskSpec, default_title
 from functions.domain.validation import DocumentSyntaxError, FieldPath, FileProblem, Problem, problems_of
 from functions.taskfiles.parser import ParsedFile, parse_text
@@ -250,8 +250,7 @@ def _iter_calendars(value: Any) -> Iterator[tuple[str, tuple[str, ...] | str]]:
             continue
         try:
             check_calendar_name(str(name))
-            entries = canonical_entries(texts, may_name_calendars=False)
-            check_countries(entries)
+            entries = check_entries(texts, may_name_calendars=False)
         except ScheduleError as exc:
             yield str(name), str(exc)
             continue

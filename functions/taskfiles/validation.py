@@ -7,14 +7,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from functions.domain.schedule.base import ScheduleError
 from functions.domain.schedule.days import public_holidays
 from functions.domain.schedule.days.closed import DayRule, OnExcluded
-from functions.domain.schedule.days.entries import (
-    MAX_ENTRIES,
-    canonical_entries,
-    split_entries,
-)
+from functions.domain.schedule.days.entries import MAX_ENTRIES, MAX_ENTRY_CHARS, split_entries
 from functions.domain.schedule.occurrences import shortest_gap
 from functions.domain.schedule.parse import EVERY_DAY, parse_schedule
 from functions.domain.task import NEVER_STARTED, Task, TaskSpec, slugify, with_current_names
@@ -123,21 +118,16 @@ def _check_schedule(given: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _day_rule_of(given: Mapping[str, Any]) -> DayRule | None:
-    """Return the days of *given*, their countries checked; None where the model refuses them.
+    """Return the days of *given*, without what the model refuses by itself; None where they are no list.
 
     Raises:
-        ScheduleError: A country is not known.
+        ScheduleError: Days are not understood, or countries not known.
     """
     written, policy = split_entries(given.get("except", ())), given.get("onExcluded", "skip")
     if not isinstance(written, (list, tuple)) or policy not in get_args(OnExcluded):
         return None
-    texts = [one for one in written if isinstance(one, str)][:MAX_ENTRIES]
-    try:
-        entries = canonical_entries(texts)
-    except ScheduleError:
-        return None
-    public_holidays.check_countries(entries)
-    return DayRule(entries, policy)
+    texts = [one for one in written if isinstance(one, str) and len(one) <= MAX_ENTRY_CHARS][:MAX_ENTRIES]
+    return DayRule(public_holidays.check_entries(texts), policy)
 
 
 def _check_expression(expression: str, timezone: str, days: DayRule = EVERY_DAY) -> Iterator[Problem]:

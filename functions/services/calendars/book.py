@@ -17,7 +17,8 @@ from typing import Any, Self
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import replace_calendars
 from functions.domain.schedule.base import ScheduleError
-from functions.domain.schedule.days.entries import calendar_names, canonical_entries, names_holidays
+from functions.domain.schedule.days import public_holidays
+from functions.domain.schedule.days.entries import calendar_names, names_holidays
 from functions.domain.storage import Document, VersionedTask
 from functions.domain.task import Task, TaskCalendar, TaskFields
 from functions.domain.types import format_instant, parse_stored_instant
@@ -90,10 +91,10 @@ def check_entries(texts: Iterable[str], *, name: str) -> tuple[str, ...]:
     """Return the entries of the calendar *name* in their plainest spelling.
 
     Raises:
-        InputError: One is not understood, or there are none or too many.
+        InputError: Some are not understood, or there are none or too many.
     """
     try:
-        entries = canonical_entries(texts, may_name_calendars=False)
+        entries = public_holidays.check_entries(texts, may_name_calendars=False)
     except ScheduleError as exc:
         raise InputError(f"entries: {exc}") from None
     if not entries:

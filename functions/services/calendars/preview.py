@@ -8,17 +8,16 @@ from functions.domain.schedule.base import ScheduleError
 from functions.domain.schedule.days.closed import DayRule, OnExcluded
 from functions.domain.schedule.days.entries import (
     calendar_names,
-    canonical_entries,
     names_holidays,
     split_entries,
 )
-from functions.domain.schedule.days.public_holidays import check_countries
+from functions.domain.schedule.days.public_holidays import check_entries
 from functions.domain.schedule.occurrences import day_rule
 from functions.domain.schedule.parse import EVERY_DAY
 from functions.errors import InputError
 from functions.interfaces import DocumentStore
 from functions.services.calendars.book import find_days
-from functions.services.calendars.loading import load_holidays
+from functions.services.calendars.loading import load_holidays, load_holidays_for_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,9 @@ async def read_days(
     if not isinstance(texts, (list, tuple)) or not all(isinstance(one, str) for one in texts):
         raise InputError("except: must be a list of days")
     texts = [part for one in texts for part in one.split(",")]
+    await load_holidays_for_text(texts)
     try:
-        excluded = canonical_entries(texts)
+        excluded = check_entries(texts)
     except ScheduleError as exc:
         raise InputError(f"except: {exc}") from None
     if not excluded and policy == "skip":
@@ -55,10 +55,6 @@ async def read_days(
     names = calendar_names(excluded)
     days = await find_days(open_store(), [(owner, name) for name in names]) if names else {}
     calendars = {one.name: one.entries for one in days.values()}
-    if names_holidays(excluded) or any(map(names_holidays, calendars.values())):
+    if any(map(names_holidays, calendars.values())):
         await load_holidays()
-    try:
-        check_countries(excluded)
-    except ScheduleError as exc:
-        raise InputError(f"except: {exc}") from None
     return PreviewDays(excluded, day_rule(excluded, policy, calendars))  # type: ignore[arg-type]  # checked above

@@ -9,7 +9,6 @@ from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import replace_calendars
 from functions.domain.schedule.base import ScheduleError
 from functions.domain.schedule.days.entries import calendar_names, check_calendar_name, names_holidays
-from functions.domain.schedule.days.public_holidays import check_countries
 from functions.domain.storage import (
     RUNS_PER_BATCH,
     ConditionalWrite,
@@ -30,7 +29,7 @@ from functions.services.calendars.book import (
     check_entries,
     list_calendars,
 )
-from functions.services.calendars.loading import load_holidays
+from functions.services.calendars.loading import load_holidays, load_holidays_for_text
 from functions.services.compare_and_set import update_document, update_task
 from functions.services.paging import iter_task_pages
 
@@ -99,13 +98,8 @@ class CalendarService:
             check_calendar_name(name)
         except ScheduleError as exc:
             raise InputError(f"name: {exc}") from None
+        await load_holidays_for_text(list(entries))
         checked = check_entries(entries, name=name)
-        if names_holidays(checked):
-            await load_holidays()
-            try:
-                check_countries(checked)
-            except ScheduleError as exc:
-                raise InputError(f"entries: {exc}") from None
         new = Calendar(owner, name, checked, self._clock(), self._principal.name, behind="")
         is_new = not await self._store.get_documents("calendars", [calendar_id(owner, name)])
         if is_new and len(await list_calendars(self._store, owner=owner)) >= MAX_CALENDARS:

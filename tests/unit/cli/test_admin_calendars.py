@@ -1,6 +1,7 @@
 """The commands about calendars, `next` with days, and calendars of task files, over a store."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.unit.cli.conftest import Scheduler
@@ -94,7 +95,7 @@ def test_a_plan_names_the_tasks_of_others_that_get_new_days(scheduler: Scheduler
     mine, theirs = rare | {"id": "mine"}, rare | {"id": "theirs"}
     free, last = rare | {"id": "free", "except": []}, rare | {"id": "last", "schedule": "0 9 24 12 *"}
 
-    def have(days: list[str], *tasks: dict[str, object]) -> str:
+    def have(days: list[str], *tasks: Mapping[str, object]) -> str:
         file.write_text(json.dumps({"calendars": {"company": days}, "tasks": tasks}))
         return str(file)
 

@@ -10,7 +10,7 @@ holidays:LV, holidays:US-CA    the public holidays of a country, or of one of it
 calendar:company           the entries of a calendar of that name
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -20,6 +20,7 @@ from functions.domain.schedule.base import ScheduleError
 MAX_ENTRIES = 500  # of a task, and of a calendar
 MAX_CALENDARS = 5  # of a task
 MAX_ENTRY_CHARS = 80
+MAX_NAMED = 10  # entries that are not understood
 MAX_NAME_CHARS = 63
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")  # from Sunday, 0, as cron counts
@@ -161,19 +162,48 @@ def canonical_entries(texts: Iterable[str], *, may_name_calendars: bool = True) 
     """Return *texts* in their plainest spelling, each once, in the order given.
 
     Raises:
-        ScheduleError: One is not understood, or there are too many.
+        ScheduleError: Some are not understood, or there are too many; the text names each.
     """
+    entries, reasons = read_entries(texts, may_name_calendars=may_name_calendars)
+    if reasons:
+        raise ScheduleError(join_reasons(reasons))
+    return entries
+
+
+def read_entries(
+    texts: Iterable[str], *, may_name_calendars: bool = True
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the plainest spelling of those of *texts* that are understood, and what is wrong with others."""
     found: dict[str, Entry] = {}
+    reasons: list[str] = []
     for number, text in enumerate(texts):
         if number >= MAX_ENTRIES:
-            raise ScheduleError(f"must have at most {MAX_ENTRIES} entries; a range is one entry")
-        entry = parse_entry(text)
+            reasons.append(f"must have at most {MAX_ENTRIES} entries; a range is one entry")
+            break
+        try:
+            entry = parse_entry(text)
+        except ScheduleError as exc:
+            reasons.append(str(exc))
+            continue
         if isinstance(entry, CalendarName) and not may_name_calendars:
-            raise ScheduleError(f'"{entry}" is a calendar within a calendar; write its entries')
+            reasons.append(f'"{entry}" is a calendar within a calendar; write its entries')
         found[str(entry)] = entry
     if sum(isinstance(entry, CalendarName) for entry in found.values()) > MAX_CALENDARS:
-        raise ScheduleError(f"must name at most {MAX_CALENDARS} calendars")
-    return tuple(found)
+        reasons.append(f"must name at most {MAX_CALENDARS} calendars")
+    return tuple(found), reasons
+
+
+def join_reasons(reasons: Sequence[str]) -> str:
+    """Return *reasons* as one text, which says once how entries are written."""
+    different = list(dict.fromkeys(reasons))
+    shown = different[:MAX_NAMED]
+    explained = next((number for number, one in enumerate(shown) if one.endswith(EXAMPLE)), 0)
+    texts = [
+        one if number <= explained else one.removesuffix(f"; {EXAMPLE}") for number, one in enumerate(shown)
+    ]
+    if more := len(different) - len(shown):
+        texts.append(f"{more} more are wrong")
+    return "; also ".join(texts)
 
 
 def calendar_names(texts: Iterable[str]) -> tuple[str, ...]:

@@ -5,14 +5,14 @@ release changes dates, as governments do: they are computed when they are needed
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache
 
 from functions.domain.schedule.base import ScheduleError
-from functions.domain.schedule.days.entries import PublicHolidays, parse_entry
+from functions.domain.schedule.days.entries import PublicHolidays, join_reasons, parse_entry, read_entries
 
 MAX_NAMED = 8  # codes in a message
 SATURDAY_AND_SUNDAY = frozenset({6, 0})  # from Sunday, 0
@@ -53,11 +53,22 @@ def check(entry: PublicHolidays) -> None:
         raise ScheduleError(f'"{entry}" is no part of {entry.country} that is known; {near}')
 
 
-def check_countries(entries: Iterable[str]) -> None:
-    """Check the countries among canonical *entries*; raises as `check` does."""
+def check_entries(texts: Iterable[str], *, may_name_calendars: bool = True) -> tuple[str, ...]:
+    """Return *texts* as `canonical_entries` does, which raises the same; unknown countries are wrong, too."""
+    entries, reasons = read_entries(texts, may_name_calendars=may_name_calendars)
+    reasons += _country_problems(entries)
+    if reasons:
+        raise ScheduleError(join_reasons(reasons))
+    return entries
+
+
+def _country_problems(entries: Iterable[str]) -> Iterator[str]:
     for text in entries:
         if isinstance(entry := parse_entry(text), PublicHolidays):
-            check(entry)
+            try:
+                check(entry)
+            except ScheduleError as exc:
+                yield str(exc)
 
 
 @lru_cache(maxsize=2048)

@@ -54,6 +54,9 @@ SENTENCES = {
         "business day at 09:00"
     ),
     '"{}" is not understood; {}': "无法理解“{0}”；{1}",
+    '"{}" is not understood': "无法理解“{0}”",
+    '"{}..." is too long': "“{0}…”太长",
+    "{} more are wrong": "还有 {0} 项有误",
     '"{}" names no month that is known; {}': "“{0}”中没有已知的月份；{1}",
     '"{}..." is too long; {}': "“{0}…”太长；{1}",
     '"{}" is not in the calendar; write a date such as 2026-12-24 or 12-24': (

@@ -14,6 +14,8 @@ MAX_CHARS = 600  # of a sentence; a longer one stays as it is
 MAX_KEPT = 4096
 MAX_DEPTH = 3  # sentences within one another
 SEMICOLON, FULL_SEMICOLON = "; ", "；"
+ALSO, FULL_ALSO = "; also ", "；另外，"  # between the faults of one list
+MAX_LIST_CHARS = 4000  # of them together
 BLANK = "{}"
 SAID_AT_ITS_PLACE = frozenset(
     {"schedule", "except", "onExcluded", "timezone", "until", "params"}
@@ -67,6 +69,8 @@ class Translator:
         return self._kept(text)
 
     def _translate(self, text: str, depth: int = 0) -> str:
+        if ALSO in text and len(text) <= MAX_LIST_CHARS and depth <= MAX_DEPTH:
+            return FULL_ALSO.join(self._translate(part, depth + 1) for part in text.split(ALSO))
         if not text or len(text) > MAX_CHARS or depth > MAX_DEPTH:
             return text
         if (known := self._phrases.get(text)) is not None:

@@ -286,6 +286,7 @@ DAYS = (
     "calendar:No1",
     "01-01..12-31",
     "x" * 81,
+    "24.12., 2026-02-30, holidays:XX, 25.12., " + ", ".join(f"{day}.1." for day in range(1, 9)),
 )
 SCHEDULES = (
     "first business day of month",

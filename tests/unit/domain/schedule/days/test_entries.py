@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from functions.domain.schedule.base import ScheduleError
 from functions.domain.schedule.days import public_holidays
 from functions.domain.schedule.days.entries import (
+    EXAMPLE,
     MAX_ENTRIES,
     PublicHolidays,
     calendar_names,
@@ -18,6 +19,9 @@ from functions.domain.schedule.days.entries import (
     split_entries,
 )
 from functions.domain.task import TaskSpec
+from functions.errors import InputError
+from functions.services.calendars.book import check_entries
+from functions.taskfiles.validation import check_task
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,34 @@ def test_entries_are_counted_and_calendars_hold_none() -> None:
     with pytest.raises(ScheduleError, match="a calendar within a calendar"):
         canonical_entries(["calendar:other"], may_name_calendars=False)
     assert calendar_names(("sat", "calendar:a", "holidays:LV", "calendar:b")) == ("a", "b")
+
+
+def test_all_that_is_wrong_is_said_at_once_with_each_remedy_once() -> None:
+    given_ = ["sat", "24.12.", "12-32", "tomorrow", "24.12.", "weekends"]
+
+    with pytest.raises(ScheduleError) as caught:
+        canonical_entries(given_)
+
+    assert str(caught.value) == (
+        f'"24.12." is not understood; {EXAMPLE}; also "12-32" is not in the calendar; write a date such as '
+        '2026-12-24 or 12-24; also "tomorrow" is not understood'
+    )
+    with pytest.raises(ScheduleError, match=r'; also "x9" is not understood; also 490 more are wrong$'):
+        canonical_entries(f"x{number}" for number in range(500))
+
+
+def test_an_unknown_country_is_said_beside_what_is_not_understood() -> None:
+    task = {"id": "a", "title": "A", "type": "http", "schedule": "daily", "params": {"url": "https://a.io"}}
+
+    found = check_task(task | {"except": ["24.12.", "holidays:QQ", "holidays:US-XX"]})
+
+    assert isinstance(found, list)
+    [problem] = found
+    assert "except" == problem.field
+    for said in ('"24.12." is not', '"holidays:QQ" is no country', '"holidays:US-XX" is no part'):
+        assert said in problem.reason
+    with pytest.raises(InputError, match=r'^entries: "24.12." is not .*"holidays:QQ" is no country'):
+        check_entries(["24.12.", "holidays:QQ"], name="company")
 
 
 def test_a_task_has_them_in_their_plainest_spelling_each_once() -> None:

@@ -52,7 +52,7 @@ class ApiClient:
         return ApiClient(self._url, key)
 
     async def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Return the response's JSON value; None when it has no body."""
+        """Return the response's JSON object; None when it has no body."""
         return await self._send(method, path, body, query)
 
     async def replace(self, path: str, body: Any, *, revision: str) -> Any:
@@ -165,30 +165,39 @@ def _parse_json(body: bytes) -> Any:
     if not body.strip():
         return None
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except ValueError:
-        raise StoreUnavailableError("SCHEDULER_URL: the answer is not JSON; check the address") from None
+        value = None
+    if not isinstance(value, dict):
+        raise StoreUnavailableError("SCHEDULER_URL: the answer is not JSON of Cronfire; check the address")
+    return value
 
 
 def create_api_client(environment: Mapping[str, str]) -> ApiClient | None:
     """The API that SCHEDULER_URL names; None when it is not set.
 
     Raises:
-        SettingsError: The key is missing, or SCHEDULER_URL is not an address.
+        SettingsError: The key is missing or cannot be sent, or SCHEDULER_URL is not an address.
     """
     url = environment.get("SCHEDULER_URL", "").strip()
     if not url:
         return None
     if not url.startswith(("https://", "http://")):
         raise SettingsError("SCHEDULER_URL: must begin with https://")
+    if "?" in url or "#" in url:
+        raise SettingsError("SCHEDULER_URL: must be the address of the function alone, without ? and #")
     key, file = environment.get("SCHEDULER_KEY", "").strip(), environment.get("SCHEDULER_KEY_FILE", "")
     if not key and file:
         try:
-            key = Path(file).read_text(encoding="utf-8").strip()
+            key = Path(file).read_text(encoding="utf-8-sig").strip()
         except OSError as exc:
             raise SettingsError(f"SCHEDULER_KEY_FILE: cannot be read ({exc.strerror})") from None
+        except UnicodeDecodeError:
+            raise SettingsError("SCHEDULER_KEY_FILE: cannot be read (it is not UTF-8)") from None
     if not key:
         raise SettingsError("SCHEDULER_KEY is missing: a key of the API, see scheduler keys create")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise SettingsError("SCHEDULER_KEY has characters that a header cannot carry: copy it once more")
     return ApiClient(url, key)
 
 
@@ -208,6 +217,10 @@ def _known_fields(given: Mapping[str, Any], model: type[Task] | type[Run]) -> di
 
 
 def _to_error(status: int, detail: str) -> SchedulerError:
+    if status < 400:
+        return StoreUnavailableError(
+            f"SCHEDULER_URL: it leads to another address ({status}); give the function's own, with https://"
+        )
     if status == 404:
         return NotFoundError(detail)
     if status in (409, 412):

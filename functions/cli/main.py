@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import typer
+from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from functions.cli import options
@@ -25,11 +26,15 @@ from functions.cli.session import CliContext
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
 from functions.domain.types import timezone_or_utc
-from functions.errors import InputError, NotFoundError, SchedulerError, SettingsError
+from functions.errors import InputError, NotFoundError, SchedulerError, SettingsError, StoreUnavailableError
 from functions.observability import logs
 from functions.services.paging import describe_missing_task
 
 INTERRUPTED = 130
+UNKNOWN_ANSWER = (
+    "SCHEDULER_URL: the answer is none that this version knows; check that the address is Cronfire's, "
+    "and that function and command line are of one version"
+)
 MAX_REASON_CHARS = 100  # of stars that the shell took for the names of all files
 CHOICE_ERROR = re.compile(r"'([^']*)' is not one of ('.*')$")
 
@@ -97,6 +102,10 @@ async def _run_command(command: CommandContext, context: CliContext) -> int:
 
             handler = remote_command_for(handler)
         return await handler(context, **command.options)
+    except (KeyError, ValidationError):
+        if not context.is_remote:
+            raise
+        raise StoreUnavailableError(UNKNOWN_ANSWER) from None
     except NotFoundError as exc:
         raise NotFoundError(await _explain_missing(command, context, str(exc))) from None
     finally:

@@ -5,6 +5,7 @@ where we start the server. See decision 132.
 """
 
 import argparse
+from collections.abc import Callable
 
 import functions_framework.aio
 from starlette.types import ASGIApp
@@ -17,14 +18,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m functions.server", description=__doc__.splitlines()[0])
     parser.add_argument("--source", default="main.py", help="the file with the function")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--port", type=whole_number(0, 65_535), default=8080)
+    parser.add_argument("--workers", type=whole_number(1, 64), default=1, help="processes")
     parser.add_argument("--log-level", default="error", help="of the server's own log")
     options = parser.parse_args()
     app = functions_framework.aio.create_asgi_app(  # type: ignore[no-untyped-call]  # untyped
         TARGET, options.source, "http"
     )
     run(app, options.host, options.port, options.workers, options.log_level)
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return the parser of an option; the server itself listens without any worker, and answers nobody."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
 
 
 def run(app: ASGIApp, host: str, port: int, workers: int, log_level: str) -> None:

@@ -1,11 +1,13 @@
 """The commands `export` and `import`: from store to store, and from other schedulers."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from functions.cli.apply import show_changes
+from functions.cli.local.location import store_files
 from functions.cli.session import CliContext
 from functions.domain.schedule.timezones import load_zone
 from functions.domain.storage import RUN_RETENTION
@@ -28,6 +30,7 @@ async def export_store(context: CliContext, *, path: Path) -> int:
     """Write the whole store to *path*; 1 when a document could not be read, or a task was running."""
     _require_local_store(context, "export")
     path = _check_target(path)
+    _require_other_than_store(context, path)
     progress = _Progress(context)
     done = await export_archive(
         context.store, path, clock=context.now, on_progress=lambda totals: progress.report("written", totals)
@@ -74,6 +77,8 @@ async def import_file(
     """
     if write is None:
         _require_local_store(context, "import")
+    else:
+        _require_other_than_store(context, write)
     if format_name is not None and format_name not in FORMATS:
         raise InputError(f"--from: must be one of {', '.join(FORMATS)}")
     if format_name == ARCHIVE or (format_name is None and len(paths) == 1 and is_archive(paths[0])):
@@ -256,9 +261,19 @@ def _check_target(path: Path) -> Path:
     return whole if path.is_symlink() else path
 
 
+def _require_other_than_store(context: CliContext, path: Path) -> None:
+    """Refuse to write over a file of the store: what is in it would be gone.
+
+    Raises:
+        InputError: *path* is one.
+    """
+    if path.resolve() in {file.resolve() for file in store_files(context.settings.store_url)}:
+        raise InputError(f"{path}: is a file of the store itself; give another name")
+
+
 def _write_file(path: Path, text: str) -> None:
     path = _check_target(path)
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)

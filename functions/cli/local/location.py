@@ -38,3 +38,15 @@ def who_names_the_store(environment: Mapping[str, str]) -> str:
         return "process"
     in_file = read_environment({}, PROJECT_ROOT / ".env").get("STORE_URL", "").strip()
     return "file" if in_file else "nobody"
+
+
+def store_files(store_url: str) -> tuple[Path, ...]:
+    """Return the files that a store on this machine may have; empty for any other, and for one in memory."""
+    scheme, _, place = store_url.partition(":///")
+    if scheme not in ("sqlite", "json") or not place or place.startswith(":"):
+        return ()
+    file = Path(place)
+    parts = [f"{file.name}{end}" for end in ("", "-wal", "-shm", ".bak")]
+    if scheme == "json":
+        parts += [f"{file.stem}{end}" for end in (".state.json", ".documents.json", ".history.jsonl")]
+    return tuple(file.with_name(part) for part in parts)

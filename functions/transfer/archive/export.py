@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -65,7 +66,7 @@ async def export_archive(
     Raises:
         InputError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # two at once do not mix
     try:
         with _create_private_file(temporary) as file:
             exported = await _Exporter(store, file, clock, on_progress).run()

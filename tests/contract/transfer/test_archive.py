@@ -1,5 +1,6 @@
 """From one store to another: every task, run and document is there, whatever interrupted the move."""
 
+import asyncio
 import json
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -469,6 +470,20 @@ async def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Pat
         await export_archive(_Gone(store), path, clock=lambda: NOON, on_progress=lambda totals: None)
 
     assert (["before"], [path.name]) == (lines_of(path), names_like(path))
+    await store.close()
+
+
+async def test_an_export_does_not_mix_with_another_to_the_same_file(tmp_path: Path, path: Path) -> None:
+    """As of two backups that a crontab starts, when one takes longer than usual."""
+    store = SqliteStore(str(tmp_path / "empty.db"))
+    exports = [
+        export_archive(store, path, clock=lambda: NOON, on_progress=lambda totals: None) for _ in range(2)
+    ]
+
+    await asyncio.gather(*exports)
+
+    assert [path.name] == names_like(path)
+    assert lines_of(path)[0] != lines_of(path)[-1] != ""
     await store.close()
 
 

@@ -255,3 +255,27 @@ def test_an_export_goes_where_a_link_leads(command: Command, tmp_path: Path) -> 
     command(export_store, path=link)
 
     assert (True, True) == (link.is_symlink(), (tmp_path / "whole.jsonl").is_file())
+
+
+@pytest.mark.parametrize(
+    ("store", "name"),
+    [
+        ("sqlite:///{}/own.db", "own.db"),
+        ("sqlite:///{}/own.db", "own.db-wal"),
+        ("json:///{}/own.json", "own.json"),
+        ("json:///{}/own.json", "own.state.json"),
+        ("json:///{}/own.json", "own.history.jsonl"),
+    ],
+)
+def test_nothing_is_written_over_the_store_itself(
+    command: Command, tmp_path: Path, store: str, name: str
+) -> None:
+    """An export replaces its file, and the store would be gone."""
+    variables = {"STORE_URL": store.format(tmp_path)}
+
+    with pytest.raises(InputError, match="is a file of the store itself"):
+        command(export_store, variables=variables, path=tmp_path / name)
+    with pytest.raises(InputError, match="is a file of the store itself"):
+        command(import_file, variables=variables, paths=[OLDER / "crontab"], write=tmp_path / name)
+
+    assert 0 == command(export_store, variables=variables, path=tmp_path / "own.jsonl").code

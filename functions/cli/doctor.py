@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Literal
 
 from functions.app.factories import longest_attempt
 from functions.app.named_hooks import find_hook_problem
+from functions.cli.local.location import store_files
 from functions.cli.local.secret_files import LOCAL_STORES
 from functions.cli.options import format_duration
 from functions.cli.session import CliContext
@@ -135,18 +137,11 @@ def _check_file_modes(context: CliContext) -> Iterator[Finding]:
     """Check that others on this machine cannot read the files of the store."""
     if not hasattr(os, "geteuid"):  # Windows: there the mode of a file says nothing about its readers
         return
-    place = context.settings.store_url.partition(":///")[2]
-    if not context.settings.store_url.startswith(LOCAL_STORES) or not place:
-        return
-    file = Path(place)
-    open_files = [
-        one
-        for one in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", ".bak")))
-        if one.exists() and one.stat().st_mode & 0o077
-    ]
+    files = store_files(context.settings.store_url)
+    open_files = [one for one in files if one.exists() and one.stat().st_mode & 0o077]
     if open_files:
         text = f"others on this machine can read {_first_names([one.name for one in open_files])}"
-        yield Finding("files", "warn", text, f"chmod go= {' '.join(map(str, open_files))}")
+        yield Finding("files", "warn", text, f"chmod go= {shlex.join(map(str, open_files))}")
 
 
 async def _check_hooks(context: CliContext) -> AsyncIterator[Finding]:

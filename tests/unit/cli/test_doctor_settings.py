@@ -1,8 +1,11 @@
 """`doctor`: settings that are valid and yet do nothing are told, each with its remedy."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +130,24 @@ def test_a_task_type_that_cannot_be_imported_is_a_finding(scheduler: Scheduler) 
     [(status, text)] = found_by(said, "settings")
     assert (1, "FAIL") == (said.code, status)
     assert "no_such_module_anywhere" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="on Windows modes do not say who reads a file")
+@pytest.mark.parametrize("name", ["own.json", "own.state.json", "own.documents.json", "own.history.jsonl"])
+def test_each_file_of_a_store_that_others_can_read_is_told(
+    scheduler: Scheduler, tmp_path: Path, name: str
+) -> None:
+    """The history and the accounts of a store in JSON are beside its file; a folder may have a space."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    url = f"json:///{folder}/own.json"
+    scheduler("doctor", STORE_URL=url)
+    (folder / name).touch()
+    (folder / name).write_text((folder / name).read_text() or "{}")
+    (folder / name).chmod(0o644)
+
+    [(status, text)] = found_by(scheduler("doctor", "--json", STORE_URL=url), "files")
+
+    assert ("warn", True) == (status, f"can read {name} -> " in text)
+    subprocess.run(["sh", "-c", text.partition(" -> ")[2]], check=True)
+    assert [] == found_by(scheduler("doctor", "--json", STORE_URL=url), "files")

@@ -27,6 +27,11 @@ resource "google_pubsub_subscription" "push" {
   topic                = google_pubsub_topic.events.id
   ack_deadline_seconds = 60
 
+  # Never: by default Google deletes a subscription that delivered nothing for 31 days, as where tasks run monthly.
+  expiration_policy {
+    ttl = ""
+  }
+
   push_config {
     push_endpoint = "${local.url}/api/events"
 

@@ -196,6 +196,12 @@ run "what_is_made_when_asked_for" {
     error_message = "A database that is not protected any more stays."
   }
 
+  # Events still come in after a month without any.
+  assert {
+    condition     = google_pubsub_subscription.push[0].expiration_policy[0].ttl == ""
+    error_message = "The subscription of events expires."
+  }
+
   # Two values while rotating.
   assert {
     condition     = contains([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key], "CRON_SECRET_PREVIOUS")

@@ -226,8 +226,6 @@ def _xml_item(given: Mapping[str, Any], *, is_atom: bool, url: str) -> FeedItem:
     words = [_text_field(tag, name) for tag in _dicts(given, "tags") for name in ("term", "label")]
     words += [_text_field(given, "author"), *(_text_field(one, "name") for one in _dicts(given, "authors"))]
     id_, link = _text_field(given, "id"), _text_field(given, "link")
-    if not link and "guidislink" not in given:  # RSS 1.0, where an id is an address
-        link = id_
     is_link = link != id_ or "://" in link or link.startswith("/")  # else it is an id, taken for a link
     files = [_text_field(one, "href") for one in _dicts(given, "links") if one.get("rel") == "enclosure"]
     return FeedItem(

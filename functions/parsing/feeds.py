@@ -16,6 +16,10 @@ MAX_ENTRIES = 1000  # a task remembers as many
 MAX_SEARCHED_CHARS = 262_144  # of one text of an entry, for keywords
 
 
+_KEYBOARD_SIGNS = str.maketrans(
+    dict.fromkeys("‘’‛′ʼ", "'") | dict.fromkeys("“”„‟″", '"') | dict.fromkeys("‐‑‒–—−", "-")
+)
+
 Names = tuple[str, ...]
 NamedItem = tuple[Names, FeedItem]
 
@@ -32,7 +36,7 @@ class FeedEntry:
             path of its link and its text. Empty when it is not the only one in the feed.
         at: When it was published, in seconds of the epoch; None when that is not known.
         legacy_key: The key under which versions before 0.3 remembered it.
-        url: http or https; that of its file when it has no page, empty when it has neither.
+        url: http or https; that of its file when it names no page, then its id; empty when none is one.
         matches: Whether one of the keywords is in it.
     """
 
@@ -79,7 +83,7 @@ def parse_feed(
     if not is_whole and not _is_newest_first(document.items):
         raise UnreadableError("a feed whose dates do not say that the newest entries come first")
     items, gap = _newest(_without_repeats(document.items))
-    folded = [_fold(word) for word in keywords]
+    folded = [_fold_signs(word) for word in keywords]
     likenesses = [_likeness(item) for _, item in items]
     count = Counter(likenesses)
     home = stable_name(document.link)
@@ -138,7 +142,7 @@ def _to_entry(item: FeedItem, names: Names, likeness: str, keywords: Sequence[st
         at=item.at,
         legacy_key=name_key(item.id or item.link or f"{item.title.value}\n{item.written_date}"),
         title=title or text[:80] or "(no title)",
-        url=safe_http_url(item.link) or safe_http_url(item.file),
+        url=next(filter(None, map(safe_http_url, (item.link, item.file, item.id))), ""),
         text=text,
         matches=not keywords or _has_keyword(item, keywords),
     )
@@ -166,8 +170,13 @@ def _has_keyword(item: FeedItem, keywords: Sequence[str]) -> bool:
         text.to_line(limit=MAX_SEARCHED_CHARS, read_chars=MAX_SEARCHED_CHARS)
         for text in (item.title, *item.texts)
     ]
-    searched = [_fold(text) for text in (*plain, *item.words)]
+    searched = [_fold_signs(text) for text in (*plain, *item.words)]
     return any(word in text for word in keywords for text in searched)
+
+
+def _fold_signs(text: str) -> str:
+    """Return *text* as words are looked for: signs as a keyboard has them, where typographers use others."""
+    return _fold(unicodedata.normalize("NFKC", text).translate(_KEYBOARD_SIGNS))
 
 
 def _fold(text: str) -> str:

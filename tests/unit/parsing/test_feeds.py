@@ -179,6 +179,18 @@ LINKS = {
         '<guid isPermaLink="false">1</guid><enclosure url="https://example.com/1.mp3" type="audio/mpeg"/>',
         "https://example.com/1.mp3",
     ),
+    "that is empty beside an id": (
+        "<link></link><guid>https://example.com/a</guid>",
+        "https://example.com/a",
+    ),
+    "that is only an id, and said to be no page": (
+        '<guid isPermaLink="false">https://example.com/?p=7</guid>',
+        "https://example.com/?p=7",
+    ),
+    "of a recording rather than an id": (
+        '<guid isPermaLink="false">https://example.com/7</guid><enclosure url="https://example.com/1.mp3"/>',
+        "https://example.com/1.mp3",
+    ),
     "of a page with a recording": (
         '<link>/1</link><enclosure url="https://example.com/1.mp3" type="audio/mpeg"/>',
         "https://example.com/1",
@@ -378,6 +390,23 @@ def test_a_keyword_in_the_content_beside_a_summary_is_found() -> None:
     [entry] = parse_feed(body, content_type="", url=URL, keywords=["security"]).entries
 
     assert entry.matches
+
+
+@pytest.mark.parametrize(
+    ("title", "keyword"),
+    [
+        ("What’s new", "what's new"),
+        ("“Great” news", '"great" news'),
+        ("Covid–19", "covid-19"),
+        ("ＡＩ ﾆｭｰｽ", "ai ニュース"),
+        ("don't", "don’t"),
+        ("Strasse", "STRAßE"),
+    ],
+)
+def test_a_keyword_is_found_whatever_signs_a_typographer_uses(title: str, keyword: str) -> None:
+    feed = parse_feed(rss(f"<title>{title}</title>").encode(), content_type="", url=URL, keywords=(keyword,))
+
+    assert feed.entries[0].matches
 
 
 def test_joiners_without_a_width_stay() -> None:

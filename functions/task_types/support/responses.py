@@ -208,6 +208,19 @@ def elapsed_ms(response: httpx.Response) -> int:
     return int(response.extensions.get("elapsed_ms", 0))
 
 
+_CHALLENGES = {  # headers of what stands before a site and lets browsers alone in, and a word in their values
+    "cf-mitigated": "challenge",
+    "x-amzn-waf-action": "",
+    "x-datadome": "",
+    "x-vercel-mitigated": "",
+}
+
+
+def _is_challenge(response: httpx.Response) -> bool:
+    headers = response.headers
+    return any(name in headers and word in headers[name] for name, word in _CHALLENGES.items())
+
+
 def unexpected_status(response: httpx.Response, job: Job, *, gone: str) -> Outcome:
     """Return the failure of a document that did not come with status 200.
 
@@ -216,8 +229,14 @@ def unexpected_status(response: httpx.Response, job: Job, *, gone: str) -> Outco
     """
     status = response.status_code
     retryable = is_retryable_status(status)
+    if status == 410:
+        reason = f"Answered 410: {gone}"
+    elif _is_challenge(response):
+        reason = f"Answered {status}, with a test that only browsers pass: ask the site to let programs in"
+    else:
+        reason = f"Answered {status}, expected 200"
     return failed(
-        f"Answered 410: {gone}" if status == 410 else f"Answered {status}, expected 200",
+        reason,
         permanent=400 <= status < 500 and not retryable,
         retry_after=retry_after(response, now=job.started_at) if retryable else None,
         metrics={"status": status, "latencyMs": elapsed_ms(response)},

@@ -277,6 +277,18 @@ NO_FEEDS = [
         ["a web page (“Sign in”)"],
     ),
     Case("a part of a page", [rss(*BLOG), served("<div>Error</div>", "text/html")], ["with a web page, not"]),
+    *(
+        Case(
+            f"a test for browsers: {name}",
+            [rss(*BLOG), answer(status, PAGE.encode(), headers={name: value})],
+            [f"Answered {status}, with a test that only browsers pass: ask the site to let programs in"],
+        )
+        for status, name, value in (
+            (403, "cf-mitigated", "challenge"),
+            (202, "x-amzn-waf-action", "challenge"),
+            (429, "x-vercel-mitigated", "challenge"),
+        )
+    ),
     Case("yarr#247: not found", [rss(*BLOG), answer(404)], ["Answered 404"]),
     Case(
         "FreshRSS/FreshRSS#3561, rss2email#230: gone",

@@ -1,5 +1,6 @@
 """The mail channel: one message to a few recipients, as HTML and as plain text."""
 
+import ssl
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
+from functions.http_client.requests import lower_first
 from functions.http_client.trusted import PostError, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult
 from functions.notifications.rendering.digest import (
@@ -105,18 +107,41 @@ async def send_mail(server: MailServer, message: EmailMessage, recipients: Seque
         return MailResult(_classify_sender_refusal(exc.code, exc.message))
     except aiosmtplib.SMTPRecipientsRefused as exc:
         return _classify_refusals({one.recipient: (one.code, one.message) for one in exc.recipients})
-    except aiosmtplib.SMTPConnectResponseError as exc:
-        return MailResult(_failure(exc.code, "the server takes no connection from here now"))
     except aiosmtplib.SMTPResponseException as exc:
+        if exc.code < 0 and not isinstance(exc, aiosmtplib.SMTPDataError):  # what came has no code
+            raise PostError("what answered is no mail server; check SMTP_URL", is_sent=False) from None
+        if isinstance(exc, aiosmtplib.SMTPConnectResponseError):
+            return MailResult(_failure(exc.code, "the server takes no connection from here now"))
+        if not isinstance(exc, aiosmtplib.SMTPDataError):
+            return MailResult(_failure(exc.code, "the server refused the greeting, or to begin TLS"))
         hint = "the server refused this message for its content or size"
         return MailResult(_failure(exc.code, hint, rejected=_is_final(exc.code, exc.message)))
     except aiosmtplib.SMTPNotSupported as exc:
         return MailResult(SendResult(ok=False, permanent=True, detail=_unsupported(str(exc))))
-    except (aiosmtplib.SMTPConnectError, ConnectionRefusedError) as exc:
-        raise PostError(f"no connection ({type(exc).__name__})", is_sent=False) from None
+    except (aiosmtplib.SMTPConnectError, ConnectionRefusedError, ssl.SSLCertVerificationError) as exc:
+        raise PostError(_connection_problem(exc, server), is_sent=False) from None
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
+        if _NO_STARTTLS in str(exc):  # the library has no error of its own for it
+            return MailResult(SendResult(ok=False, permanent=True, detail=_unsupported("")))
         raise PostError(f"no response ({type(exc).__name__})") from None  # the cause may hold the address
     return _classify_refusals(refused, some_accepted=True)
+
+
+def _connection_problem(exc: Exception, server: MailServer) -> str:
+    """Return why there is no connection, without the address."""
+    from functions.http_client.errors import socket_error  # imports what mail does not need
+
+    cause = exc if isinstance(exc, ssl.SSLError) else exc.__cause__
+    if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+        return "the port does not begin with TLS; write smtp+starttls:// in SMTP_URL"
+    if isinstance(exc, TimeoutError):
+        is_silent = server.scheme != "smtps"
+        return "no greeting in time" + (
+            "; a port that begins with TLS needs smtps:// in SMTP_URL" * is_silent
+        )
+    if isinstance(cause, OSError) and (cause.errno is not None or isinstance(cause, ssl.SSLError)):
+        return lower_first(socket_error(cause, host="", port=server.port).reason)
+    return "the connection was closed before a greeting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +156,7 @@ class MailResult:
     later: tuple[str, ...] = ()
 
 
+_NO_STARTTLS = "STARTTLS extension not supported"
 _WANTS_SIGN_IN = (530, 538)
 _RELAYING = "relay"  # what servers say to a stranger who sends to an address that is not theirs
 _FOR_NOW = ("2.2", "4.5")  # a full mailbox, a day's limit: the code says "never", and means "later"

@@ -1,7 +1,10 @@
 """Mail: what stands in it, what a server's answers mean, and that nobody waits for ever."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +15,16 @@ from functions.notifications.channels import email
 from functions.notifications.channels.email import parse_smtp_url
 from tests.conftest import NOON
 from tests.fakes.smtp_server import SmtpServer
+from tests.support.authority import Authority
+from tests.support.sockets import Talk, listening, say_nothing
 
 MakeNotice = Callable[..., Notification]
 
 
-def channel(server: SmtpServer) -> Channel:
+def channel(server: SmtpServer | int, *, scheme: str = "smtp") -> Channel:
+    port = server if isinstance(server, int) else server.port
     settings = {
-        "SMTP_URL": f"smtp://127.0.0.1:{server.port}",
+        "SMTP_URL": f"{scheme}://127.0.0.1:{port}",
         "NOTIFY_EMAIL_TO": "Alice <alice@example.com>, bob@example.com",
         "NOTIFY_EMAIL_FROM": "Cronfire <cron@example.com>",
         "PUBLIC_URL": "https://cron.example.com",
@@ -244,6 +250,55 @@ async def test_a_server_that_is_not_there_is_no_answer(make_notice: MakeNotice) 
         await gone.send([make_notice("failure")], NOON)
 
     assert not caught.value.is_sent
+
+
+async def greet_as_a_web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await reader.read()
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say nothing, and close."""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "talk", "is_tls", "reason"),
+    [
+        ("smtps", say_nothing, True, "the TLS certificate is signed by an authority unknown here"),
+        ("smtps", greet_as_a_web_server, False, "the port does not begin with TLS; write smtp+starttls://"),
+        ("smtp", greet_as_a_web_server, False, "what answered is no mail server; check SMTP_URL"),
+        ("smtp+starttls", hang_up, False, "the connection was closed before a greeting"),
+    ],
+)
+async def test_why_there_is_no_connection_is_said(
+    make_notice: MakeNotice, tmp_path: Path, scheme: str, talk: Talk, is_tls: bool, reason: str
+) -> None:
+    tls = Authority(tmp_path, now=datetime.now(UTC)).server() if is_tls else None
+    async with listening(talk, tls=tls) as port:
+        with pytest.raises(PostError) as caught:
+            await channel(port, scheme=scheme).send([make_notice("failure")], NOON)
+
+    assert (True, False) == (reason in str(caught.value), caught.value.is_sent), caught.value
+
+
+@pytest.mark.parametrize(
+    ("server", "permanent", "detail"),
+    [
+        (SmtpServer(), True, "the server does not offer what SMTP_URL asks for: STARTTLS"),
+        (
+            SmtpServer({"STAR": "454 no TLS now"}, extensions=["STARTTLS"]),
+            False,
+            "code 454: the server refused the greeting, or to begin TLS",
+        ),
+    ],
+)
+async def test_nothing_is_sent_where_tls_is_asked_for_and_not_offered(
+    make_notice: MakeNotice, server: SmtpServer, permanent: bool, detail: str
+) -> None:
+    async with server:
+        sent = await channel(server.port, scheme="smtp+starttls").send([make_notice("failure")], NOON)
+
+    assert (permanent, True, []) == (sent.permanent, detail in sent.detail, server.mails), sent.detail
 
 
 def test_a_password_is_in_no_repr() -> None:

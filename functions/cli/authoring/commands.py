@@ -11,7 +11,7 @@ from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, format_local
 from functions.cli.session import CliContext
 from functions.cli.tasks import task_to_json
 from functions.domain.lifecycle.upcoming import next_run
-from functions.domain.task import Task, TaskSpec
+from functions.domain.task import Task, TaskSpec, why_never_started
 from functions.errors import InputError
 from functions.taskfiles.validation import check_task
 
@@ -37,7 +37,11 @@ async def edit_task(context: CliContext, *, task_id: str, fields: FieldOptions) 
     writer = task_writer(context)
     stored = await writer.read(task_id)
     spec = _spec_of(stored.task)
-    new = _check(context, fields.apply_to(spec_fields(spec))) if fields else await _edit(context, spec)
+    new = (
+        _check_edit(context, spec, fields.apply_to(spec_fields(spec)))
+        if fields
+        else await _edit(context, spec)
+    )
     if new is None:
         return EXIT_USAGE
     if new == spec:
@@ -81,7 +85,7 @@ def _read_draft(context: CliContext, spec: TaskSpec, before: str, after: str) ->
     except InputError as exc:
         context.screen.error(str(exc))
         return None
-    return spec if fields is None else _check(context, fields)
+    return spec if fields is None else _check_edit(context, spec, fields)
 
 
 async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: bool) -> int:
@@ -104,9 +108,16 @@ async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: boo
     return EXIT_OK
 
 
-def _check(context: CliContext, fields: dict[str, Any]) -> TaskSpec | None:
+def _check_edit(context: CliContext, spec: TaskSpec, fields: dict[str, Any]) -> TaskSpec | None:
+    """As `_check`, of *spec* with changes: what nothing started before needs no schedule now."""
+    return _check(context, fields, runs_when_asked=bool(why_never_started(spec)))
+
+
+def _check(context: CliContext, fields: dict[str, Any], *, runs_when_asked: bool = False) -> TaskSpec | None:
     """Return the task that *fields* describes; None when it has problems, which are all shown."""
-    spec = check_task(fields, default_timezone=context.settings.default_timezone)
+    spec = check_task(
+        fields, default_timezone=context.settings.default_timezone, runs_when_asked=runs_when_asked
+    )
     if isinstance(spec, TaskSpec):
         return spec
     context.screen.error("\n".join(f"{one.field}: {one.reason}" if one.field else one.reason for one in spec))

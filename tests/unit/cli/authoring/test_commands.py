@@ -110,6 +110,18 @@ def test_options_change_what_they_name(scheduler: Scheduler) -> None:
     }
 
 
+def test_a_task_without_a_schedule_can_be_changed(scheduler: Scheduler, tmp_path: Path) -> None:
+    """It was made by `run --file`; a schedule that is there cannot be taken away."""
+    file = tmp_path / "once.yaml"
+    file.write_text("{id: once, type: http, params: {url: 'https://example.com'}}")
+    scheduler("run", "--file", str(file))
+    scheduler(*CREATE, *WHEN)
+
+    assert 0 == scheduler("edit", "once", "--set", "params.url=https://example.org").code
+    assert "https://example.org" == scheduler("show", "once", "--json").data["params"]["url"]
+    assert "schedule: is required" in scheduler("edit", "my-site-answers", "--set", 'schedule=""').err
+
+
 def test_the_editor_changes_what_is_touched_and_leaves_no_file(
     scheduler: Scheduler, editor: Editor, drafts: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Cron schedules: five fields read by croniter, and their instants across clock changes as in Debian."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from functions.domain.schedule.calendar import LAST_IN_MONTH, DayMatcher, WallTi
 from functions.domain.schedule.cron_fields import FIELDS, CronField, canonical_field
 from functions.domain.schedule.timezones import OffsetPeriod, Zone, describe_dst_gap, describe_dst_overlap
 
+CRON_START = re.compile(r"[\d*?H]")
 FIELD_ORDER = "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5"
 
 
@@ -34,7 +36,7 @@ def canonical_cron(expression: str, *, task_id: str) -> str:
         raise ScheduleError(
             f"schedule: {texts[0].split('=')[0]}= is not read here; write the zone as timezone"
         )
-    if len(texts) in (6, 7):
+    if len(texts) in (6, 7) and CRON_START.match(texts[0]):  # other words are a sentence
         raise ScheduleError(
             f"schedule: these are {len(texts)} fields, and seconds and years are not supported; "
             f"write five: {FIELD_ORDER}"

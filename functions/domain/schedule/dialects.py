@@ -18,11 +18,17 @@ QUARTZ_WEEKDAY = re.compile(r"(?<![#/\d])[1-7](?!\d)")
 ISO_INTERVAL = re.compile(r"(?:R/)?P(?:(\d+W)|(\d+D)?(?:T(\d+H)?(\d+M)?(\d+S)?)?)", re.IGNORECASE)
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
 DAY = r"(?:sun|mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur)(?:day)?s?"
+TIME = r"(?:,? at)? (?P<hour>\d{1,2})(?::(?P<minute>\d\d))? ?(?P<half>am|pm)?"
 DAY_AND_TIME = re.compile(
-    rf"(?:every |on )?(?P<days>day|daily|weekdays?|weekends?|{DAY}(?:(?:,| and|, and) {DAY})*)"
-    r"(?:,? at)? (?P<hour>\d{1,2})(?::(?P<minute>\d\d))? ?(?P<half>am|pm)?",
+    rf"(?:every |on )?(?P<days>day|daily|weekdays?|weekends?|{DAY}(?:(?:,| and|, and) {DAY})*){TIME}",
     re.IGNORECASE,
 )
+DAY_OF_MONTH = re.compile(
+    rf"(?:on )?(?:the )?(?P<which>first|second|third|fourth|last) (?P<day>day|{DAY})"
+    rf" of (?:the |each |every )?month{TIME}",
+    re.IGNORECASE,
+)
+ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 DAY_SETS = {"day": "*", "daily": "*", "weekday": "1-5", "weekend": "0,6"}
 
 
@@ -46,6 +52,7 @@ def translate(text: str) -> Translation | None:
         rate(5 minutes)         every 5m
         PT15M, 15 minutes       every 15m
         every monday at 9:30    30 9 * * 1
+        last friday of month at 9    0 9 * * 5L
         0 9 * * 1 - 5           0 9 * * 1-5
         */5 * * * * curl ...    */5 * * * *             a line of a crontab
 
@@ -57,7 +64,7 @@ def translate(text: str) -> Translation | None:
         if word == "cron":
             return _translate_fields(inner.split(), has_years=True)
         return _translate_moment(inner) if word == "at" else _translate_duration(inner)
-    if (found := DAY_AND_TIME.fullmatch(text)) is not None:
+    if (found := DAY_AND_TIME.fullmatch(text) or DAY_OF_MONTH.fullmatch(text)) is not None:
         return _translate_words(found)
     joined = re.sub(r" ?(-) | ?([-,]) ", r"\1\2", text).split()
     if len(joined) == 5 < len(text.split()):
@@ -107,11 +114,25 @@ def _translate_words(found: re.Match[str]) -> Translation | None:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
-    days = found["days"].lower()
-    weekdays = DAY_SETS.get(days.removesuffix("s"))
-    if weekdays is None:
-        names = (name.strip()[:3].upper() for name in re.split(r",|\band\b", days))
-        weekdays = ",".join(
-            str(number) for number in sorted({WEEKDAYS.index(name) for name in names if name})
-        )
-    return Translation(f"{minute} {hour} * * {weekdays}")
+    named = found.groupdict()
+    days = _days_of_month(named) if named.get("which") else f"* * {_weekdays(named['days'].lower())}"
+    return Translation(f"{minute} {hour} {days}")
+
+
+def _days_of_month(named: dict[str, str]) -> str:
+    which, day = named["which"].lower(), named["day"].lower()
+    number = ORDINALS.get(which)  # None for the last
+    if day == "day":
+        return f"{number or 'L'} * *"
+    return f"* * {_weekday(day)}#{number}" if number else f"* * {_weekday(day)}L"
+
+
+def _weekdays(days: str) -> str:
+    if (known := DAY_SETS.get(days.removesuffix("s"))) is not None:
+        return known
+    names = (name.strip() for name in re.split(r",|\band\b", days))
+    return ",".join(str(number) for number in sorted({_weekday(name) for name in names if name}))
+
+
+def _weekday(name: str) -> int:
+    return WEEKDAYS.index(name[:3].upper())

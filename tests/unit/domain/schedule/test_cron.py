@@ -88,6 +88,11 @@ def test_hash_never_draws_a_number_that_some_months_lack(task_id: str) -> None:
             '"0 9 * *" is not a schedule; write five cron fields, '
             "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5, or daily, or every 15m",
         ),
+        (
+            "every now and then at night",
+            '"every now and then at night" is not a schedule; write five cron fields, '
+            "minute hour day-of-month month day-of-week, such as 30 9 * * 1-5, or daily, or every 15m",
+        ),
         ("CRON_TZ=UTC 0 9 * * *", "CRON_TZ= is not read here; write the zone as timezone"),
         ("60 * * * *", "the minute 60 is out of range; use 0 to 59"),
         ("* 24 * * *", "the hour 24 is out of range; use 0 to 23"),

@@ -240,7 +240,7 @@ def _convert_timeout(entry: ForeignEntry, given: dict[str, Any]) -> None:
         entry.note_mapped(found.field, f"an attempt may take {seconds:g} s")
 
 
-RETRY_FIELDS = ("maxretries", "retries", "retrycount", "retrylimit")
+RETRY_FIELDS = ("maxretries", "retries", "retrycount", "retrylimit", "retry")
 
 
 def _convert_retries(entry: ForeignEntry, given: dict[str, Any]) -> None:

@@ -55,6 +55,7 @@ class ForeignFormat:
 
 
 JOB_TIMINGS = ("schedule", "cron", "interval", "every")
+WORK_FIELDS = ("url", "endpoint", "webhookurl", "prompt")
 FORMATS: Mapping[str, ForeignFormat] = {
     "rows": ForeignFormat(
         "rows with scheduleEnabled, nextRunAt or agentType",
@@ -74,8 +75,15 @@ FORMATS: Mapping[str, ForeignFormat] = {
         draft_job,
     ),
     "tasks": ForeignFormat(
-        "tasks.json with frequency or last_run_at",
-        lambda entry: entry.has_field("frequency", "frequencyminutes", "frequencyseconds", "lastrunat"),
+        "tasks.json with frequency or last_run_at, or entries with a schedule and a url or a prompt",
+        lambda entry: (
+            entry.has_field("frequency", "frequencyminutes", "frequencyseconds", "lastrunat")
+            or (
+                entry.has_field(*JOB_TIMINGS)
+                and entry.has_field(*WORK_FIELDS)
+                and not entry.has_field("type")
+            )
+        ),
         draft_frequency,
     ),
 }

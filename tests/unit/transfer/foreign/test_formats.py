@@ -429,3 +429,33 @@ def test_a_name_given_twice_is_told(name: str, text: str, told: str) -> None:
 def test_a_file_that_cannot_be_run_here_names_what_to_write(text: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         read_foreign([("x", text)], ImportDefaults(now=NOON))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "becomes"),
+    [
+        (
+            "sites.csv",
+            "Title,Cron,Active,URL\nShop,*/5 * * * *,Yes,https://example.com\nOld,@daily,No,https://example.com\n",
+            [("http", "*/5 * * * *", True), ("http", "@daily", False)],
+        ),
+        (
+            "prompts.json",
+            '[{"title": "Brief", "every": "6h", "prompt": "What moved?"}]',
+            [("agent", "every 6h", True)],
+        ),
+    ],
+)
+def test_entries_that_say_when_and_what_need_no_shape(
+    name: str, text: str, becomes: list[tuple[str, str, bool]]
+) -> None:
+    """They were refused for want of what they had: a url."""
+    older = read_foreign([(name, text)], ImportDefaults(now=NOON))
+
+    assert becomes == [(one.spec.type, one.spec.schedule, one.spec.enabled) for one in older.tasks]
+
+
+def test_retry_is_a_number_of_retries() -> None:
+    [moved] = read_one({"retry": 2}).tasks
+
+    assert 3 == moved.spec.retry.max_attempts

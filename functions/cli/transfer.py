@@ -12,6 +12,7 @@ from functions.cli.session import CliContext
 from functions.domain.schedule.timezones import load_zone
 from functions.domain.storage import RUN_RETENTION
 from functions.errors import InputError
+from functions.services.apply import name_some
 from functions.transfer.archive.export import export_archive
 from functions.transfer.archive.format import RecordCounts, is_archive
 from functions.transfer.archive.restore import ImportResult, import_archive
@@ -38,11 +39,11 @@ async def export_store(context: CliContext, *, path: Path) -> int:
     for broken in done.unreadable:
         context.screen.warn(f"{broken.id}: is not in the file, because it cannot be read: {broken.reason}")
     if done.running:
-        names = _first_names(done.running)
+        names = name_some(done.running)
         context.screen.warn(f"{names}: still running; the file has them as due, as after a crash")
     if done.changing:
         context.screen.warn(
-            f"{_first_names(done.changing)}: ran during the export; stop the pinger, and export again"
+            f"{name_some(done.changing)}: ran during the export; stop the pinger, and export again"
         )
     data = {
         "path": str(path),
@@ -290,7 +291,3 @@ def _format_next_runs(data: dict[str, Any]) -> dict[str, Any]:
 
 def _format_counts(totals: RecordCounts) -> str:
     return f"{totals.tasks} tasks, {totals.runs} runs, {totals.documents} documents"
-
-
-def _first_names(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

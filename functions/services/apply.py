@@ -37,6 +37,7 @@ from functions.services.paging import all_tasks
 SPEC_FIELDS = set(TaskSpec.model_fields)
 FILE_ORIGIN = "file:"
 APPLIED_BY = "apply"  # who changed a calendar that a file has
+MAX_NAMED = 10  # of tasks in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +318,13 @@ async def _write_all(
             if result.status is not WriteStatus.APPLIED
         ]
         if unanswered and (missing := await _not_in_effect(store, unanswered)):
-            raise InputError(f"{', '.join(missing)}: changed by another writer meanwhile; apply again")
+            raise InputError(f"{name_some(missing)}: changed by another writer meanwhile; apply again")
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Return the first ten of *names*, and how many more there are."""
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
 
 
 async def _not_in_effect(store: TaskStore, writes: Sequence[ConditionalWrite]) -> list[str]:

@@ -17,7 +17,7 @@ from functions.domain.types import Status
 from functions.errors import InputError
 from functions.interfaces import Store
 from functions.services.access.limits import OwnerLimits
-from functions.services.apply import PlannedChange, apply_plan
+from functions.services.apply import PlannedChange, apply_plan, name_some
 from functions.taskfiles import FileProblem
 from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 
@@ -98,7 +98,7 @@ async def _carry_over(
         if answer.status is not WriteStatus.APPLIED and not await _is_carried_over(store, write.task)
     ]
     if refused:
-        raise InputError(f"{', '.join(refused)}: changed by another writer meanwhile; import again")
+        raise InputError(f"{name_some(refused)}: changed by another writer meanwhile; import again")
     return {write.task.id: next_run(write.task, now=now) for write in writes}
 
 

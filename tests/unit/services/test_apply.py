@@ -73,6 +73,13 @@ async def test_writes_that_are_not_in_effect_are_named(store: UnreliableStore) -
         await apply(store, spec("a", "Changed"), spec("c"))
 
 
+async def test_of_many_writes_that_are_not_in_effect_ten_are_named(store: UnreliableStore) -> None:
+    store.answers = store.applies = False
+
+    with pytest.raises(InputError, match=r"t0, t1, .*t9 and 13 more: changed by another writer meanwhile"):
+        await apply(store, *(spec(f"t{number}") for number in range(23)))
+
+
 async def test_a_deletion_without_an_answer_is_no_conflict_either(store: UnreliableStore) -> None:
     await apply(store, spec("a"))
     service: TaskService = service_of(store, "")

@@ -31,7 +31,7 @@ router = APIRouter(prefix="/ping", include_in_schema=False)
 task_router = APIRouter(prefix="/api/tasks", tags=["tasks"], route_class=ApiRoute)
 
 PINGS_PER_MINUTE, PING_BURST = 12, 30  # of one heartbeat: each costs a write
-MAX_EXIT_CODE = 255
+MIN_EXIT_CODE, MAX_EXIT_CODE = -(2**31), 2**32 - 1  # of Windows, which has 32 bits, with or without a sign
 KINDS: dict[str, PingKind] = {"start": "start", "fail": "failure", "log": "log"}
 
 TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["nightly-backup"])]
@@ -63,7 +63,9 @@ def build_rate_limiter(clock: Callable[[], float]) -> RateLimiter:
 
 
 @router.get("/{name}")
+@router.get("/{name}/")  # people and programs add a slash, and few programs follow a redirect
 @router.post("/{name}")
+@router.post("/{name}/")
 async def receive_success(
     request: Request, dependencies: Dependencies, name: PingName, rid: Annotated[RunId, Query()] = ""
 ) -> PlainTextResponse:
@@ -72,25 +74,25 @@ async def receive_success(
 
 
 @router.get("/{name}/{what}")
+@router.get("/{name}/{what}/")
 @router.post("/{name}/{what}")
+@router.post("/{name}/{what}/")
 async def receive_report(
     request: Request,
     dependencies: Dependencies,
     name: PingName,
-    what: Annotated[str, Path(max_length=10)],
+    what: Annotated[str, Path(max_length=11)],
     rid: Annotated[RunId, Query()] = "",
 ) -> PlainTextResponse:
     """Receive the call of a program that starts, failed, says something, or ended with an exit code."""
-    if what.isascii() and what.isdigit() and int(what) <= MAX_EXIT_CODE:
-        code = int(what)
+    digits = what.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and MIN_EXIT_CODE <= (code := int(what)) <= MAX_EXIT_CODE:
         return await _receive(
             request, dependencies, name, Ping("failure" if code else "success", exit_code=code, run_id=rid)
         )
     kind = KINDS.get(what)
     if kind is None:
-        raise NotFoundError(
-            f"{NOTHING_THERE}: behind the name may be start, fail, log, or 0 to {MAX_EXIT_CODE}"
-        )
+        raise NotFoundError(f"{NOTHING_THERE}: behind the name may be start, fail, log, or an exit code")
     return await _receive(request, dependencies, name, Ping(kind, run_id=rid))
 
 

@@ -58,12 +58,35 @@ async def test_a_call_costs_one_read_and_one_write(
 
 
 async def test_guesses_cost_no_read(api: Call, path: str, wired: App) -> None:
-    guesses = ["/ping/backup", "/ping/a.b", f"{path}0", path.upper(), f"{path}/stop", f"{path}/256"]
-    guesses += ["/ping/", f"/ping/{'x' * 500}", "/ping/%F0%9F%94%91.x", f"/ping/.{'0' * 32}"]
+    guesses = ["/ping/backup", "/ping/a.b", f"{path}0", path.upper(), f"{path}/stop", f"{path}/--1"]
+    guesses += [
+        f"{path}/{2**32}",
+        f"{path}/-{2**31 + 1}",
+        f"{path}/²",
+        f"{path}//",
+        "/ping/",
+        f"/ping/{'x' * 500}",
+        "/ping/%F0%9F%94%91.x",
+        f"/ping/.{'0' * 32}",
+    ]
     with wired.store.count_operations() as counted:
         found = [(await api("GET", guess, key=None)).status for guess in guesses]
     assert set(found) <= {404, 422}
     assert (counted.reads, counted.writes) == (0, 0)
+
+
+@pytest.mark.parametrize("code", ["256", "-1", "3221225786"])
+async def test_exit_codes_of_windows_have_32_bits(api: Call, path: str, code: str) -> None:
+    called = await api("GET", f"{path}/{code}", key=None)
+
+    [run] = (await api("GET", "/api/runs?task=backup")).json["runs"]
+    assert (200, "failed") == (called.status, run["outcome"])
+    assert f"Ended with exit code {code}" == run["summary"]
+
+
+@pytest.mark.parametrize("what", ["/", "/start/", "/fail/"])
+async def test_a_slash_at_the_end_loses_no_call(api: Call, path: str, what: str) -> None:
+    assert 200 == (await api("POST", f"{path}{what}", key=None)).status
 
 
 async def test_the_whole_of_a_run(api: Call, path: str, wired: App, clock: Clock) -> None:

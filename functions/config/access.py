@@ -1,10 +1,11 @@
 """The settings of access: who may call, and what signatures are made with."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
-from functions.config.types import NameList, SettingsGroup
+from functions.config.types import SERVICE_ACCOUNT, NameList, ServiceAccount, SettingsGroup, split_list
 
 MIN_SECRET_CHARS = 32  # below that a shared secret may be guessed
 MAKE_A_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105  # a remedy
@@ -26,7 +27,9 @@ class AccessSettings(SettingsGroup):
     cron_secret: SecretStr | None = None
     cron_secret_previous: SecretStr | None = None
     oidc_audience: NameList = ()
-    oidc_service_accounts: NameList = ()
+    oidc_service_accounts: Annotated[tuple[ServiceAccount, ...], BeforeValidator(split_list)] = Field(
+        (), min_length=1, description=f"{SERVICE_ACCOUNT}, or several with commas"
+    )
     api_key: SecretStr | None = Field(
         None, min_length=MIN_SECRET_CHARS, description=f"at least {MIN_SECRET_CHARS} characters"
     )

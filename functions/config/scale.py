@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from functions.config.types import HOST_AND_PORT, HTTP_URL, HttpUrl, SecretHttpUrl, SettingsGroup
+from functions.config.types import (
+    HOST_AND_PORT,
+    HTTP_URL,
+    SERVICE_ACCOUNT,
+    HttpUrl,
+    SecretHttpUrl,
+    ServiceAccount,
+    SettingsGroup,
+)
 
 SECONDS = "a number of seconds from 30 to 3300"
 
@@ -32,9 +40,7 @@ class ScaleSettings(SettingsGroup):
         description="projects/PROJECT/locations/LOCATION/queues/QUEUE",
     )
     worker_url: HttpUrl | None = Field(None, description=HTTP_URL)
-    worker_service_account: str | None = Field(
-        None, pattern=r"^[^@\s]+@[^@\s]+$", description="the e-mail address of a service account"
-    )
+    worker_service_account: ServiceAccount | None = Field(None, description=SERVICE_ACCOUNT)
     worker_budget_seconds: float = Field(280.0, ge=30, le=3300, description=SECONDS)
     worker_shares: int = Field(4, ge=1, le=64, description="a whole number from 1 to 64")
     cloud_tasks_emulator_host: str | None = Field(None, pattern=HOST_AND_PORT, description="host:port")

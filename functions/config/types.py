@@ -91,6 +91,8 @@ NameList = Annotated[
     BeforeValidator(split_list),
     Field(min_length=1, description="one name, or several with commas"),
 ]
+SERVICE_ACCOUNT = "the e-mail address of a service account, without serviceAccount: before it"
+ServiceAccount = Annotated[str, Field(pattern=r"^[^@\s:]+@[^@\s:]+$")]
 PortRanges = Annotated[tuple[tuple[int, int], ...], BeforeValidator(parse_ports)]
 SecretHttpUrl = Annotated[SecretStr, AfterValidator(_check_secret_http_url)]
 Token = Annotated[SecretStr, AfterValidator(_check_token)]  # what a header carries

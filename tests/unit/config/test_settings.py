@@ -394,7 +394,7 @@ def test_channels_get_their_variables_as_plain_text() -> None:
 
 def test_channels_are_not_told_what_is_none_of_their_business() -> None:
     assert {"NOTICE_LANGUAGE": "en"} == settings(
-        OIDC_AUDIENCE="a", OIDC_SERVICE_ACCOUNTS="b"
+        OIDC_AUDIENCE="a", OIDC_SERVICE_ACCOUNTS="b@c"
     ).channel_settings()
 
 

@@ -118,6 +118,21 @@ def test_what_pingers_hold_signs_nothing(name: str, of_pingers: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "account", ["serviceAccount:tick@p.iam.gserviceaccount.com", "cronfire-invoker", "a b@c"]
+)
+def test_an_account_is_an_address_as_tokens_name_it(account: str) -> None:
+    """Roles are given to `serviceAccount:...`; no token has that, and each tick would be 403."""
+    pair = {"OIDC_AUDIENCE": "https://a.example.com", "OIDC_SERVICE_ACCOUNTS": f"tick@p.example, {account}"}
+
+    assert fault_of(**pair).startswith(
+        "OIDC_SERVICE_ACCOUNTS must be the e-mail address of a service account"
+    )
+    assert fault_of(WORKER_SERVICE_ACCOUNT=account).startswith(
+        "WORKER_SERVICE_ACCOUNT must be the e-mail address"
+    )
+
+
+@pytest.mark.parametrize(
     "accepted",
     [
         {},

@@ -162,12 +162,24 @@ def find_credentials() -> Credentials:
     """
     try:
         credentials, _ = google.auth.default(default_scopes=FirestoreGrpcAsyncIOTransport.AUTH_SCOPES)
-    except GoogleAuthError:
-        raise StoreError(
-            "No Google credentials: give the function a service account, run "
-            "`gcloud auth application-default login`, or set FIRESTORE_EMULATOR_HOST"
-        ) from None  # the cause names files of this machine
+    except (GoogleAuthError, OSError, ValueError) as exc:
+        raise StoreError(_credentials_problem(exc)) from None  # the cause names files of this machine
     return credentials
+
+
+def _credentials_problem(error: Exception) -> str:
+    """Return what to do about *error* of the search for credentials."""
+    words = ("File ", "Failed to load")  # of the library, about a file that was named
+    if isinstance(error, OSError | ValueError) or any(one in str(error) for one in words):
+        return (
+            "The file of GOOGLE_APPLICATION_CREDENTIALS is not there, cannot be read or holds no key: "
+            "correct the path (a mount of a missing file makes a folder), or unset it and run "
+            "`gcloud auth application-default login`"
+        )
+    return (
+        "No Google credentials: give the function a service account, run "
+        "`gcloud auth application-default login`, or set FIRESTORE_EMULATOR_HOST"
+    )
 
 
 def to_store_error(error: GoogleAPICallError) -> StoreError:

@@ -23,6 +23,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import DefaultCredentialsError
 
 from functions.domain.storage import ConditionalWrite, WriteStatus
 from functions.domain.task import Task
@@ -182,13 +183,32 @@ async def test_a_server_whose_certificate_nobody_signed_gets_no_token(google: Go
     assert [] == google.headers
 
 
-async def test_no_credentials_is_an_error_that_says_how_to_get_some(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+async def test_no_credentials_is_an_error_that_says_how_to_get_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    def search(**_: Any) -> None:
+        raise DefaultCredentialsError("Your default credentials were not found. See https://cloud.google.com")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr("google.auth.default", search)
     store = FirestoreStore("my-project")
 
-    with pytest.raises(StoreError, match="gcloud auth application-default login") as error:
+    with pytest.raises(StoreError, match="No Google credentials: give the function a service account"):
+        await store.fetch_due(NOON, limit=9)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "cut", "other", "binary"])
+async def test_a_key_file_that_is_none_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """Docker makes a folder of a mount whose file is not there; it was a traceback."""
+    file = tmp_path / "key.json"
+    if kind == "folder":
+        file.mkdir()
+    elif kind != "missing":
+        contents = {"cut": b'{"type": "service_account"', "other": b'{"type": "service_account"}'}
+        file.write_bytes(contents.get(kind, b"\xff\xfe{\x00"))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    store = FirestoreStore("my-project")
+
+    with pytest.raises(StoreError, match="GOOGLE_APPLICATION_CREDENTIALS is not there, cannot be") as error:
         await store.fetch_due(NOON, limit=9)
 
     assert str(tmp_path) not in str(error.value)

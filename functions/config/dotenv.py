@@ -38,22 +38,29 @@ def absolute_store_url(url: str, folder: Path) -> str:
 def parse_dotenv(text: str) -> dict[str, str]:
     """Return the variables of a `.env` file: `NAME=value`, comments, quotes, and more lines within quotes.
 
-    A `$` is a `$`: no value refers to another one.
+    A `$` is a `$`: no value refers to another one. A name without a value counts as not set, also behind a
+    line that sets it.
 
     Raises:
-        SettingsError: A line is none of these. The text has its number, not its content.
+        SettingsError: A line is none of these, or sets what another one sets differently. The text has its
+            number, not its content.
     """
     from dotenv.parser import parse_stream  # 19 ms, which only a process with such a file pays
 
-    found = {}
+    found: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
         name, value = binding.key, binding.value
         if name is None and not binding.error:  # comments and empty lines
             continue
+        # The parser counts the empty lines before an assignment as a part of it.
+        blank = len(binding.original.string) - len(binding.original.string.lstrip())
+        line = f"Line {binding.original.line + binding.original.string.count(chr(10), 0, blank)} of .env"
         if name is None or value is None or not name.isidentifier():
-            # The parser counts the empty lines before an assignment as a part of it.
-            blank = len(binding.original.string) - len(binding.original.string.lstrip())
-            number = binding.original.line + binding.original.string.count("\n", 0, blank)
-            raise SettingsError(f"Line {number} of .env must be NAME=value, with both quotes or none.")
-        found[name] = value
+            raise SettingsError(f"{line} must be NAME=value, with both quotes or none.")
+        before = found.get(name, "")
+        if value and before and value != before:
+            raise SettingsError(
+                f"{line} sets {name} to another value than a line before it; keep one of them."
+            )
+        found[name] = value or before
     return found

@@ -102,3 +102,16 @@ def test_a_relative_store_counts_from_the_folder_of_the_file(
     read = read_environment({}, tmp_path / ".env")
 
     assert {"STORE_URL": found.format(folder=tmp_path)} == read
+
+
+def test_a_name_that_is_set_twice_has_one_value() -> None:
+    """A copy of `.env.example` has each name without a value; a value is often appended to it."""
+    assert {"A": "1", "B": "2"} == parse_dotenv("A=\nB=2\nA=1\nB=\nA='1'\n")
+
+    with pytest.raises(SettingsError) as refused:
+        parse_dotenv("A=c4nary-1\n\nA=c4nary-2\n")
+
+    assert (
+        str(refused.value)
+        == "Line 3 of .env sets A to another value than a line before it; keep one of them."
+    )

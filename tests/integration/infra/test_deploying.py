@@ -16,7 +16,7 @@ import yaml
 from functions.config.settings import Settings
 from tests.support.shared import one_at_a_time
 
-pytestmark = pytest.mark.timeout(400)  # each waits for the others: all pack the same file of the checkout
+pytestmark = pytest.mark.timeout(400)  # some wait for others, which pack the same file of the checkout
 
 ROOT = Path(__file__).parents[3]
 CONTAINER = ROOT / "infra" / "container"
@@ -48,34 +48,64 @@ done
 [[ "$2" != plan ]] || exit "${PLAN_CODE:-0}"
 """
 SLEEP = "#!/usr/bin/env bash\n"
-VARIABLES = ROOT / "infra" / "terraform.tfvars"
 
 
 @pytest.fixture
-def calls(tmp_path: Path) -> Iterator[Path]:
-    """The file in which the stand-ins write how they were called; one test at a time, in all processes."""
+def calls(tmp_path: Path) -> Path:
+    """The file in which the stand-ins write how they were called."""
     for name, text in (("gcloud", GCLOUD), ("terraform", TERRAFORM), ("sleep", SLEEP)):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
+        write_program(tmp_path / name, text)
     file = tmp_path / "calls"
     file.touch()
+    return file
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A checkout whose scheduler is one line, and packed and tried at once."""
+    root = tmp_path / "checkout"
+    for folder in ("scripts", "infra", "functions/cli"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "deploy", root / "scripts")
+    write_program(root / "scripts" / "environment", "#!/usr/bin/env bash\n")
+    shutil.copy(ROOT / "infra" / "variables.tf", root / "infra")
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    for file in ("main.py", "requirements.lock", "functions/__init__.py", "functions/cli/__init__.py"):
+        (root / file).touch()
+    (root / "functions" / "cli" / "__main__.py").write_text("print('Tick: 0 due')\n")
+    return root
+
+
+@pytest.fixture
+def whole() -> Iterator[Path]:
+    """This checkout; one test at a time, in all processes."""
+    variables = variables_of(ROOT)
     with one_at_a_time("deploying"):
-        kept = VARIABLES.read_bytes() if VARIABLES.exists() else None
-        VARIABLES.unlink(missing_ok=True)
-        yield file
-        VARIABLES.unlink(missing_ok=True)
+        kept = variables.read_bytes() if variables.exists() else None
+        variables.unlink(missing_ok=True)
+        yield ROOT
+        variables.unlink(missing_ok=True)
         if kept is not None:
-            VARIABLES.write_bytes(kept)
+            variables.write_bytes(kept)
+
+
+def write_program(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o755)
+
+
+def variables_of(root: Path) -> Path:
+    return root / "infra" / "terraform.tfvars"
 
 
 def deploy(
-    calls: Path, *words: str, given: str = "", folder: Path = ROOT, **variables: str
+    calls: Path, root: Path, *words: str, given: str = "", folder: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     path = f"{calls.parent}:{os.environ['PATH']}"
     return subprocess.run(
-        [str(ROOT / "scripts" / "deploy"), *words],
+        [str(root / "scripts" / "deploy"), *words],
         input=given,
-        cwd=folder,
+        cwd=folder or root,
         capture_output=True,
         text=True,
         env={**os.environ, "PATH": path, "CALLS": str(calls), **variables},
@@ -84,16 +114,16 @@ def deploy(
     )
 
 
-def left_behind() -> list[Path]:
+def left_behind(root: Path) -> list[Path]:
     """What a deploy keeps for itself while it lasts."""
-    return list((ROOT / ".cronfire").glob("plan*"))
+    return list((root / ".cronfire").glob("plan*"))
 
 
 WHERE = ("--project", "example-project", "--region", "europe-west1", "--no-checks")
 
 
-def test_it_packs_tries_asks_applies_what_was_shown_and_ticks_in_this_order(calls: Path) -> None:
-    done = deploy(calls, *WHERE, "--yes", "--", "-lock-timeout=30s")
+def test_it_packs_tries_asks_applies_what_was_shown_and_ticks_in_this_order(calls: Path, whole: Path) -> None:
+    done = deploy(calls, whole, *WHERE, "--yes", "--", "-lock-timeout=30s")
 
     assert 0 == done.returncode, done.stderr
     said = calls.read_text()
@@ -110,12 +140,13 @@ def test_it_packs_tries_asks_applies_what_was_shown_and_ticks_in_this_order(call
     places = [said.index(step) for step in steps]
     assert sorted(places) == places
     assert "Tick: 0 due" in done.stdout
-    assert [] == left_behind()
+    assert [] == left_behind(whole)
 
 
-def test_what_was_given_once_is_remembered(calls: Path) -> None:
+def test_what_was_given_once_is_remembered(calls: Path, small: Path) -> None:
     first = deploy(
         calls,
+        small,
         *WHERE,
         "--plan",
         "--",
@@ -125,9 +156,9 @@ def test_what_was_given_once_is_remembered(calls: Path) -> None:
         "-var",
         "alarm_email=a${b}%{c}",
     )
-    remembered = VARIABLES.read_text()
-    VARIABLES.write_text(remembered + 'max_instances = 9 # mine\nsettings = {\n  A = "b"\n}\n')
-    second = deploy(calls, "--no-checks", "--plan", "--", "-var", "bearer_pingers=false")
+    remembered = variables_of(small).read_text()
+    variables_of(small).write_text(remembered + 'max_instances = 9 # mine\nsettings = {\n  A = "b"\n}\n')
+    second = deploy(calls, small, "--no-checks", "--plan", "--", "-var", "bearer_pingers=false")
 
     assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
     assert [
@@ -142,124 +173,139 @@ def test_what_was_given_once_is_remembered(calls: Path) -> None:
         'alarm_email = "a$${b}%%{c}"',
     ] == remembered.splitlines()
     expected = remembered.replace('bearer_pingers = "true"', 'bearer_pingers = "false"')
-    assert VARIABLES.read_text() == expected + 'max_instances = 9 # mine\nsettings = {\n  A = "b"\n}\n'
+    expected += 'max_instances = 9 # mine\nsettings = {\n  A = "b"\n}\n'
+    assert expected == variables_of(small).read_text()
 
 
-def test_what_terraform_refuses_is_not_remembered(calls: Path) -> None:
+def test_what_terraform_refuses_is_not_remembered(calls: Path, small: Path) -> None:
     """Else each deploy after it would be refused as well."""
-    deploy(calls, *WHERE, "--plan")
-    before = VARIABLES.read_text()
+    deploy(calls, small, *WHERE, "--plan")
+    before = variables_of(small).read_text()
 
-    refused = deploy(calls, *WHERE, "--plan", "--", "-var", "memory_mib=999", PLAN_CODE="1")
+    refused = deploy(calls, small, *WHERE, "--plan", "--", "-var", "memory_mib=999", PLAN_CODE="1")
 
     assert 1 == refused.returncode
     assert 'memory_mib = "999"' in Path(f"{calls}.given").read_text()
-    assert (before, []) == (VARIABLES.read_text(), left_behind())
+    assert (before, []) == (variables_of(small).read_text(), left_behind(small))
 
 
-def test_a_variable_that_is_none_is_told_before_terraform_is_asked(calls: Path) -> None:
+def test_a_variable_that_is_none_is_told_before_terraform_is_asked(calls: Path, small: Path) -> None:
     """In a file Terraform only warns of it: it would be remembered, and never change anything."""
-    done = deploy(calls, *WHERE, "--plan", "--", "-var", "bearer_pinger=true")
+    done = deploy(calls, small, *WHERE, "--plan", "--", "-var", "bearer_pinger=true")
 
     assert 1 == done.returncode
     assert "-var bearer_pinger: there is no such variable" in done.stderr
     assert "perhaps bearer_pingers" in done.stderr
-    assert (False, "terraform" in calls.read_text()) == (VARIABLES.exists(), False)
+    assert (False, "terraform" in calls.read_text()) == (variables_of(small).exists(), False)
 
 
-def test_nobody_who_answers_is_no_yes(calls: Path) -> None:
+def test_nobody_who_answers_is_no_yes(calls: Path, small: Path) -> None:
     """As in a job of continuous integration without --yes: it ended without a word."""
-    done = deploy(calls, *WHERE, given="")
+    done = deploy(calls, small, *WHERE, given="")
 
-    assert (1, []) == (done.returncode, left_behind())
+    assert (1, []) == (done.returncode, left_behind(small))
     assert "Nothing was changed." in done.stdout
     assert "apply" not in calls.read_text()
 
 
-def test_what_a_person_wrote_over_several_lines_is_left_to_them(calls: Path) -> None:
-    VARIABLES.write_text('settings = {\n  A = "b"\n}\n')
+def test_what_a_person_wrote_over_several_lines_is_left_to_them(calls: Path, small: Path) -> None:
+    variables_of(small).write_text('settings = {\n  A = "b"\n}\n')
 
-    done = deploy(calls, *WHERE, "--plan", "--", "-var", 'settings={A="c"}')
+    done = deploy(calls, small, *WHERE, "--plan", "--", "-var", 'settings={A="c"}')
 
     assert 1 == done.returncode
     assert "settings is written over several lines" in done.stderr
-    assert VARIABLES.read_text() == 'settings = {\n  A = "b"\n}\n'
+    assert variables_of(small).read_text() == 'settings = {\n  A = "b"\n}\n'
 
 
-def test_a_file_of_variables_is_looked_for_where_the_person_stands(calls: Path, tmp_path: Path) -> None:
+def test_a_file_of_variables_is_looked_for_where_the_person_stands(
+    calls: Path, small: Path, tmp_path: Path
+) -> None:
     (tmp_path / "prod.tfvars").write_text("max_instances = 2\n")
 
-    found = deploy(calls, *WHERE, "--plan", "--", "-var-file", "prod.tfvars", folder=tmp_path)
-    missing = deploy(calls, *WHERE, "--plan", "--", "-var-file=prod.tfvars", folder=ROOT)
+    found = deploy(calls, small, *WHERE, "--plan", "--", "-var-file", "prod.tfvars", folder=tmp_path)
+    missing = deploy(calls, small, *WHERE, "--plan", "--", "-var-file=prod.tfvars")
 
     assert 0 == found.returncode, found.stderr
     assert f"-var-file={tmp_path}/prod.tfvars" in calls.read_text()
     assert (2, True) == (missing.returncode, "there is no file prod.tfvars here" in missing.stderr)
 
 
-def test_the_project_of_gcloud_is_taken_where_none_is_given(calls: Path) -> None:
-    done = deploy(calls, "--region", "europe-west1", "--no-checks", "--plan", GCLOUD_PROJECT="my-own")
+def test_the_project_of_gcloud_is_taken_where_none_is_given(calls: Path, small: Path) -> None:
+    done = deploy(calls, small, "--region", "europe-west1", "--no-checks", "--plan", GCLOUD_PROJECT="my-own")
 
     assert 0 == done.returncode, done.stderr
-    assert 'project_id = "my-own"' in VARIABLES.read_text()
+    assert 'project_id = "my-own"' in variables_of(small).read_text()
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [("SIGNED_OUT", "1", "gcloud auth login"), ("BILLING", "False", "has no billing account")],
 )
-def test_what_would_fail_late_is_said_first(calls: Path, variable: str, value: str, remedy: str) -> None:
-    done = deploy(calls, *WHERE, "--yes", folder=ROOT, given="", **{variable: value})
+def test_what_would_fail_late_is_said_first(
+    calls: Path, small: Path, variable: str, value: str, remedy: str
+) -> None:
+    done = deploy(calls, small, *WHERE, "--yes", given="", folder=small, **{variable: value})
 
     assert 2 == done.returncode
     assert remedy in done.stderr
     assert "terraform" not in calls.read_text()
 
 
-def test_only_yes_changes_anything(calls: Path) -> None:
-    refused = deploy(calls, *WHERE, given="y\n")
-    shown = deploy(calls, *WHERE, "--plan")
+def test_what_cannot_be_tried_goes_nowhere(calls: Path, small: Path) -> None:
+    (small / "functions" / "cli" / "__main__.py").write_text("raise SystemExit('no store')\n")
+
+    done = deploy(calls, small, *WHERE, "--yes")
+
+    assert (1, True) == (done.returncode, "no store" in done.stderr)
+    assert "terraform" not in calls.read_text()
+
+
+def test_only_yes_changes_anything(calls: Path, small: Path) -> None:
+    refused = deploy(calls, small, *WHERE, given="y\n")
+    shown = deploy(calls, small, *WHERE, "--plan")
 
     assert (1, 0) == (refused.returncode, shown.returncode)
     assert "Nothing was changed." in refused.stdout
     assert "apply" not in calls.read_text()
 
 
-def test_a_tick_that_fails_is_the_end_of_it(calls: Path) -> None:
-    done = deploy(calls, *WHERE, "--yes", TICK_CODE="13")
+def test_a_tick_that_fails_is_the_end_of_it(calls: Path, small: Path) -> None:
+    done = deploy(calls, small, *WHERE, "--yes", TICK_CODE="13")
 
     assert 1 == done.returncode
     assert "the tick failed (code 13)" in done.stderr
 
 
-def test_an_attempt_of_before_the_deploy_says_nothing(calls: Path) -> None:
+def test_an_attempt_of_before_the_deploy_says_nothing(calls: Path, small: Path) -> None:
     """It had failed, as it does until the function is there; the new one has not."""
-    done = deploy(calls, *WHERE, "--yes", STALE_CODE="13", STALE_LOOKS="5")
+    done = deploy(calls, small, *WHERE, "--yes", STALE_CODE="13", STALE_LOOKS="5")
 
     assert 0 == done.returncode, done.stderr
     assert "the function answered" in done.stdout
 
 
-def test_no_attempt_at_all_is_an_error(calls: Path) -> None:
-    done = deploy(calls, *WHERE, "--yes", STALE_LOOKS="1000")
+def test_no_attempt_at_all_is_an_error(calls: Path, small: Path) -> None:
+    done = deploy(calls, small, *WHERE, "--yes", STALE_LOOKS="1000")
 
     assert 1 == done.returncode
     assert "made no attempt within two minutes" in done.stderr
 
 
-def test_wrong_words_are_told(calls: Path) -> None:
-    done = deploy(calls, "--region", "europe-west1")
-    without = deploy(calls, "--project")
+def test_wrong_words_are_told(calls: Path, small: Path) -> None:
+    done = deploy(calls, small, "--region", "europe-west1")
+    without = deploy(calls, small, "--project")
 
     assert (2, 2) == (done.returncode, without.returncode)
     assert "--project is missing" in done.stderr
     assert "--project takes a value" in without.stderr
 
 
-def test_the_same_source_makes_the_same_zip_of_what_is_deployed_alone(calls: Path) -> None:
+def test_the_same_source_makes_the_same_zip_of_what_is_deployed_alone(calls: Path, whole: Path) -> None:
     zips = []
     for _ in range(2):
-        deploy(calls, *WHERE, "--plan")
+        done = deploy(calls, whole, "--pack")
+        assert 0 == done.returncode, done.stderr
         zips.append((ROOT / ".cronfire" / "source.zip").read_bytes())
 
     packed = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip")
@@ -274,12 +320,12 @@ def test_the_same_source_makes_the_same_zip_of_what_is_deployed_alone(calls: Pat
     assert {0o644} == {entry.external_attr >> 16 & 0o777 for entry in packed.infolist()}
 
 
-def test_what_lies_about_in_the_source_is_not_packed(calls: Path) -> None:
+def test_what_lies_about_in_the_source_is_not_packed(calls: Path, whole: Path) -> None:
     stray = [ROOT / "functions" / name for name in (".env", "tasks.json", "my.tfvars", "scheduler.db")]
     for file in stray:
         file.write_text("SECRET=1")
     try:
-        done = deploy(calls, "--pack")
+        done = deploy(calls, whole, "--pack")
     finally:
         for file in stray:
             file.unlink()
@@ -369,10 +415,11 @@ def test_the_file_of_the_state_that_the_guide_writes_is_terraform(tmp_path: Path
     assert 'terraform {\n  backend "gcs" {\n    bucket = "my-state"\n  }\n}\n' == made
 
 
-def test_google_installs_what_was_tested(calls: Path) -> None:
+def test_google_installs_what_was_tested(calls: Path, whole: Path) -> None:
     """It reads requirements.txt; the lock in its place has every package with version and hashes."""
-    deploy(calls, *WHERE, "--plan")
+    done = deploy(calls, whole, "--pack")
 
+    assert 0 == done.returncode, done.stderr
     packed = zipfile.ZipFile(ROOT / ".cronfire" / "source.zip").read("requirements.txt")
     assert (ROOT / "requirements.lock").read_bytes() == packed
     # So Google's builder finds that the framework is among them, and adds none of its own.

@@ -15,6 +15,14 @@ from tests.support.browser import chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
+# One request for all elements of a page: two for each of them took most of the time of these tests.
+CALLED = """
+const [label, within] = arguments;
+return [...document.querySelectorAll(within)]
+  .flatMap((here) => [...here.querySelectorAll("a, button:not(.visually-hidden), summary")])
+  .filter((one) => one.innerText.trim().replace(/\\s+/g, " ") === label);
+"""
+
 
 class User:
     """Somebody with a mouse and a keyboard."""
@@ -50,11 +58,9 @@ class User:
         return True
 
     def _find(self, label: str, within: str) -> WebElement | None:
-        for here in self.window.find_elements(By.CSS_SELECTOR, within):
-            for one in here.find_elements(By.CSS_SELECTOR, "a, button:not(.visually-hidden), summary"):
-                if one.is_displayed() and " ".join(one.text.split()) == label:
-                    return one
-        return None
+        called: list[WebElement] = self.window.execute_script(CALLED, label, within)
+        shown = (one for one in called if one.is_displayed() and " ".join(one.text.split()) == label)
+        return next(shown, None)
 
     def write(self, name: str, text: str) -> None:
         field = self._field(name)

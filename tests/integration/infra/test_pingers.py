@@ -328,10 +328,9 @@ def test_a_wrong_secret_fails_the_workflow(function: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A copy of the product with a task, pushed to a bare repository beside it."""
+    """A task, pushed to a bare repository beside it; the product is this checkout's."""
     copy = tmp_path / "copy"
     copy.mkdir()
-    shutil.copytree(ROOT / "functions", copy / "functions")  # with what is compiled, which git ignores
     (copy / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "logs/\n")
     task = {"id": "once", "type": "command", "schedule": "@yearly", "params": {"command": ["echo", "hello"]}}
     (copy / "tasks.json").write_text(json.dumps({"tasks": [task]}))
@@ -353,6 +352,7 @@ def actions(repository: Path, script: str | Mapping[str, Any], *, code: int = 0)
     """Run *script* with the variables of the workflow, in the repository."""
     env = {
         "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),  # what the repository has itself comes first
         "ALLOW_COMMANDS": "1",
         "HOME": str(repository),
         "GITHUB_STEP_SUMMARY": str(repository / "logs" / "summary"),
@@ -363,6 +363,9 @@ def actions(repository: Path, script: str | Mapping[str, Any], *, code: int = 0)
 
 def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(repository: Path) -> None:
     tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
+    shutil.copytree(ROOT / "functions", repository / "functions")  # with what is compiled, which git ignores
+    git("add", "--all", folder=repository)
+    git("commit", "--quiet", "--message=A copy of the product", folder=repository)
 
     actions(repository, "python -m functions.cli run once")
     actions(repository, tick)

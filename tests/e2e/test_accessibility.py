@@ -1,7 +1,6 @@
 """Every page in a real browser, in both themes, on a screen and a phone: axe-core objects to nothing."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
@@ -54,8 +53,12 @@ def window() -> Iterator[webdriver.Chrome]:
         yield opened
 
 
-def test_every_page_is_for_everybody(window: webdriver.Chrome, tmp_path: Path) -> None:
-    axe = axe_script(tmp_path)
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return axe_script(tmp_path_factory.mktemp("axe"))
+
+
+def test_every_page_is_for_everybody(window: webdriver.Chrome, axe: str) -> None:
     found: list[str] = []
     with shown(odd=True) as address:
         window.get(f"{address}/dashboard/sign-in")
@@ -70,12 +73,12 @@ def test_every_page_is_for_everybody(window: webdriver.Chrome, tmp_path: Path) -
     assert [] == [one for one in errors if "/dashboard/nothing" not in one]  # a page of the error 404
 
 
-def test_what_is_faint_or_has_no_name_is_found(window: webdriver.Chrome, tmp_path: Path) -> None:
+def test_what_is_faint_or_has_no_name_is_found(window: webdriver.Chrome, axe: str) -> None:
     window.get(
         "data:text/html,<html lang=en><title>x</title><main><h1>x</h1><input style='border:1px solid %23ddd'>"
     )
 
-    found = problems(window, axe_script(tmp_path), "here", looks=((1280, "light"),))
+    found = problems(window, axe, "here", looks=((1280, "light"),))
 
     assert ["here 1280 light: label:", "here 1280 light: 1.3"] == [
         one[:23] if "label" in one else one[:20] for one in found

@@ -10,6 +10,7 @@ The parent hands out the tests one by one (`queue_of_tests.py`), and passes on t
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections import deque
@@ -105,6 +106,7 @@ class Run:
 
     def run(self, count: int) -> None:
         """Run all tests, or those that were begun when the session asks to stop."""
+        _make_tables()
         try:
             for _ in range(count):
                 self._start()
@@ -186,6 +188,12 @@ class Run:
         self.finished += 1
         self.queue.put_back(worker.tests)
         self._start()
+
+
+def _make_tables() -> None:
+    """Have Hypothesis make its tables of characters, a second's work, before each process makes them."""
+    if "hypothesis" in sys.modules:
+        sys.modules["hypothesis"].strategies.text().validate()
 
 
 def _received(connection: Connection) -> tuple[list[dict[str, Any]], float] | None:

@@ -175,8 +175,8 @@ class AssistantTools:
         if not given.dry_run:
             created = await self._service.create(spec)
             return ToolResult({"done": f"{spec.id} is created", **self._views.task_in_full(created)})
-        spec = await self._service.check_new(spec)
         await self._require_free(spec.id)
+        spec = await self._service.check_saved(spec)
         calendars = await calendars_of(self._dependencies.store, spec)
         task = new_task(spec, now=self._dependencies.now(), origin=ORIGIN, calendars=calendars)
         return self._plan(
@@ -209,7 +209,7 @@ class AssistantTools:
             return ToolResult({"done": f"{given.id} is changed", **self._views.task_in_full(changed)})
         if spec.id != given.id:
             raise InputError(f"id: must be {given.id!r}; an id never changes")
-        spec = await self._service.check_new(spec)
+        spec = await self._service.check_saved(spec, before=stored.task)
         calendars = await calendars_of(self._dependencies.store, spec)
         transition = edit_task(stored.task, spec, now=self._dependencies.now(), calendars=calendars)
         task = stored.task.model_copy(update=dict(transition.changes))

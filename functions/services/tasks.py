@@ -27,7 +27,7 @@ from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import OwnerView, list_entries_of
 from functions.services.calendars.book import calendars_of, with_current_days
 from functions.services.compare_and_set import hiding_unreadable, update_task, write_transition
-from functions.services.dependencies import sync_links
+from functions.services.dependencies import check_links, sync_links
 from functions.services.heartbeats import revoke_address
 from functions.services.meta import is_duplicate_request
 from functions.services.removal import keep_removed
@@ -146,6 +146,18 @@ class TaskService:
         spec = self._with_owner(spec)
         await self._limits.check(spec, self.principal)
         return spec
+
+    async def check_saved(self, spec: TaskSpec, *, before: Task | None = None) -> TaskSpec:
+        """Return *spec* as it would be saved in place of *before*, or as a new task; nothing is written.
+
+        Raises:
+            NotAllowedError: As `check_new`, or the owner has as many tasks already.
+            InputError: A task that it runs after does not exist for the caller, or runs after it.
+        """
+        spec = await self.check_new(spec)
+        await check_links(self._store, [spec], known={spec.id: spec}, can_see=self.principal.can_see)
+        async with self._limits.one_more("" if before and before.owner == spec.owner else spec.owner):
+            return spec
 
     async def create(
         self, spec: TaskSpec, *, idempotency_key: str = "", run_now: bool = False

@@ -20,7 +20,7 @@ from functions.assistants.tools import TOOLS, AssistantTools
 from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, Principal
 from functions.domain.run import Run
-from functions.domain.storage import RunBatch
+from functions.domain.storage import Document, RunBatch
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.services.calendars.service import CalendarService
@@ -182,7 +182,7 @@ async def test_a_refusal_names_the_field_and_the_remedy(
     assert not field or field in [one["field"] for one in result.data["errors"]], result.data
 
 
-async def test_a_dry_run_finds_what_the_call_itself_would_be_refused_for(ask: Ask) -> None:
+async def test_a_dry_run_finds_what_the_call_itself_would_be_refused_for(ask: Ask, wired: App) -> None:
     await ask("create_task", task=SHOP, dryRun=False)
 
     taken = await ask("create_task", task=SHOP)
@@ -192,6 +192,15 @@ async def test_a_dry_run_finds_what_the_call_itself_would_be_refused_for(ask: As
     )
     other = await ask("create_task", ALICE, task=SHOP | {"id": "d", "owner": "bob"})
 
+    await wired.store.put_documents([Document("owners", "alice", {"name": "alice", "maxTasks": 0})])
+    full = await ask("create_task", ALICE, task=SHOP | {"id": "e"})
+    followed = {"task": SHOP | {"id": "f", "after": [{"task": "nowhere"}]}}
+    after = await ask("create_task", **followed)
+    circle = await ask("edit_task", id="shop-front", changes={"after": [{"task": "shop-front"}]})
+
+    assert "alice may have 0 tasks" in full.data["error"]
+    assert "after.0.task" == after.data["errors"][0]["field"]
+    assert "in a circle" in circle.text()
     assert "edit_task changes it" in taken.data["error"]
     assert "no occurrence left" in over.data["error"]
     assert (True, True) == (walled.is_error, other.is_error)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from pydantic import ValidationError
@@ -59,6 +60,12 @@ class RemovedTask:
         return self.at + RETENTION
 
 
+def _document_id(task_id: str, owner: str) -> str:
+    """Return the name of the document: each owner's own, so that no owner's removal outdoes another's."""
+    mark = sha256(owner.encode("utf-8", "replace")).hexdigest()[:24]
+    return f"{PREFIX}{task_id}@{mark}" if owner else PREFIX + task_id
+
+
 async def keep_removed(store: DocumentStore, task: Task, *, by: str, now: datetime) -> None:
     """Keep *task*, which is about to be removed. Never raises: one that cannot be kept is removed as well."""
     whole = task.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -69,7 +76,7 @@ async def keep_removed(store: DocumentStore, task: Task, *, by: str, now: dateti
         await update_document(
             store,
             "meta",
-            PREFIX + task.id,
+            _document_id(task.id, task.owner),
             lambda known: None if known is not None and known.data == data else data,
             expire_at=now + RETENTION,
         )
@@ -106,22 +113,30 @@ class RemovedTasks:
             async for document in iter_documents(self._store, "meta", prefix=PREFIX)
             if (one := self._parse(document)) is not None
         ]
-        latest = sorted(found, key=lambda one: one.at, reverse=True)[:MAX_SHOWN]
+        newest = {one.task.id: one for one in sorted(found, key=lambda one: one.at)}  # of one id, as `get`
+        latest = sorted(newest.values(), key=lambda one: one.at, reverse=True)[:MAX_SHOWN]
         there = await self._store.get_tasks([one.task.id for one in latest])
         ids = {stored.task.id for stored in there.tasks} | {document.id for document in there.invalid}
         return [one for one in latest if one.task.id not in ids]
 
     async def get(self, task_id: str) -> RemovedTask:
-        """Return a removed task.
+        """Return a removed task, the latest of this id that the caller may see.
 
         Raises:
-            NotFoundError: None of this id is kept that the caller may see.
+            NotFoundError: None is kept.
         """
         self._require("read")
-        for document in await self._store.get_documents("meta", [PREFIX + task_id]):
-            if (found := self._parse(document)) is not None:
-                return found
-        raise NotFoundError(f"There is no removed task {task_id!r}")
+        owner = self._principal.owner
+        names = {PREFIX + task_id, _document_id(task_id, owner)}  # the first also of an older version
+        documents = list(await self._store.get_documents("meta", sorted(names)))
+        if not owner:
+            documents += [
+                one async for one in iter_documents(self._store, "meta", prefix=f"{PREFIX}{task_id}@")
+            ]
+        found = [one for document in documents if (one := self._parse(document)) is not None]
+        if not found:
+            raise NotFoundError(f"There is no removed task {task_id!r}")
+        return max(found, key=lambda one: one.at)
 
     async def list_runs(self, removed: RemovedTask, *, limit: int) -> list[Run]:
         """Return its runs, newest first; not those of another task of its id."""
@@ -149,10 +164,13 @@ class RemovedTasks:
         spec = TaskSpec.model_construct(**{name: getattr(task, name) for name in TaskSpec.model_fields})
         await self._limits.check(spec, self._principal)
         async with (
-            self._limits.one_more(task.owner),
+            self._limits.one_more(task.owner) as is_exceeded,
             sync_links(self._store, spec, can_see=self._principal.can_see),
         ):
             [written] = await self._store.write([ConditionalWrite(task, None)])
+            if written.status is WriteStatus.APPLIED and await is_exceeded():
+                await self._store.write([ConditionalWrite(task, written.revision, delete=True)])
+                raise NotAllowedError(f"owner: other tasks of {task.owner} took the last places; try again")
         if written.status is WriteStatus.CONFLICT:
             raise ConflictError(f"There is a task {task_id!r} again; it stays as it is")
         if written.status is WriteStatus.UNKNOWN:

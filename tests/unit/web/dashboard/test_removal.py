@@ -9,6 +9,7 @@ from functions.app.application import App
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.restore import restored_task
 from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.storage import TaskFilter
 from functions.domain.types import Status
 from functions.taskfiles.validation import check_task
 from tests.conftest import NOON
@@ -139,3 +140,43 @@ async def test_all_changes_are_listed_newest_first_page_by_page(
     assert second.index("task-09") < second.index("task-00")
     assert "task-10" not in second
     assert ("task-07" in one, "task-08" in one) == (True, False)
+
+
+async def test_a_removal_of_one_owner_does_not_outdo_anothers(
+    browser: Browser, api: Call, wired: App, make_key: MakeKey, clock: Clock
+) -> None:
+    """Each of them had a task of this id, one after the other."""
+    for owner in ("alice", "bob"):
+        clock.now += timedelta(minutes=1)
+        await api("POST", "/api/tasks", HEALTH | {"id": "ping", "title": f"{owner}'s", "owner": owner})
+        await api("DELETE", "/api/tasks/ping")
+    shown = {}
+    for owner in ("alice", "bob", ""):
+        await browser.sign_in(await make_key("write", owner=owner))
+        page, listed = await browser.get("/dashboard/removed/ping"), await browser.get("/dashboard/removed")
+        shown[owner] = ["alice" in page.body.decode(), "alice&#39;s" in listed.body.decode()]
+
+    await browser.sign_in(await make_key("write", owner="alice"))
+    await browser.post("/dashboard/removed/ping/restore")
+
+    assert {"alice": [True, True], "bob": [False, False], "": [False, False]} == shown
+    assert "alice" == (await api("GET", "/api/tasks/ping")).json["owner"]
+
+
+async def test_a_place_that_another_process_took_is_given_back(
+    browser: Browser, api: Call, wired: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api("POST", "/api/tasks", HEALTH | {"id": "ping", "owner": "alice"})
+    await api("DELETE", "/api/tasks/ping")
+    await api("PUT", "/api/owners/alice", {"maxTasks": 1})
+    await browser.sign_in()
+    counts = iter([0, 2])  # two processes looked at once, and both wrote
+
+    async def count_tasks(which: TaskFilter) -> int:
+        return next(counts)
+
+    monkeypatch.setattr(wired.store, "count_tasks", count_tasks)
+    answer = await browser.post("/dashboard/removed/ping/restore")
+
+    assert "took%20the%20last%20places" in answer.headers["location"]
+    assert 404 == (await api("GET", "/api/tasks/ping")).status

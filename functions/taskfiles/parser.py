@@ -34,7 +34,20 @@ _KEYWORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d*)", re.ASCII)
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
-_BAD_START_MESSAGES = ("while scanning an alias", "cannot start any token")
+_SYNTAX_REMEDIES = {  # by what both parsers of PyYAML say
+    "while scanning an alias": "a text that starts with *, @, % or ` goes in quotes, and tabs do not indent",
+    "cannot start any token": "a text that starts with *, @, % or ` goes in quotes, and tabs do not indent",
+    "mapping values are not allowed": "a text with a colon and a space goes in quotes, and fields line up",
+    "found unknown escape character": "in double quotes a backslash is written twice; use single quotes",
+    "decimal number": "in double quotes a backslash is written twice; use single quotes",
+    "entries are not allowed": "the first hyphen of a list begins a line of its own",
+    "while scanning a quoted scalar": "a quote is not closed",
+    "while parsing a flow": "a bracket is not closed, or a comma is missing before this",
+    "while parsing a block": (
+        "this does not line up with the fields or hyphens above it, or stands behind a closing quote"
+    ),
+    "could not find expected ':'": "a field lacks its colon, or a text of several lines has no | before it",
+}
 
 
 class YamlReader:
@@ -144,11 +157,8 @@ def read_yaml(text: str) -> YamlReader:
 
 def _syntax_problem(exc: yaml.MarkedYAMLError) -> str:
     message = " ".join(part for part in (exc.context, exc.problem) if part)
-    if any(sign in message for sign in _BAD_START_MESSAGES):
-        return "this is not YAML: a text that starts with *, @, % or ` goes in quotes, and tabs do not indent"
-    if "mapping values are not allowed" in message:
-        return "this is not YAML: a text with a colon and a space goes in quotes, and fields line up"
-    return f"this is not YAML: {message}"
+    remedies = (remedy for sign, remedy in _SYNTAX_REMEDIES.items() if sign in message)
+    return f"this is not YAML: {next(remedies, message)}"
 
 
 def _field_name(event: Event) -> str:

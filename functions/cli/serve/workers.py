@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -69,11 +68,7 @@ class WatchedFiles:
         return f"tasks: {', '.join(counts)}"
 
     def _signature(self) -> FileSignature:
-        return frozenset(
-            (str(file), status.st_mtime_ns, status.st_size)
-            for file in self._files()
-            if (status := _stat_or_none(file)) is not None
-        )
+        return frozenset((str(file), *_modified_and_size(file)) for file in self._files())
 
     def _files(self) -> list[Path]:
         found: list[Path] = []
@@ -85,11 +80,13 @@ class WatchedFiles:
         return found
 
 
-def _stat_or_none(file: Path) -> os.stat_result | None:
+def _modified_and_size(file: Path) -> tuple[int, int]:
+    """Return zeros for a file that is not there, as where a link leads to nothing."""
     try:
-        return file.stat()
-    except OSError:  # deleted meanwhile
-        return None
+        status = file.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 # The status line: what is running, and the results of today.

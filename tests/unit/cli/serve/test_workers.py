@@ -18,6 +18,7 @@ from functions.cli.console import Screen
 from functions.cli.serve.command import server_environment
 from functions.cli.serve.workers import TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
+from functions.errors import InputError
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -227,6 +228,18 @@ async def test_a_file_behind_a_moved_link_has_changed(context: CliContext, tmp_p
     (tmp_path / "next").replace(tmp_path / "data")
 
     assert files.has_changed()
+
+
+async def test_a_link_to_nothing_is_seen_and_named(context: CliContext, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(TASK % "A")
+    files = WatchedFiles(context, [tmp_path])
+    await files.apply()
+    (tmp_path / "b.yaml").symlink_to("nowhere.yaml")
+
+    assert files.has_changed()
+    with pytest.raises(InputError, match=r"b\.yaml: is a link to nothing"):
+        await files.apply()
+    assert not files.has_changed()
 
 
 async def test_a_file_of_another_kind_is_not_watched(context: CliContext, tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ def test_each_translation_has_the_blanks_of_its_sentence_and_no_others() -> None
         ("Answered 200, but is required", "返回 200，但必填"),
         ("retry.maxAttempts: must be a whole number", "retry.maxAttempts：必须是整数"),
         ("must be a list; is required", "必须是列表；必填"),
+        (
+            '"0 0 9 ? * 7" is of another dialect; write 0 9 * * SAT, if 1 is Sunday there, as in Quartz',
+            "“0 0 9 ? * 7”是其他调度器的写法；若该处 1 表示星期日（如 Quartz），请写 0 9 * * SAT",
+        ),
+        (
+            "AKST is an abbreviation, not a zone; write a place such as America/Anchorage",
+            "AKST 是缩写，不是时区；请写地点，例如 America/Anchorage",
+        ),
         ("nobody wrote this", "nobody wrote this"),
         ("Answered {1} in {0} ms", "{0} ms 内返回 {1}"),
         (

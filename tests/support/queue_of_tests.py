@@ -13,7 +13,6 @@ WEIGHTS = {"browser": 30, "process": 10, "slow": 5, "emulator": 3}
 # Files that take longer than twenty seconds, most of which is waiting or one test's.
 LONGEST = (
     "e2e/test_accessibility.py",
-    "integration/infra/test_deploying.py",
     "integration/infra/test_pingers.py",
     "integration/infra/test_terraform.py",
     "integration/engine/test_process_killer.py",

@@ -12,6 +12,7 @@ from functions.domain.task import Job
 from functions.http_client.client import build_guarded_client, build_single_origin_client
 from functions.http_client.requests import ANY_PORT
 from functions.parsing.pool import parse_here
+from functions.task_types.agent import runner  # noqa: F401  # a second's work, once, before the tests are forked
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.limits import redact_nothing

@@ -27,6 +27,7 @@ GC_THRESHOLD = 100_000
 try:
     _environment = read_environment(os.environ, Path(".env"))
     _settings = Settings.from_env(_environment)
+    _settings.require_packages()
 except SettingsError as exc:
     raise SystemExit(f"Cronfire cannot start. {exc}") from None  # text and exit code 1, no traceback
 

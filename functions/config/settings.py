@@ -1,6 +1,7 @@
 """Settings: all environment variables of the scheduler in one value, and what is derived from them."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -124,10 +125,34 @@ class Settings(AccessSettings, StoreSettings, ChannelSettings, TaskSettings, Sca
         """Return the variables without which no process starts here."""
         return {name: value for name, value in self._command_environment.items() if name == SYSTEM_ROOT}
 
+    def require_packages(self) -> None:
+        """Check that what settings name is installed here, when a server starts.
+
+        Raises:
+            SettingsError: It is not: each tick would fail, and the process seem well.
+        """
+        for module in self.task_types:
+            if not _is_installed(package := module.partition(".")[0]):
+                raise SettingsError(
+                    f"TASK_TYPES names {module}, and {package} is not installed here; add it or correct it."
+                )
+        if self.otel_exporter_otlp_endpoint and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+            raise SettingsError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed here: "
+                "pip install -r requirements-otel.txt, or unset it."
+            )
+
     def channel_settings(self) -> dict[str, str]:
         """Return the variables of channels that are set, by their names in the environment."""
         found = {name.upper(): _as_text(getattr(self, name)) for name in ChannelSettings.model_fields}
         return {name: value for name, value in found.items() if value}
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
 
 
 def _as_text(value: SecretStr | str | tuple[str, ...] | None) -> str:

@@ -108,6 +108,14 @@ def test_without_a_good_secret_it_does_not_start(
     assert secret == "" or secret not in result.stderr
 
 
+def test_with_a_task_type_that_is_not_there_it_does_not_start(tmp_path: Path) -> None:
+    """The revision before goes on, which ticks."""
+    result = run("-c", "import main", folder=tmp_path, CRON_SECRET=SECRET, TASK_TYPES="no_such_shop.stock")
+
+    assert (1, 1) == (result.returncode, len(result.stderr.splitlines()))
+    assert result.stderr.startswith("Cronfire cannot start. TASK_TYPES names no_such_shop.stock")
+
+
 @pytest.mark.parametrize(("variables", "code"), [({}, 0), ({"K_SERVICE": "cronfire"}, 1)])
 def test_a_dotenv_file_is_read_except_on_google_cloud(
     variables: dict[str, str], code: int, tmp_path: Path

@@ -1,5 +1,6 @@
 """Settings: what a shell, an editor or a copied page adds to a value, and addresses that name nothing."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,15 @@ def test_a_store_that_could_not_be_opened_stops_the_process_and_not_its_first_ti
     assert fault_of(STORE_URL=url, **APP).startswith("STORE_URL must be ")
     with pytest.raises(SettingsError):
         create_store(url, feishu=FeishuCredentials("cli_1", "x"))
+
+
+def test_what_settings_name_is_installed_where_a_server_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tick failed, and to a pinger with the secret it answered 200 all the same."""
+    settings(TASK_TYPES="json.tool, tests.unit").require_packages()
+
+    with pytest.raises(SettingsError, match=r"TASK_TYPES names no_such_shop\.stock, and no_such_shop is not"):
+        settings(TASK_TYPES="json.tool,no_such_shop.stock").require_packages()
+
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(SettingsError, match=r"pip install -r requirements-otel\.txt, or unset it"):
+        settings(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318").require_packages()

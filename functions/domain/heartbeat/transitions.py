@@ -68,7 +68,7 @@ def miss_ping(task: Task, *, now: datetime) -> Transition | None:
     span = started_range(task, until=now)
     if span is None:
         return None
-    timing = {"next_occurrence": next_occurrence(task, after=span.last)}
+    timing = {"next_occurrence": span.following}
     grace = _length(params_of(task.params).grace_seconds)
     summary = f"No call at {_local(task, span.last)}, nor within {grace} after it"
     if span.count > 1:

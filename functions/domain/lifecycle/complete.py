@@ -215,7 +215,7 @@ def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transitio
     if span is not None:
         which = SkippedRange(count=span.count, first=span.first, last=span.last)
         runs = (skipped_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
-        upcoming = next_occurrence(task, after=now)
+        upcoming = span.following
     elif upcoming is not None and upcoming > now:
         nearer = next_occurrence(task, after=now)
         if nearer is not None and upcoming - nearer > MAX_EARLY:
@@ -303,7 +303,7 @@ def apply_overlap_policy(task: Task, *, now: datetime) -> tuple[dict[str, Any], 
     queued = last_n(task, span, free) if free else []
     left_out = range_before(task, span, than=queued[0]) if queued else span
     after = {
-        "next_occurrence": next_occurrence(task, after=span.last),
+        "next_occurrence": span.following,
         "backlog": (*task.backlog, *(QueuedRun(at=at, trigger=Trigger.QUEUED) for at in queued)),
     }
     if left_out is None:

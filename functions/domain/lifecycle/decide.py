@@ -29,6 +29,7 @@ from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_
 from functions.domain.lifecycle.time_budget import expected_duration
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
+    DueRange,
     earliest_start,
     grace_period,
     is_within_grace,
@@ -77,7 +78,7 @@ def due_occurrences(task: Task, *, now: datetime) -> DueOccurrences:
     """
     span = started_range(task, until=now)
     if span is None:
-        return _take_oldest(DueOccurrences(None, task.backlog, task.next_occurrence))
+        return _in_turn(task.backlog, task.next_occurrence)
     on_time = is_within_grace(task, span.last, now=now)
     if task.misfire.policy == "run_all":
         return _run_all(task, span, on_time=on_time)
@@ -131,45 +132,42 @@ def is_on_time(task: Task, *, now: datetime) -> bool:
     return to_run is not None and to_run.trigger not in MISSED_TRIGGERS
 
 
-def _run_newest(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurrences:
+def _run_newest(task: Task, span: DueRange, *, on_time: bool) -> DueOccurrences:
     newest = QueuedRun(at=span.last, trigger=Trigger.SCHEDULE if on_time else Trigger.CATCH_UP)
     skipped = _to_skipped_range(range_before(task, span, than=span.last))
-    upcoming = next_occurrence(task, after=span.last)
-    return _take_oldest(DueOccurrences(None, (*task.backlog, newest), upcoming, skipped))
+    return _in_turn((*task.backlog, newest), span.following, skipped)
 
 
-def _run_each(task: Task, span: OccurrenceRange, instants: list[datetime]) -> DueOccurrences:
+def _run_each(task: Task, span: DueRange, instants: list[datetime]) -> DueOccurrences:
     """Run *instants*, the newest of *span*: they are on time, whatever the misfire policy."""
     free = max(BACKLOG_LIMIT - len(task.backlog), 1)
     queued = [QueuedRun(at=at, trigger=Trigger.SCHEDULE) for at in instants[-free:]]
     skipped = _to_skipped_range(range_before(task, span, than=queued[0].at))
-    upcoming = next_occurrence(task, after=span.last)
-    return _take_oldest(DueOccurrences(None, (*task.backlog, *queued), upcoming, skipped))
+    return _in_turn((*task.backlog, *queued), span.following, skipped)
 
 
-def _run_none(task: Task, span: OccurrenceRange) -> DueOccurrences:
-    upcoming = next_occurrence(task, after=span.last)
-    return _take_oldest(DueOccurrences(None, task.backlog, upcoming, _to_skipped_range(span)))
+def _run_none(task: Task, span: DueRange) -> DueOccurrences:
+    return _in_turn(task.backlog, span.following, _to_skipped_range(span))
 
 
-def _run_all(task: Task, span: OccurrenceRange, *, on_time: bool) -> DueOccurrences:
+def _run_all(task: Task, span: DueRange, *, on_time: bool) -> DueOccurrences:
     """All of *span*, as far as the backlog has space: the oldest that have none are skipped."""
     free = BACKLOG_LIMIT - len(task.backlog)
     if free <= 0:  # the schedule stands still until the backlog is shorter
-        return _take_oldest(DueOccurrences(None, task.backlog, task.next_occurrence))
+        return _in_turn(task.backlog, task.next_occurrence)
     instants = last_n(task, span, free)
     queued = [QueuedRun(at=at, trigger=Trigger.CATCH_UP) for at in instants]
     if on_time:
         queued[-1] = QueuedRun(at=instants[-1], trigger=Trigger.SCHEDULE)
     skipped = _to_skipped_range(range_before(task, span, than=instants[0]))
-    upcoming = next_occurrence(task, after=span.last)
-    return _take_oldest(DueOccurrences(None, (*task.backlog, *queued), upcoming, skipped))
+    return _in_turn((*task.backlog, *queued), span.following, skipped)
 
 
-def _take_oldest(due: DueOccurrences) -> DueOccurrences:
-    if not due.backlog:
-        return due
-    return DueOccurrences(due.backlog[0], due.backlog[1:], due.next_occurrence, due.skipped)
+def _in_turn(
+    waiting: tuple[QueuedRun, ...], upcoming: datetime | None, skipped: SkippedRange | None = None
+) -> DueOccurrences:
+    """The first of *waiting* is to run, the others behind it."""
+    return DueOccurrences(waiting[0] if waiting else None, waiting[1:], upcoming, skipped)
 
 
 def _to_skipped_range(span: OccurrenceRange | None) -> SkippedRange | None:

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -78,21 +79,35 @@ def next_occurrence(task: Task, *, after: datetime) -> datetime | None:
     return None if found is None or (task.end_at and found > task.end_at) else found
 
 
-def due_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
+@dataclass(frozen=True, slots=True)
+class DueRange(OccurrenceRange):
+    """The occurrences of a task that are due.
+
+    Attributes:
+        following: The schedule's next one after them; None when the task has ended by then.
+    """
+
+    following: datetime | None
+
+
+def due_range(task: Task, *, until: datetime) -> DueRange | None:
     """The occurrences from `next_occurrence` to *until*, both included; None when there are none.
 
     `next_occurrence` counts even if the schedule no longer yields it: it was computed before the schedule was
     edited, or before a new release of the zone data.
     """
-    if task.next_occurrence is None or task.next_occurrence > until:
+    first = task.next_occurrence
+    if first is None or first > until:
         return None
-    later = range_between(task, first=task.next_occurrence + TIME_RESOLUTION, until=until)
-    if later is None:
-        return OccurrenceRange(1, task.next_occurrence, task.next_occurrence)
-    return OccurrenceRange(later.count + 1, task.next_occurrence, later.last)
+    following = next_occurrence(task, after=first)
+    if following is None or following > until:  # by far the most frequent case: one is due
+        return DueRange(1, first, first, following)
+    later = range_between(task, first=following, until=until)
+    assert later is not None  # it has that one
+    return DueRange(later.count + 1, first, later.last, next_occurrence(task, after=later.last))
 
 
-def started_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
+def started_range(task: Task, *, until: datetime) -> DueRange | None:
     """The due range, up to the first occurrence that still waits for its jitter; None when none may start.
 
     Occurrences start in order: one that draws 25 s is before the next one, which draws 5. Of a heartbeat
@@ -105,7 +120,8 @@ def started_range(task: Task, *, until: datetime) -> OccurrenceRange | None:
         return span
     for at in last_n(task, span, MAX_WAITING):
         if earliest_start(task, at) > until:
-            return range_before(task, span, than=at)
+            before = range_before(task, span, than=at)
+            return None if before is None else DueRange(before.count, before.first, before.last, at)
     return span
 
 

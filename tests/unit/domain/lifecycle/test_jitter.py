@@ -9,7 +9,7 @@ import pytest
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide
 from functions.domain.run import Outcome, Run
-from functions.domain.schedule.occurrences import earliest_start
+from functions.domain.schedule.occurrences import DueRange, earliest_start, started_range
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, SkipReason
 from tests.conftest import NOON
@@ -105,3 +105,17 @@ def test_a_one_off_that_was_missed_says_that_it_is_not_run(make_task: MakeTask) 
         run.outcome,
         run.summary,
     )
+
+
+def test_what_follows_the_due_range_is_the_first_that_still_waits(make_task: MakeTask) -> None:
+    task = make_task(schedule="* * * * *", jitter_seconds=59, next_occurrence=NOON)
+    waits_at = earliest_start(task, NOON + 3 * MINUTE)
+    assert waits_at > NOON + 3 * MINUTE  # it has drawn some seconds
+
+    span = started_range(task, until=waits_at - SECOND)
+
+    assert DueRange(3, NOON, NOON + 2 * MINUTE, following=NOON + 3 * MINUTE) == span
+    plain = task.model_copy(update={"jitter_seconds": 0})
+    assert DueRange(4, NOON, NOON + 3 * MINUTE, NOON + 4 * MINUTE) == started_range(plain, until=waits_at)
+    ends = plain.model_copy(update={"end_at": NOON + 3 * MINUTE})
+    assert DueRange(4, NOON, NOON + 3 * MINUTE, None) == started_range(ends, until=NOON + 9 * MINUTE)

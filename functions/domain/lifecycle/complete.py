@@ -16,7 +16,8 @@ from functions.domain.alerts.overdue import (
 )
 from functions.domain.costs.task_budget import charged_credits
 from functions.domain.event_outbox import enqueue_events
-from functions.domain.heartbeat.model import overrun_at
+from functions.domain.events import Outbox
+from functions.domain.heartbeat.model import HeartbeatState, overrun_at
 from functions.domain.history.tally import add_incident, add_to_tally
 from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range, skipped_run
 from functions.domain.run import Run
@@ -75,8 +76,10 @@ def complete_occurrence(
     timing, skipped = _timing_after(task, run_count, now=now)
     failures = _count_failures(task, run)
     breaker = None if task.pause else _circuit_breaker(task, run, failures, now=now)
-    changes = attempt_facts(task, run) | timing | NO_CURRENT_OCCURRENCE
-    changes |= {
+    changes: dict[str, Any] = {
+        **attempt_facts(task, run),
+        **timing,
+        **NO_CURRENT_OCCURRENCE,
         "expired_claims": task.expired_claims if run.outcome is OutcomeKind.ABANDONED else 0,
         "consecutive_failures": failures,
         "run_count": run_count,
@@ -91,7 +94,8 @@ def complete_occurrence(
         changes["event"] = None
     if memory is not None:
         changes["memory"] = dict(memory)
-    return Transition(changes | idle_state(task, changes, now=now), (run, *skipped))
+    changes |= idle_state(task, changes, now=now)
+    return Transition(changes, (run, *skipped))
 
 
 NO_CURRENT_OCCURRENCE: dict[str, Any] = {
@@ -144,15 +148,39 @@ def _alert_after(
 
 
 def idle_state(task: Task, changes: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """The status and the next wake-up of a task without a current occurrence, after *changes*."""
-    after = task.model_copy(update=changes)
-    if after.pause is not None or not after.enabled:
+    """The status and the next wake-up, never in the past, of a task without a current occurrence.
+
+    Args:
+        changes: What changes of the scheduler's own fields. They are looked up one by one: a copy of the
+            task, made to ask for these two, takes 4 us of the 20 in which an attempt is completed.
+    """
+    pause: Pause | None = changes.get("pause", task.pause)
+    upcoming: datetime | None = changes.get("next_occurrence", task.next_occurrence)
+    backlog: Sequence[QueuedRun] = changes.get("backlog", task.backlog)
+    alert: AlertState = changes.get("alert", task.alert)
+    outbox: Outbox = changes.get("outbox", task.outbox)
+    heartbeat: HeartbeatState | None = changes.get("heartbeat", task.heartbeat)
+    wake_ups = [alert.retry_at, outbox.retry_at]
+    if pause is not None or not changes.get("enabled", task.enabled):
         status = Status.PAUSED
-    elif _has_ended(after, now=now):
+        wake_ups.append(pause.until if pause else None)
+        if _oldest_requested(backlog):
+            wake_ups.append(now)
+    elif upcoming is None and _has_ended(task, backlog, changes.get("run_count", task.run_count), now=now):
         status = Status.ENDED
+        if backlog:
+            wake_ups.append(now)
     else:
         status = Status.SCHEDULED
-    return {"status": status, "next_run_at": _next_wake_up(after, status, now=now)}
+        wake_ups.append(earliest_start(task, upcoming) if upcoming else None)
+        if backlog:
+            wake_ups.append(now)
+        if alert.first_notified_at or task.expect_seconds:
+            wake_ups.append(next_overdue_at(task.model_copy(update=changes)))
+        if heartbeat is not None:
+            wake_ups.append(overrun_at(task.params, heartbeat))
+    first = earliest(wake_ups)
+    return {"status": status, "next_run_at": None if first is None else max(first, now)}
 
 
 def look_soon(task: Task) -> dict[str, Any]:
@@ -165,20 +193,22 @@ def look_soon(task: Task) -> dict[str, Any]:
     return {"next_run_at": task.claim.until} if task.next_run_at > task.claim.until else {}
 
 
-def _has_ended(task: Task, *, now: datetime) -> bool:
-    """Whether only a user can still start the task."""
-    if task.next_occurrence is not None or any(
-        extra.trigger not in REQUESTED_TRIGGERS for extra in task.backlog
-    ):
+def _has_ended(task: Task, backlog: Sequence[QueuedRun], run_count: int, *, now: datetime) -> bool:
+    """Whether only a user can still start *task*, whose schedule has no further occurrence."""
+    if any(extra.trigger not in REQUESTED_TRIGGERS for extra in backlog):
         return False
-    is_used_up = task.max_runs is not None and task.run_count >= task.max_runs
+    is_used_up = task.max_runs is not None and run_count >= task.max_runs
     is_past_end = task.end_at is not None and now > task.end_at
     return is_used_up or is_past_end or not task.has_event_triggers
 
 
 def next_manual_run(task: Task) -> QueuedRun | None:
     """The oldest waiting run that a user asked for: it starts even while the task is paused."""
-    return next((extra for extra in task.backlog if extra.trigger in REQUESTED_TRIGGERS), None)
+    return _oldest_requested(task.backlog)
+
+
+def _oldest_requested(backlog: Sequence[QueuedRun]) -> QueuedRun | None:
+    return next((extra for extra in backlog if extra.trigger in REQUESTED_TRIGGERS), None)
 
 
 def pause(task: Task, *, note: str, until: datetime | None, by: str, now: datetime) -> Transition:
@@ -359,21 +389,3 @@ def _circuit_breaker(task: Task, run: Run, failures: int, *, now: datetime) -> P
     return Pause(
         note=f"Failed {failures} times in a row: {run.summary}"[:MAX_SUMMARY_CHARS], by="scheduler", at=now
     )
-
-
-def _next_wake_up(task: Task, status: Status, *, now: datetime) -> datetime | None:
-    """When a task without a current occurrence is due next, for whatever reason; never in the past."""
-    reasons = [task.alert.retry_at, task.outbox.retry_at]
-    if (status is Status.SCHEDULED and task.backlog) or next_manual_run(task):
-        reasons.append(now)
-    if status is Status.PAUSED:
-        reasons.append(task.pause.until if task.pause else None)
-    if status is Status.SCHEDULED:
-        reasons.append(next_overdue_at(task))
-        reasons.append(earliest_start(task, task.next_occurrence) if task.next_occurrence else None)
-        if task.heartbeat is not None:
-            reasons.append(overrun_at(task.params, task.heartbeat))
-    if not any(reasons):
-        return None
-    first = earliest(reasons)
-    return None if first is None else max(first, now)

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from functions.domain.alerts.model import AlertState
+from functions.domain.events import Outbox
+from functions.domain.heartbeat.model import HeartbeatState, OpenRun
 from functions.domain.lifecycle.attempt import complete_attempt
-from functions.domain.lifecycle.complete import Transition
+from functions.domain.lifecycle.complete import Transition, idle_state
 from functions.domain.run import Outcome, failed, succeeded
-from functions.domain.task import Claim, QueuedRun, SkippedRange, Task
+from functions.domain.task import Claim, Pause, QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from tests.conftest import NOON
 
@@ -277,3 +280,45 @@ def test_what_an_occurrence_came_to_is_counted_and_an_incident_is_kept(claimed: 
         back.incidents,
     )
     assert "" == retrying.tally, "the occurrence is not over"
+
+
+WAITS_FOR_USER = QueuedRun(at=NOON, trigger=Trigger.MANUAL)
+NOTHING_LEFT = {"next_occurrence": None, "max_runs": 3, "run_count": 2, "on_event": [{"type": "shop.order"}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "changes"),
+    [
+        ({}, {"pause": Pause(by="ann", at=NOON)}),
+        ({"pause": Pause(by="ann", at=NOON)}, {"pause": None}),
+        ({"enabled": False}, {"enabled": True}),
+        ({"pause": Pause(until=NOON + 3 * MINUTE)}, {"backlog": (WAITS_FOR_USER,)}),
+        ({}, {"next_occurrence": None}),
+        (NOTHING_LEFT, {"run_count": 3}),
+        (NOTHING_LEFT, {"run_count": 3, "backlog": (WAITS_FOR_USER,)}),
+        (NOTHING_LEFT, {"next_occurrence": NOON + 9 * MINUTE}),
+        ({}, {"backlog": (QueuedRun(at=NOON, trigger=Trigger.QUEUED),)}),
+        ({}, {"alert": AlertState(retry_at=NOON + 2 * MINUTE)}),
+        ({}, {"outbox": Outbox(retry_at=NOON + 2 * MINUTE)}),
+        ({"expect_seconds": 60}, {"alert": AlertState(awaiting_since=NOON + MINUTE)}),
+        (
+            {"next_occurrence": NOON + 500 * MINUTE},
+            {"alert": AlertState(first_notified_at=NOON, notified=True), "last_run_at": NOON + MINUTE},
+        ),
+        (
+            {"type": "heartbeat", "params": {"maxSeconds": 60, "graceSeconds": 60}},
+            {
+                "heartbeat": HeartbeatState(open_runs=(OpenRun(run_id="a", started_at=NOON),)),
+                "next_occurrence": NOON + 500 * MINUTE,
+            },
+        ),
+    ],
+)
+def test_the_idle_state_follows_from_the_task_as_changed(
+    make_task: MakeTask, before: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    task = make_task(**{"next_occurrence": NOON + 5 * MINUTE} | before)
+    now = NOON + MINUTE
+    state = idle_state(task, changes, now=now)
+    assert state == idle_state(task.model_copy(update=changes), {}, now=now)
+    assert state != idle_state(task, {}, now=now)

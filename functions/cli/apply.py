@@ -24,12 +24,13 @@ from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task, TaskCalendar, TaskSpec
 from functions.domain.types import format_instant
+from functions.domain.validation import FileProblem
 from functions.errors import InputError
 from functions.services.apply import FILE_ORIGIN, PlannedChange, TaskSource, apply_plan
 from functions.services.calendars.book import resolve_calendars
 from functions.services.calendars.files import calendars_for
 from functions.services.paging import all_tasks
-from functions.taskfiles import FileProblem, LoadResult, read_task_files
+from functions.taskfiles.loader import LoadResult, read_task_files
 
 # The command `cost`, and the line about cost in `plan`: the price of tasks on Google Cloud.
 

@@ -26,7 +26,7 @@ from functions.errors import NotAllowedError, SettingsError, StoreUnavailableErr
 from functions.services import manual_runs
 from functions.services.apply import apply_plan
 from functions.services.calendars.files import calendars_for
-from functions.taskfiles import read_task_files
+from functions.taskfiles.loader import read_task_files
 
 Command = Callable[..., Awaitable[int]]
 MAX_WAIT_S = 50  # that the API waits in one request; then its history is read

@@ -16,8 +16,7 @@ from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError
 from functions.services import manual_runs, task_commands
-from functions.taskfiles import read_task_files
-from functions.taskfiles.loader import LoadResult
+from functions.taskfiles.loader import LoadResult, read_task_files
 
 
 @dataclass(frozen=True, slots=True)

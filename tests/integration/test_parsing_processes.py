@@ -12,7 +12,7 @@ from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
-from functions.taskfiles import check_task
+from functions.taskfiles.validation import check_task
 from tests.unit.parsing.test_feeds import rss
 
 

@@ -16,7 +16,7 @@ from functions.domain.task import TaskSpec
 from functions.domain.types import Status
 from functions.notifications import channel_modules
 from functions.stores.bitable.schema import TASK_COLUMNS
-from functions.taskfiles import read_task_files
+from functions.taskfiles.loader import read_task_files
 from tests.unit.architecture import LAYERS
 
 ROOT = Path(__file__).parents[2]

@@ -20,8 +20,7 @@ from functions.interfaces import Store
 from functions.services.apply import apply_plan
 from functions.services.executions import list_executions
 from functions.services.paging import iter_runs
-from functions.taskfiles import read_task_files
-from functions.taskfiles.loader import find_task_files
+from functions.taskfiles.loader import find_task_files, read_task_files
 
 FileSignature = frozenset[tuple[str, int, int]]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from functions.domain.task import STOPPED_STATUSES, TaskSpec, slugify
 from functions.domain.types import Priority
-from functions.domain.validation import suggest
+from functions.domain.validation import FileProblem, Problem, suggest
 from functions.errors import InputError
 from functions.task_types.registry import params_schema, type_names
-from functions.taskfiles import FileProblem, Problem, check_task
+from functions.taskfiles.validation import check_task
 from functions.transfer.foreign.entry import (
     FieldValue,
     ForeignEntry,

@@ -6,8 +6,9 @@ from typing import Any
 
 from functions.domain.schedule.parse import NAMED_SCHEDULES
 from functions.domain.task import TaskSpec, slugify
+from functions.domain.validation import FileProblem
 from functions.errors import InputError
-from functions.taskfiles import FileProblem, check_task
+from functions.taskfiles.validation import check_task
 from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults, ImportedTask, ImportNote
 from functions.transfer.foreign.timing import cron_timing
 

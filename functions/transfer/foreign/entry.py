@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from functions.domain.task import TaskSpec
-from functions.domain.validation import FieldPath
-from functions.taskfiles import FileProblem
+from functions.domain.validation import FieldPath, FileProblem
 from functions.taskfiles.parser import ParsedFile
 
 # The result of an import: a sentence about each field, and the problems.

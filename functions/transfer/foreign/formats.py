@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from functions.domain.validation import DocumentSyntaxError
+from functions.domain.validation import DocumentSyntaxError, FileProblem, Problem
 from functions.errors import InputError
-from functions.taskfiles import FileProblem, Problem
 from functions.taskfiles.parser import ParsedFile, parse_text
 from functions.transfer.foreign.convert import (
     FUNCTION_FIELDS,

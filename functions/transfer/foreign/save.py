@@ -14,11 +14,11 @@ from functions.domain.schedule.occurrences import next_occurrence
 from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
+from functions.domain.validation import FileProblem
 from functions.errors import InputError
 from functions.interfaces import Store
 from functions.services.access.limits import OwnerLimits
 from functions.services.apply import PlannedChange, apply_plan, name_some
-from functions.taskfiles import FileProblem
 from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 
 ORIGIN = "import"  # so that applying task files never removes them

@@ -20,7 +20,7 @@ from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Task, TaskSpec, shard_of
 from functions.engine.tick import tick
-from functions.taskfiles import check_task
+from functions.taskfiles.validation import check_task
 from tests.conftest import NOON
 from tests.harness.chaos.world.standstill import StandstillLoop
 

@@ -15,7 +15,7 @@ from functions.config.settings import Settings
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
-from functions.taskfiles import check_task
+from functions.taskfiles.validation import check_task
 from tests.support.serving import ROOT, answered, serving
 
 SECRET = "s" * 32

@@ -14,7 +14,7 @@ from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
 from functions.domain.types import SkipReason
-from functions.taskfiles import check_task
+from functions.taskfiles.validation import check_task
 from tests.fakes.llm_server import KEY, MODEL, LlmServer, finds, says
 
 TULIP = {"title": "Tulips are in", "url": "https://example.com/tulips", "text": "Red ones.", "score": 0.9}

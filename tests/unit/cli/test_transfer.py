@@ -18,7 +18,7 @@ from functions.domain.storage import RunBatch
 from functions.domain.task import Task
 from functions.errors import InputError
 from functions.stores.sqlite.store import SqliteStore
-from functions.taskfiles import read_task_files
+from functions.taskfiles.loader import read_task_files
 from tests.conftest import NOON
 from tests.contract.conftest import make_run as make_run
 from tests.contract.documents import create

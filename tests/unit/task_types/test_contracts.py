@@ -26,7 +26,7 @@ from functions.task_types.support.expectations import (
     TextRules,
     ValueExpectations,
 )
-from functions.taskfiles import read_task_files
+from functions.taskfiles.loader import read_task_files
 from tests.unit.task_types.conftest import answer, tools_with
 
 URL = "https://example.com/status"

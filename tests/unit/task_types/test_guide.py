@@ -10,7 +10,7 @@ import yaml
 
 from functions.domain.task import TaskSpec
 from functions.task_types import registry
-from functions.taskfiles import check_task
+from functions.taskfiles.validation import check_task
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "reference" / "task-types.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from functions.domain.task import Group
-from functions.taskfiles import read_task_files
+from functions.taskfiles.loader import read_task_files
 
 TASK = '{id: a, type: http, schedule: hourly, params: {url: "https://example.com/"}, group: %s}'
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from functions.domain.task import NEVER_STARTED, TaskSpec
-from functions.taskfiles import FileProblem, LoadResult, check_task, read_task_files
+from functions.domain.validation import FileProblem
+from functions.taskfiles.loader import LoadResult, read_task_files
+from functions.taskfiles.validation import check_task
 
 Write = Callable[..., Path]
 READS_WITHIN_S = 5.0

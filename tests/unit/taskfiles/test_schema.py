@@ -9,9 +9,10 @@ import jsonschema_rs
 import pytest
 
 from functions.task_types.registry import type_names
-from functions.taskfiles import check_task, read_task_files
+from functions.taskfiles.loader import read_task_files
 from functions.taskfiles.parser import parse_text
 from functions.taskfiles.schema import example_task, params_schema_of, render_schema, task_file_schema
+from functions.taskfiles.validation import check_task
 
 ROOT = Path(__file__).parents[3]
 COPY = ROOT / "docs" / "reference" / "task-file.schema.json"

@@ -10,7 +10,7 @@ import pytest
 from functions.domain.task import Job, TaskSpec
 from functions.errors import InputError
 from functions.task_types.registry import run_job
-from functions.taskfiles import read_task_files
+from functions.taskfiles.loader import read_task_files
 from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
 from functions.transfer.foreign.formats import FORMAT_NAMES, read_foreign
 from functions.transfer.foreign.save import render_task_file

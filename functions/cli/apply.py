@@ -22,7 +22,7 @@ from functions.domain.costs.pricing import (
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.storage import TaskFilter
-from functions.domain.task import Task, TaskCalendar, TaskSpec
+from functions.domain.task import Task, TaskCalendar
 from functions.domain.types import format_instant
 from functions.domain.validation import FileProblem
 from functions.errors import InputError
@@ -245,8 +245,7 @@ async def apply_files(
     if warnings:
         data["warnings"] = warnings
         context.screen.warn("\n".join(f"warning: {text}" for text in warnings))
-    zones = {spec.id: spec.timezone for spec in loaded.specs}
-    lines = list(_plan_lines(context.screen, changes, zones, dry_run=dry_run))
+    lines = list(_plan_lines(context.screen, changes, dry_run=dry_run))
     if dry_run:
         before, after = await plan_costs(context, loaded, changes)
         data["cost"] = {"before": cost_to_json(before), "after": cost_to_json(after)}
@@ -270,7 +269,6 @@ def report_problems(screen: Screen, problems: Sequence[FileProblem]) -> int:
 def show_changes(
     screen: Screen,
     changes: Sequence[PlannedChange],
-    specs: Sequence[TaskSpec],
     *,
     dry_run: bool,
     rehearsals: Mapping[str, Mapping[str, Any]] | None = None,
@@ -280,8 +278,7 @@ def show_changes(
         "applied": not dry_run,
         "changes": [_change_to_json(change) for change in changes],
     }
-    zones = {spec.id: spec.timezone for spec in specs}
-    lines = list(_plan_lines(screen, changes, zones, dry_run=dry_run))
+    lines = list(_plan_lines(screen, changes, dry_run=dry_run))
     if rehearsals is not None:
         data["rehearsals"] = rehearsals
         lines += summaries_of(rehearsals)
@@ -300,14 +297,12 @@ def _change_to_json(change: PlannedChange) -> dict[str, Any]:
     }
 
 
-def _plan_lines(
-    screen: Screen, changes: Sequence[PlannedChange], zones: dict[str, str], *, dry_run: bool
-) -> Iterator[str]:
+def _plan_lines(screen: Screen, changes: Sequence[PlannedChange], *, dry_run: bool) -> Iterator[str]:
     rows = []
     for change in changes:
         if change.action != "unchanged":
             sign, colour = ACTION_SIGNS[change.action]
-            what = _next_run_text(change, zones.get(change.id, "UTC"))
+            what = _next_run_text(change, change.timezone)
             changed = _what_changes(change)
             changed += " (changed elsewhere since the last apply)" if change.drifted else ""
             rows.append((Cell(sign, colour), change.id, changed, what))

@@ -74,7 +74,7 @@ async def _apply(
         elif change.action == "update":
             await context.api.request("PUT", f"/api/tasks/{change.id}", body)
     rehearsed = await rehearsals.rehearse_changes(context, changes, loaded.specs) if dry_run else None
-    files.show_changes(context.screen, changes, loaded.specs, dry_run=dry_run, rehearsals=rehearsed)
+    files.show_changes(context.screen, changes, dry_run=dry_run, rehearsals=rehearsed)
     return 0
 
 

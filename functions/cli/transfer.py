@@ -179,7 +179,6 @@ async def _import_foreign(
         lines = [f"{write}: {len(foreign.tasks)} tasks; a task file does not hold when they last ran"]
         screen.show(data | {"applied": False, "written": str(write), "tasks": len(foreign.tasks)}, lines)
     else:
-        specs = [one.spec for one in foreign.tasks]
         changes = await save_tasks(
             context.store,
             foreign.tasks,
@@ -192,7 +191,7 @@ async def _import_foreign(
             moved = [{"id": one.id, "action": one.action, "nextRunAt": one.after} for one in changes]
             screen.show(_format_next_runs(data | {"applied": not dry_run, "changes": moved}), ())
         else:
-            show_changes(screen, changes, specs, dry_run=dry_run)
+            show_changes(screen, changes, dry_run=dry_run)
     screen.warn("\n".join(str(problem) for problem in foreign.problems))
     if foreign.problems:
         screen.error(

@@ -52,6 +52,7 @@ class PlannedChange:
         after: The next wake-up after.
         drifted: Whether the task was changed by other means since a file was last applied to it.
         moved_from: The source that it came from until now, or is left of; empty when that is the same.
+        timezone: Of the task, after the change.
     """
 
     id: str
@@ -61,6 +62,7 @@ class PlannedChange:
     after: datetime | None = None
     drifted: bool = False
     moved_from: str = ""
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ def _find_orphans(
                 before=next_run(stored.task, now=now),
                 after=next_run(stored.task, now=now),
                 moved_from=stored.task.origin,
+                timezone=stored.task.timezone,
             )
         )
         for stored in existing.values()
@@ -202,6 +205,7 @@ def _plan_new_days(
                 fields=_days_alone(transition),
                 before=next_run(stored.task, now=now),
                 after=next_run(stored.task.model_copy(update=dict(transition.changes)), now=now),
+                timezone=stored.task.timezone,
             )
         )
         for stored, transition in others_with_new_days(others, new_days, now=now)
@@ -238,7 +242,8 @@ def _plan_creation(
     task = new_task(spec, now=now, origin=origin, calendars=calendars)
     task = task.model_copy(update={"applied_spec_hash": _spec_hash(spec)})
     return _PlannedWrite(
-        PlannedChange(spec.id, "create", after=next_run(task, now=now)), ConditionalWrite(task, None)
+        PlannedChange(spec.id, "create", after=next_run(task, now=now), timezone=spec.timezone),
+        ConditionalWrite(task, None),
     )
 
 
@@ -255,7 +260,11 @@ def _plan_update(
     moved: dict[str, str] = {"origin": source.origin} if source.takes_from(task.origin) else {}
     if not transition.changes and not moved:
         same = PlannedChange(
-            spec.id, "unchanged", before=next_run(task, now=now), after=next_run(task, now=now)
+            spec.id,
+            "unchanged",
+            before=next_run(task, now=now),
+            after=next_run(task, now=now),
+            timezone=spec.timezone,
         )
         return _PlannedWrite(same)
     write = ConditionalWrite.for_changes(
@@ -271,6 +280,7 @@ def _plan_update(
         after=next_run(write.task, now=now),
         drifted=task.applied_spec_hash not in ("", _spec_hash(task)),
         moved_from=task.origin if moved else "",
+        timezone=spec.timezone,
     )
     return _PlannedWrite(change, write, transition.runs)
 
@@ -281,7 +291,8 @@ def _days_alone(transition: Transition) -> tuple[str, ...]:
 
 
 def _plan_removal(stored: VersionedTask, *, now: datetime) -> _PlannedWrite:
-    change = PlannedChange(stored.task.id, "remove", before=next_run(stored.task, now=now))
+    task = stored.task
+    change = PlannedChange(task.id, "remove", before=next_run(task, now=now), timezone=task.timezone)
     return _PlannedWrite(change, ConditionalWrite(stored.task, stored.revision, delete=True))
 
 

@@ -91,7 +91,7 @@ def test_tasks_of_other_files_have_the_new_days_as_well(scheduler: Scheduler, tm
 def test_a_plan_names_the_tasks_of_others_that_get_new_days(scheduler: Scheduler, tmp_path: Path) -> None:
     """Of four one stays in the file; one has no calendar, one would have no day left and keeps its days."""
     file = tmp_path / "shared.yaml"
-    rare = TASK | {"schedule": "0 9 24,28 12 *", "except": ["calendar:company"]}
+    rare = TASK | {"schedule": "0 9 24,28 12 *", "except": ["calendar:company"], "timezone": "Asia/Tokyo"}
     mine, theirs = rare | {"id": "mine"}, rare | {"id": "theirs"}
     free, last = rare | {"id": "free", "except": []}, rare | {"id": "last", "schedule": "0 9 24 12 *"}
 
@@ -102,6 +102,7 @@ def test_a_plan_names_the_tasks_of_others_that_get_new_days(scheduler: Scheduler
     assert 0 == scheduler("apply", have(["12-25"], mine, theirs, free, last)).code
     path = have(["12-24"], mine)
 
+    shown = scheduler("plan", "--no-prune", path).out
     planned = scheduler("plan", "--no-prune", path, "--json").data["changes"]
     applied = scheduler("apply", "--no-prune", path, "--json").data["changes"]
     again = scheduler("plan", "--no-prune", path, "--json").data["changes"]
@@ -112,6 +113,8 @@ def test_a_plan_names_the_tasks_of_others_that_get_new_days(scheduler: Scheduler
         ("mine", "update", ["except"]),
         ("theirs", "update", ["except"]),
     ] == [(one["id"], one["action"], one["fields"]) for one in planned]
+    [line] = [one for one in shown.splitlines() if "theirs" in one]
+    assert ("except", True) == (line.split()[2], line.endswith("JST"))
     assert planned == applied
     assert {"unchanged"} == {one["action"] for one in again}
     assert planned[2]["nextRunAt"] == stored["theirs"]["nextRunAt"]

@@ -193,9 +193,11 @@ async def test_the_api_is_mounted_in_an_application_of_ones_own(tmp_path: Path, 
         async with AsyncClient(transport=transport, base_url="http://own.example") as client:
             anonymous = await client.get("/scheduler/api/tasks")
             listed = await client.get("/scheduler/api/tasks", headers={"Authorization": f"Bearer {key}"})
+            described = await client.get("/scheduler/openapi.json")
 
     assert (401, 200) == (anonymous.status_code, listed.status_code)
     assert ["own"] == [task["id"] for task in listed.json()["tasks"]]
+    assert [{"url": "/scheduler"}] == described.json()["servers"], "clients find it where it is mounted"
 
 
 async def test_the_sample_of_an_application_serves_its_own_routes(

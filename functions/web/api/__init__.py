@@ -34,8 +34,10 @@ router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
 @router.get("/openapi.json")
 async def describe(request: Request) -> JSONResponse:
-    """Return the API's description."""
-    return JSONResponse(request.app.openapi())
+    """Return the API's description, and where it is mounted in an application of somebody's own."""
+    described = request.app.openapi()
+    root = request.scope.get("root_path", "").rstrip("/")
+    return JSONResponse({**described, "servers": [{"url": root}]} if root else described)
 
 
 @router.get("/metrics")

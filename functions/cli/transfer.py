@@ -194,9 +194,9 @@ async def _import_foreign(
             show_changes(screen, changes, dry_run=dry_run)
     screen.warn("\n".join(str(problem) for problem in foreign.problems))
     if foreign.problems:
-        screen.error(
-            f"{len(foreign.problems)} errors: fix them and import again; the rest is done as shown above"
-        )
+        count = len(foreign.problems)
+        wrong = "1 error: fix it" if count == 1 else f"{count} errors: fix them"
+        screen.error(f"{wrong} and import again; the rest is done as shown above")
     return 1 if foreign.problems else 0
 
 

@@ -127,7 +127,7 @@ def test_faults_are_told_and_the_rest_is_imported(command: Command, tmp_path: Pa
     assert 1 == said.code
     assert "1 created" in said.out
     assert f"{file}:2: Bad: schedule: is no schedule anybody knows" in said.err
-    assert "scheduler: 1 errors" in said.err
+    assert "scheduler: 1 error: fix it and import again" in said.err
 
 
 def test_what_differs_is_told(command: Command, tmp_path: Path, make_task: Callable[..., Task]) -> None:

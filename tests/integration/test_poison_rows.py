@@ -352,7 +352,9 @@ OF_NO_ROW = {
     "/dashboard/schedule-preview",
     "/dashboard/sign-in",
     "/ping/{name}",  # a name that we signed is of a task that could be read
+    "/ping/{name}/",
     "/ping/{name}/{what}",
+    "/ping/{name}/{what}/",
     "/docs",
     "/docs/{name}",
     "/docs/start.js",

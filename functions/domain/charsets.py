@@ -13,8 +13,7 @@ _LOOKED_AT = 4096  # browsers look for a declaration in the first 1,024 bytes, a
 
 _LABELS = {
     "utf-8": "utf8 unicode11utf8 unicode20utf8",
-    "utf-16": "utf16 ucs2 unicode iso10646ucs2",
-    "utf-16-le": "utf16le",
+    "utf-16-le": "utf16le utf16 ucs2 unicode iso10646ucs2",
     "utf-16-be": "utf16be unicodefffe",
     "cp1252": "ascii usascii ansix341968 iso88591 iso885911987 latin1 l1 cp819 ibm819 csisolatin1 ansi",
     "iso8859-2": "latin2 l2 csisolatin2",
@@ -56,7 +55,8 @@ _CODECS |= {f"iso8859{part}": f"iso8859-{part}" for part in (*range(2, 9), 10, 1
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _MARKUP_IN_UTF_16 = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))  # without a mark
-_NOT_LIKE_ASCII = frozenset({"utf-16", "utf-16-le", "utf-16-be", "hz", "iso2022_jp", "iso2022_kr"})
+_STARTS = (b"<", b"{", b"[")  # of markup and of JSON
+_NOT_LIKE_ASCII = frozenset({"utf-16-le", "utf-16-be", "hz", "iso2022_jp", "iso2022_kr"})
 _UNDECLARED = "cp1252"  # what browsers take for a text that says nothing and is no UTF-8
 
 
@@ -148,9 +148,10 @@ def _candidates(body: bytes, content_type: str) -> tuple[str, str | None]:
         if body.startswith(start) and body[2:4].count(0) == 1:
             return codec, None
     declared = declared_codec(content_type)
-    if declared is None or (
-        declared.startswith("utf-16") and body.startswith(b"<")
-    ):  # then it would be above
+    if declared is not None and declared.startswith("utf-16"):
+        is_other = body[:1] in _STARTS and body[1:2] != b"\0"  # in UTF-16 a zero would follow
+        declared = None if is_other else declared
+    if declared is None:
         declared = _codec_within(body[:_LOOKED_AT])
     if declared in _NOT_LIKE_ASCII:
         return declared, None  # its bytes would mostly pass for UTF-8

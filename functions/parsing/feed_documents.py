@@ -128,15 +128,19 @@ def _unpack(body: bytes) -> bytes:
 def _read_xml_feed(text: str, *, content_type: str, url: str) -> FeedDocument:
     import feedparser  # takes 20 ms to import, more on a cold disk
 
-    parsed = feedparser.parse(
-        io.BytesIO(_mend(text.encode())),  # never bytes or a text: feedparser opens what they name
-        # The charset that a document declares is no longer its own. Nor is it told an address: it would take
-        # each id for a part of one.
-        response_headers={"content-type": "application/xml; charset=utf-8"},
-        resolve_relative_uris=False,
-        sanitize_html=False,  # it leaves out words; all markup is removed here
-    )
-    if not parsed.version:
+    mended = _mend(text.encode())
+    try:
+        parsed = feedparser.parse(
+            io.BytesIO(mended),  # never bytes or a text: feedparser opens what they name
+            # The charset that a document declares is no longer its own. Nor is it told an address: it would
+            # take each id for a part of one.
+            response_headers={"content-type": "application/xml; charset=utf-8"},
+            resolve_relative_uris=False,
+            sanitize_html=False,  # it leaves out words; all markup is removed here
+        )
+    except Exception as exc:  # noqa: BLE001  # KeyError, ValueError, AssertionError: tags in places it does not expect
+        raise UnreadableError(f"a feed that is too broken to be read ({type(exc).__name__})") from None
+    if not parsed.get("version"):
         raise UnreadableError(_name_document(text, content_type=content_type, url=url))
     is_harmless = isinstance(parsed.get("bozo_exception"), feedparser.CharacterEncodingOverride)
     if parsed.bozo and not parsed.entries and not is_harmless:

@@ -12,6 +12,7 @@ _JOINERS = "\u200c\u200d"  # without a width, and yet part of Persian words and 
 _HIGH = "[xX][dD][89abAB][0-9a-fA-F]{2}|5529[6-9]|55[3-9][0-9]{2}|56[0-2][0-9]{2}|563[01][0-9]"
 _LOW = "[xX][dD][c-fC-F][0-9a-fA-F]{2}|563[2-9][0-9]|56[4-9][0-9]{2}|57[0-2][0-9]{2}|573[0-3][0-9]|5734[0-3]"
 _HALVES = re.compile(f"&#({_HIGH});&#({_LOW});")
+_HALF = re.compile(f"&#(?:{_HIGH}|{_LOW});")
 _INVISIBLE = frozenset({"script", "style", "noscript", "template", "svg"})
 _OFTEN_ALONE = frozenset(
     {"br", "hr", "wbr", "img", "p", "li", "dt", "dd", "tr", "td", "th", "html", "head", "body"}
@@ -65,8 +66,9 @@ def join_halves(markup: str) -> str:
     """Return *markup* with one reference for two that stand for the halves of a surrogate pair.
 
     &#xD83D;&#xDE00; and &#55357;&#56832;    &#128512;
+    &#xD83D; alone                           (nothing)
     """
-    return _HALVES.sub(_join_pair, markup) if "&#" in markup else markup
+    return _HALF.sub("", _HALVES.sub(_join_pair, markup)) if "&#" in markup else markup
 
 
 def _join_pair(halves: re.Match[str]) -> str:

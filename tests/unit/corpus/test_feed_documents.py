@@ -181,6 +181,12 @@ ENCODINGS = [
     first_title(
         "an emoji as two references", rss(item("&#xD83D;&#xDE00; and &#55357;&#56832;")), "😀 and 😀"
     ),
+    first_title("half an emoji", rss(item("a &#xD83D; b &#56832;c")), "a b c"),
+    first_title(
+        "half an emoji, and entities of its own",
+        f"<!DOCTYPE rss [<!ENTITY a 'b'>]>{rss(item('a &#xD83D;b'))[38:]}",
+        "a b",
+    ),
     first_title(
         "an emoji as two references in CDATA", rss(item("<![CDATA[&#55000;&#55357;&#56832;]]>")), "훘😀"
     ),
@@ -288,6 +294,15 @@ NO_FEEDS = [
             (202, "x-amzn-waf-action", "challenge"),
             (429, "x-vercel-mitigated", "challenge"),
         )
+    ),
+    Case(
+        "a letter that Unicode has not, which the library does not expect",
+        [
+            rss(*BLOG),
+            f"<!DOCTYPE rss [<!ENTITY a 'b'>]>{rss(item('a &#x11FFFF;'))[38:]}",
+            rss(dated(10), *BLOG),
+        ],
+        ["a feed that is too broken to be read", {"n10"}],
     ),
     Case("yarr#247: not found", [rss(*BLOG), answer(404)], ["Answered 404"]),
     Case(

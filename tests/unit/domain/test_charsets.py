@@ -122,4 +122,14 @@ def test_markup_in_utf_16_needs_no_mark(codec: str, content_type: str) -> None:
 
 def test_markup_that_is_declared_as_utf_16_and_is_not_is_read() -> None:
     """Programs of .NET write `utf-16` into what they send as UTF-8."""
-    assert "<p>Größe" == decode("<p>Größe".encode(), "text/xml; charset=utf-16")
+    for text in ("<p>Größe", '{"a": "Größe"}', "[1]"):
+        assert text == decode(text.encode(), "text/xml; charset=utf-16")
+        assert text == decode(text.encode("utf-16-le"), "text/xml; charset=utf-16")
+
+
+@pytest.mark.parametrize("codec", [*LETTERS, "utf-16le", "hz", "utf-16be", "iso2022_kr"])
+@pytest.mark.parametrize("body", [b"plain", b"\xff", b"\0", b"\xd8\0x", b"~{", b"\x1b$", b"\xef\xbb\xbf\xff"])
+def test_no_text_and_no_charset_is_an_error(codec: str, body: bytes) -> None:
+    """Python's utf-16 refuses a text without a mark, even where it is told to replace what is wrong."""
+    assert isinstance(decode(body, f"text/plain; charset={codec}"), str)
+    TextSearch("x", f"text/plain; charset={codec}").feed(body + b"y" * 9000)

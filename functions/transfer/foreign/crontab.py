@@ -19,6 +19,10 @@ USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}\$?")
 COMMON_USERS = frozenset(
     {"root", "www-data", "nobody", "postgres", "mysql", "backup", "daemon", "ubuntu", "debian", "admin"}
 )
+DELAY_VARIABLES = {  # of cronie and anacron; no command reads them
+    "RANDOM_DELAY": "tasks may start later at random here by jitterSeconds; give it to those that shall",
+    "START_HOURS_RANGE": "hours belong to the schedule here",
+}
 NO_REBOOT_REASON = "there is no start of a machine here; start it by the machine's own means, such as systemd"
 
 
@@ -111,6 +115,8 @@ def _read_variable(reader: _CrontabReader, number: int, name: str, value: str) -
     elif name in ("MAILTO", "MAILFROM"):
         why = "failures and recoveries are notified through channels here: see notify"
         reader.notes.append(ImportNote("", name, "left out", why, number))
+    elif name in DELAY_VARIABLES:
+        reader.notes.append(ImportNote("", name, "left out", DELAY_VARIABLES[name], number))
     else:
         reader.variables[name] = value
         why = "the shell of the commands below it" if name == "SHELL" else "in env of the tasks below it"

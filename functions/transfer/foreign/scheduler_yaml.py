@@ -13,6 +13,10 @@ from functions.transfer.foreign.timing import Timing, interval_timing, parse_ins
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as APScheduler counts them, from 0
 DAY_NUMBER = re.compile(r"(?<![/\d])[0-6](?!\d)")  # what follows a stroke is a step
+COUNTED_FROM_SUNDAY = (
+    "its days of the week count from Sunday as 0; look at it if APScheduler's from_crontab read it, "
+    "which counts from Monday"
+)
 CRON_FIELDS = ("minute", "hour", "day", "month", "dayofweek")
 UNITS = {"weeks": 604_800, "days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 CELERY_FIELDS = ("minute", "hour", "dayofmonth", "monthofyear", "dayofweek")
@@ -58,13 +62,16 @@ def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str
     kind = str(trigger.value).lower() if trigger else ""
     if trigger is not None and (loose or kind == "date"):
         return _convert_trigger(entry, trigger, {"type": kind, **loose}, anchor, timezone)
-    return read_timing(
+    timing = read_timing(
         entry,
         ("cron", "cronstring", "interval", "every", "schedule", "frequency"),
         timezone,
         run_times,
         defaults,
     )
+    if entry.has_field("cron") and DAY_NUMBER.search("".join(timing.schedule.split(" ")[4:])):
+        entry.note_changed("cron", COUNTED_FROM_SUNDAY)
+    return timing
 
 
 def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:

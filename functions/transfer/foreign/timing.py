@@ -77,7 +77,7 @@ EXAMPLE = datetime(2000, 1, 1, tzinfo=UTC)  # of an interval; only whether it ca
 MANUAL_WORDS = frozenset(
     {"manual", "manually", "never", "none", "once", "on demand", "ondemand", "disabled", "off", "@reboot"}
 )
-DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+DAY = r"(?:sun|mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur)(?:day)?s?"
 CALENDAR = re.compile(
     rf"(?:every )?(?P<what>day|daily|weekdays?|weekends?|week|weekly|month|monthly|year|yearly|annually"
     rf"|{DAY})"

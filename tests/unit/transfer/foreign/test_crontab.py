@@ -125,3 +125,12 @@ def test_the_length_of_every_belongs_to_the_schedule() -> None:
         else (one.spec.schedule, one.spec.params["command"])
         for one in older.tasks
     ]
+
+
+def test_variables_of_cron_itself_are_none_of_the_command() -> None:
+    older = read("RANDOM_DELAY=45\nSTART_HOURS_RANGE=3-22\n0 1 * * * one\n")
+
+    assert [{"command": "one", "shell": True}] == params(older)
+    assert ["RANDOM_DELAY", "START_HOURS_RANGE"] == [
+        note.field for note in older.notes if note.action == "left out"
+    ]

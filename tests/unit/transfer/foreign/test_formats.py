@@ -459,3 +459,14 @@ def test_retry_is_a_number_of_retries() -> None:
     [moved] = read_one({"retry": 2}).tasks
 
     assert 3 == moved.spec.retry.max_attempts
+
+
+@pytest.mark.parametrize(
+    ("cron", "is_told"), [("0 9 * * 1-5", True), ("0 9 * * mon-fri", False), ("0 9 * * *", False)]
+)
+def test_days_of_an_expression_that_apscheduler_counts_otherwise_are_told(cron: str, is_told: bool) -> None:
+    text = json.dumps([{"id": "x", "func": "a.b:c", "cron": cron}])
+
+    older = read_foreign([("x.json", text)], ImportDefaults(now=NOON))
+
+    assert is_told == any("from_crontab" in note.reason for note in older.notes)

@@ -81,6 +81,8 @@ def test_what_no_schedule_started_is_told_apart(given: str) -> None:
     "given",
     [
         "whenever",
+        "friendly",
+        "every sundry at 09:00",
         "30 0 9 * * *",
         "0 0 12 ? * 2-6",
         "0 0 12 1 1 ? 2027",

@@ -36,6 +36,10 @@ UNKNOWN_ANSWER = (
     "and that function and command line are of one version"
 )
 MAX_REASON_CHARS = 100  # of stars that the shell took for the names of all files
+NUMBER_ERRORS = {
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "must be a number",
+}
 CHOICE_ERROR = re.compile(r"'([^']*)' is not one of ('.*')$")
 
 
@@ -126,6 +130,8 @@ def _usage_error(exc: Any) -> str:
     context = getattr(exc, "ctx", None)
     command = context.command_path if context else "scheduler"
     reason = " ".join(str(exc.format_message()).split()).rstrip(".").replace("Value error, ", "")
+    for words, plain in NUMBER_ERRORS.items():
+        reason = reason.replace(words, plain)
     if found := CHOICE_ERROR.search(reason):  # of an option with fixed values
         near = get_close_matches(found[1], found[2].replace("'", "").split(", "), n=1)
         reason += f". Did you mean {near[0]!r}?" if near else ""

@@ -28,6 +28,8 @@ from tests.unit.cli.conftest import Scheduler, WriteTasks
         (("pause", "x", "--note", "x" * 401), "400"),
         (("backfill", "x", "--from", "2026-12-01T09:00:00Z"), "--to"),
         (("serve", "--port", "99999"), "--port"),
+        (("serve", "--port", "http"), "'--port': must be a whole number:"),
+        (("import", "x.json", "--timeout", "long"), "'--timeout': must be a number:"),
     ],
 )
 def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(

@@ -95,6 +95,7 @@ class NotifyRule(Model):
 
 SHARDS = 64  # virtual shards; fixed for ever, so that growing needs no migration of data
 MAX_RECENT_OUTCOMES = 20  # outcomes in the task itself, for a sparkline without reading the runs
+MAX_RUNS = 1_000_000_000_000  # of a task that may have so many and no more; Python's counters end at 2**63
 MAX_SUMMARY_CHARS = 400
 DayEntry = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENTRY_CHARS)]
 
@@ -184,7 +185,7 @@ class TaskFields(Model):
     on_excluded: Literal["skip", "next", "previous"] = "skip"
     start_at: Instant | None = None
     end_at: Instant | None = None
-    max_runs: Annotated[int, Field(ge=1)] | None = None
+    max_runs: Annotated[int, Field(ge=1, le=MAX_RUNS)] | None = None
     jitter_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
     misfire: Misfire = Misfire.model_construct()
     overlap: Literal["skip", "queue_one", "queue_all"] = "skip"

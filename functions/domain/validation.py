@@ -95,6 +95,23 @@ FIELD_SUGGESTIONS = {
     "tz": "timezone",
     "zone": "timezone",
     "kind": "type",
+    "every": "schedule",
+    "interval": "schedule",
+    "cron_expression": "schedule",
+    "depends_on": "after",
+    "dependsOn": "after",
+    "needs": "after",
+    "labels": "tags",
+    "disabled": "enabled",
+    "paused": "enabled",
+    "timeout": "timeoutSeconds",
+    "retries": "retry.maxAttempts",
+    "max_retries": "retry.maxAttempts",
+    "maxRetries": "retry.maxAttempts",
+    "url": "params.url",
+    "command": "params.command",
+    "prompt": "params.prompt",
+    "func": "params.callable",
 }
 INSTANT_MESSAGE = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
 _PATTERN_MESSAGES = {  # where a field of a task says more than the form of its text

@@ -32,7 +32,7 @@ from functions.domain.storage import (
 from functions.domain.task import Job, Task
 
 if TYPE_CHECKING:  # few tasks have a group
-    from functions.domain.lifecycle.flow_control import SlotAnswer, SlotRequest
+    from functions.domain.capacity.flow_control import SlotAnswer, SlotRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any, Self
 from functions.app import application
 from functions.app.hooks import BeforeTask, OnEvent
 from functions.config.settings import Settings
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.events import Event
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task, TaskSpec, why_never_started

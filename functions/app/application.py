@@ -22,9 +22,9 @@ from functions.app.factories import (
 )
 from functions.app.notifications import Notifications
 from functions.config.settings import Settings
+from functions.domain.capacity.time_budget import TimeBudget, describe_long_timeout
 from functions.domain.event_outbox import to_published_event
 from functions.domain.events import RUN_FINISHED, Event
-from functions.domain.lifecycle.time_budget import TimeBudget, describe_long_timeout
 from functions.domain.redaction import Redactor
 from functions.domain.sharding import WorkerAssignment
 from functions.domain.storage import StoreStats

@@ -8,8 +8,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from functions.config.settings import Settings
+from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, FINISH_MARGIN
 from functions.domain.costs.credits import PriceList
-from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, FINISH_MARGIN
 from functions.errors import InputError
 from functions.gcp.api import GoogleApi, fetch_access_token
 from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget

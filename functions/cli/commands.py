@@ -11,13 +11,13 @@ import typer
 from functions import __version__
 from functions.cli import apply as files
 from functions.cli import assistant, heartbeats, rehearsals, transfer
-from functions.cli import doctor as doctor_command
 from functions.cli import run as run_command
 from functions.cli import tasks as task_commands
 from functions.cli.arguments.filters import TaskQuery, with_filter_options
 from functions.cli.arguments.moments import Moment, MomentOption, parse_moment
 from functions.cli.authoring.typed import add_commands
 from functions.cli.groups import GROUPS
+from functions.cli.local import doctor as doctor_command
 from functions.cli.options import (
     CommandContext,
     JsonOption,

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from functions.cli import apply as files
-from functions.cli import assistant, doctor, heartbeats, rehearsals, run, tasks, transfer
+from functions.cli import assistant, heartbeats, rehearsals, run, tasks, transfer
 from functions.cli.admin import bitable, calendars, channels, events, keys, owners
 from functions.cli.admin import remote as admin
 from functions.cli.api_client import parse_task
 from functions.cli.arguments.moments import Moment
 from functions.cli.authoring import commands as authoring
 from functions.cli.authoring.writer import to_body
+from functions.cli.local import doctor
 from functions.cli.serve import command as serve
 from functions.cli.session import CliContext
 from functions.domain.task import TaskSpec

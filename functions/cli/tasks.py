@@ -10,8 +10,8 @@ from functions.cli.arguments.moments import Moment
 from functions.cli.console import Cell, Screen, replace_unprintable
 from functions.cli.options import format_duration, format_local, relative_time
 from functions.cli.session import CliContext
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.executions import Execution
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.run import Run
 from functions.domain.schedule.describe import (

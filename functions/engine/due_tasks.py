@@ -14,10 +14,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 
+from functions.domain.capacity.fair_slots import MAY_HAVE_HUNG, POLITE_AT_ONCE, find_crowds, find_slow
+from functions.domain.capacity.time_budget import by_priority
 from functions.domain.lifecycle.decide import KnownTicks, has_missed, has_newer_run, is_on_time
 from functions.domain.lifecycle.deferral import claiming_ticks, settle_by_records
-from functions.domain.lifecycle.fair_slots import MAY_HAVE_HUNG, POLITE_AT_ONCE, find_crowds, find_slow
-from functions.domain.lifecycle.time_budget import by_priority
 from functions.domain.run import Run
 from functions.domain.schedule.days.public_holidays import load as load_holidays
 from functions.domain.schedule.occurrences import needs_holidays

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.domain.lifecycle.flow_control import SlotRequest, group_id
+from functions.domain.capacity.flow_control import SlotRequest, group_id
 from functions.domain.storage import VersionedTask
 from functions.interfaces import FlowControl
 

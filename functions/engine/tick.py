@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from functions.domain.capacity.fair_slots import find_room, take_fairly
+from functions.domain.capacity.time_budget import Deadline, TimeBudget
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.decide import (
     ApplyTransition,
@@ -18,9 +20,7 @@ from functions.domain.lifecycle.decide import (
     release_claim,
     time_left,
 )
-from functions.domain.lifecycle.fair_slots import find_room, take_fairly
 from functions.domain.lifecycle.recover import pause_unreadable, skip_too_long, take_suspects
-from functions.domain.lifecycle.time_budget import Deadline, TimeBudget
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from functions.engine.due_tasks import DueTasks

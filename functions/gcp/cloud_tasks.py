@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle.time_budget import FINISH_MARGIN
+from functions.domain.capacity.time_budget import FINISH_MARGIN
 from functions.domain.sharding import WorkerAssignment, dedup_window, split
 from functions.domain.task import Task
 from functions.domain.types import format_instant

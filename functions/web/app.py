@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
+from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.domain.sharding import WorkerAssignment, parse_assignment
 from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailableError
 from functions.observability.metrics import CONTENT_TYPE

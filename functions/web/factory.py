@@ -66,7 +66,7 @@ def build_api_app(
 
     The imports are here because FastAPI takes 250 ms to import, and no tick needs it.
     """
-    from functions.web import reference
+    from functions.web import assistants, reference
     from functions.web.api import build_api
     from functions.web.api.dependencies import add_routes
     from functions.web.dashboard import add_dashboard
@@ -79,5 +79,5 @@ def build_api_app(
         token_verifier=token_verifier,
     )
     add_dashboard(api, dependencies)
-    add_routes(api, reference.router)
+    add_routes(api, assistants.router, reference.router)
     return with_head(with_limits(with_text_addresses(api)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, TaskFilter
 from functions.domain.task import Job, Task

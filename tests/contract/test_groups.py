@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
-from functions.domain.lifecycle.flow_control import GroupState, SlotRequest
+from functions.domain.capacity.flow_control import GroupState, SlotRequest
 from functions.domain.storage import Document
 from functions.domain.task import Group
 from functions.interfaces import Store

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from functions.domain.lifecycle.flow_control import GroupState
+from functions.domain.capacity.flow_control import GroupState
 from functions.stores import create_store
 from tests.support.firestore_emulator import emulator_host, fresh_project
 from tests.support.serving import ROOT

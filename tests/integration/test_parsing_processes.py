@@ -8,8 +8,8 @@ from aiohttp import web
 
 from functions.app.application import App, build_app
 from functions.config.settings import Settings
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
 from functions.taskfiles.validation import check_task

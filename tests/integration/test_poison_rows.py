@@ -20,7 +20,7 @@ from functions.app.application import App
 from functions.cli.main import main
 from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, AuditEntry
-from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET
+from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
 from functions.domain.task import Task, shard_of

@@ -139,7 +139,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "functions/assistants/server.py",
         "functions/cli/assistant.py",
         "functions/task_types/agent/mcp.py",
-        "functions/web/api/assistants.py",
+        "functions/web/assistants.py",
     ),
     "pydantic_ai": ("functions/task_types/agent/",),
     "openai": (),  # by pydantic-ai alone

@@ -11,6 +11,7 @@ from functions.domain.alerts.overdue import (
     next_notification_at,
     with_late_start_notification,
 )
+from functions.domain.capacity.time_budget import expected_duration
 from functions.domain.heartbeat.model import HEARTBEAT
 from functions.domain.heartbeat.transitions import miss_ping
 from functions.domain.lifecycle.after_delivery import claim_delivery
@@ -26,7 +27,6 @@ from functions.domain.lifecycle.complete import (
 from functions.domain.lifecycle.deferral import with_later_look
 from functions.domain.lifecycle.permissions import named_channels
 from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range
-from functions.domain.lifecycle.time_budget import expected_duration
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
     DueRange,

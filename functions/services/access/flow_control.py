@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from functions.domain.lifecycle.flow_control import (
+from functions.domain.capacity.flow_control import (
     GroupState,
     SlotAnswer,
     SlotRequest,

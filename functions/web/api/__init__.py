@@ -13,7 +13,6 @@ from functions.domain.task import TaskSpec
 from functions.observability.metrics import CONTENT_TYPE
 from functions.web.api import (
     admin,
-    assistants,
     calendars,
     channels,
     events,
@@ -112,7 +111,6 @@ def build_api(
         types.schema_router,
         admin.owner_router,
         admin.key_router,
-        assistants.router,
         router,
     )
     add_routes(app, *routers)

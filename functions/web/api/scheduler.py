@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from functions.domain.alerts.model import Notification
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.events import Event
 from functions.domain.lifecycle.permissions import Capabilities
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.task import TaskFields, TaskSpec
 from functions.interfaces import Store
 from functions.services.access.accounts import AccountStore

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Header, Path, Query, Response
 
-from functions.domain.lifecycle.time_budget import FINISH_MARGIN, TimeBudget
+from functions.domain.capacity.time_budget import FINISH_MARGIN, TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
 from functions.domain.task import Task, why_never_started

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.lifecycle import attempt, decide, recover, time_budget
-from functions.domain.lifecycle.time_budget import FINISH_MARGIN, Deadline
+from functions.domain.capacity import time_budget
+from functions.domain.capacity.time_budget import FINISH_MARGIN, Deadline
+from functions.domain.lifecycle import attempt, decide, recover
 from functions.domain.run import Outcome, Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import Task

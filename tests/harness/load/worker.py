@@ -11,7 +11,7 @@ from typing import Any
 
 from functions.app.application import App, build_app
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.sharding import parse_assignment
 from functions.errors import StoreUnavailableError
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from functions.domain.alerts.model import Notification
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter
 from functions.domain.task import Task, TaskSpec

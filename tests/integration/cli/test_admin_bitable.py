@@ -8,7 +8,7 @@ from functions.stores.bitable.schema import TASK_COLUMNS, USER_COLUMNS, document
 from tests.fakes.bitable import Base, FakeBitable, Table
 from tests.support.bitable_places import credentials, served
 from tests.unit.cli.conftest import Scheduler, WriteTasks
-from tests.unit.cli.test_doctor import SECRET, findings
+from tests.unit.cli.local.test_doctor import SECRET, findings
 
 
 @pytest.fixture

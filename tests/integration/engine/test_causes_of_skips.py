@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.interfaces import AttemptSlots
 from functions.services.upkeep.watchdog import FULL_DOCUMENT_ID
 from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill

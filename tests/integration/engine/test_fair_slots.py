@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.types import OutcomeKind
 from functions.interfaces import AttemptSlots
 from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from functions.domain.alerts.model import Notification
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.cloud_events import CloudEvent
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.engine import tick as engine
 from tests.integration.engine.conftest import MINUTE, Installation
 

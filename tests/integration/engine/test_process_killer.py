@@ -27,7 +27,7 @@ import asyncio, os, sys
 from datetime import UTC, datetime, timedelta
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 
 ahead = timedelta(seconds=float(sys.argv[1]))
 

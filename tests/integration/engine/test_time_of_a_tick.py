@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill
 
 LONG = TimeBudget(timedelta(seconds=45), timedelta(seconds=52))

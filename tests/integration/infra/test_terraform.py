@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from functions.config.settings import Settings
+from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.domain.lifecycle.decide import CLAIM_MARGIN
-from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.stores.firestore.queries import INDEXES
 from functions.web.app import worker_time_budget
 from tests.support.shared import once_per_run

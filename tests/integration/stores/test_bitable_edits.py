@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import TaskFilter, WriteStatus
 from functions.domain.task import Job, Pause, Task, shard_of

@@ -10,7 +10,7 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.storage import WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind

@@ -15,7 +15,7 @@ from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrp
 from functions.app.factories import build_store
 from functions.config.settings import Settings
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, succeeded
 from functions.domain.storage import (
     ConditionalWrite,

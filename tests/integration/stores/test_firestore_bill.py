@@ -10,7 +10,7 @@ import pytest
 from google.cloud.firestore_v1.types import firestore as wrapped
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Job, Task

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.errors import StoreUnavailableError
 
 IMPORTED_IN = os.getpid()

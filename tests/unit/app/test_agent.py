@@ -9,8 +9,8 @@ import pytest
 from functions.app import application
 from functions.app.application import App
 from functions.config.settings import Settings
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
 from functions.domain.types import SkipReason

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Job, Task

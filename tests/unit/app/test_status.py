@@ -7,7 +7,7 @@ import pytest
 
 from functions.app.application import App, now
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import RunBatch
 from functions.domain.types import OutcomeKind

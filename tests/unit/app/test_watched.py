@@ -13,7 +13,7 @@ from aiohttp import web
 from functions.app import application
 from functions.app.application import App, now
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import TaskSpec
 from functions.services.apply import apply_plan

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.lifecycle.flow_control import GroupState
+from functions.domain.capacity.flow_control import GroupState
 from functions.domain.storage import Document
 from functions.stores import create_store
 from functions.task_types import registry

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import Notification
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.costs.credits import Account, PriceList
 from functions.domain.costs.task_budget import CreditLimit, Spending
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, failed, succeeded
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteResult
 from functions.domain.task import Claim, Job, Retry, Task

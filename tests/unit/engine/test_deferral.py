@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import queue_runs
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
 from functions.domain.task import Job, Task

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.cloud_events import CloudEvent
 from functions.domain.events import After, Dependent, Event, OnEvent
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
 from functions.domain.task import Job, Pause, Task, TaskSpec

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from functions.domain.lifecycle.flow_control import GroupState
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.flow_control import GroupState
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask
 from functions.domain.task import Claim, Group, Job, Task

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
 from functions.domain.task import Job, Task
 from functions.domain.types import OutcomeKind, SkipReason

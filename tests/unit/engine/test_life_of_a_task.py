@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from functions.domain.alerts.model import Notification
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.complete import REQUESTED_TRIGGERS
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult
 from functions.domain.task import Job, Task, TaskSpec

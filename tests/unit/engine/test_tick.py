@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask
 from functions.domain.task import Job, Task

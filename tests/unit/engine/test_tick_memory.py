@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Job, Task

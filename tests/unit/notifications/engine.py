@@ -8,8 +8,8 @@ from itertools import count
 from typing import Any
 
 from functions.domain.alerts.model import Notification
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.redaction import Redactor
 from functions.domain.run import Outcome, succeeded
 from functions.domain.storage import ConditionalWrite, TaskFilter

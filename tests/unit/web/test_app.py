@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from starlette.responses import PlainTextResponse
 
-from functions.domain.lifecycle.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
+from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.errors import SettingsError, StoreError, StoreUnavailableError
 from functions.web.app import (
     MAX_BODY_BYTES,

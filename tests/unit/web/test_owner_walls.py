@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from functions.app.application import App
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.events import Event
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.task import TaskSpec
 from functions.errors import InputError
 from functions.services.access.view import OwnerView

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from tests.harness.chaos.faults.inside import wire
 from tests.harness.chaos.world.processes import order
 

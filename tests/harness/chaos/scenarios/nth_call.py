@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, DuePosition, RunBatch, WriteResult, WriteStatus
 from functions.domain.task import Job, TaskSpec

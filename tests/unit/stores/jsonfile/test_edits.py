@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import Notification
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteStatus
 from functions.domain.task import Claim, Job, Pause, Task, TaskSpec, shard_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.app.application import App
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.storage import TaskFilter
 from functions.domain.types import format_instant
 from functions.services.access.limits import CACHE_TTL

@@ -9,7 +9,7 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.web.auth import AuthFailure, GooglePrincipal
 from functions.web.factory import build_api_app
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.app.application import App
-from functions.domain.lifecycle.flow_control import GroupState
+from functions.domain.capacity.flow_control import GroupState
 from functions.domain.storage import Document
 from tests.conftest import NOON
 from tests.unit.web.api.conftest import HEALTH, Call

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from functions.app.application import App
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from tests.unit.web.api.conftest import HEALTH, Call, Clock
 
 BRIEFING = {

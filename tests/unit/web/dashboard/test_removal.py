@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from functions.app.application import App
+from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.restore import restored_task
-from functions.domain.lifecycle.time_budget import TimeBudget
 from functions.domain.storage import TaskFilter
 from functions.domain.types import Status
 from functions.taskfiles.validation import check_task

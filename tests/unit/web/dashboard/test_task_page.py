@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.app.application import App
-from functions.domain.lifecycle.flow_control import GroupState
+from functions.domain.capacity.flow_control import GroupState
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, Document, RunBatch
 from functions.domain.task import Group, Task

@@ -21,7 +21,7 @@ from functions.cli.options import format_duration
 from functions.cli.session import CliContext
 from functions.config.settings import overlooked_variables
 from functions.domain.access import ADMINISTRATOR
-from functions.domain.lifecycle.time_budget import describe_long_timeout
+from functions.domain.capacity.time_budget import describe_long_timeout
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import Status, format_instant

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.domain.lifecycle.time_budget import Deadline, TimeBudget, by_priority, expected_duration
+from functions.domain.capacity.time_budget import Deadline, TimeBudget, by_priority, expected_duration
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from tests.conftest import NOON

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from functions.domain.lifecycle.flow_control import (
+from functions.domain.capacity.flow_control import (
     GroupState,
     SlotRequest,
     exchange_slots,

@@ -9,7 +9,7 @@ import pytest
 
 from functions.app.application import App, now
 from functions.config.settings import Settings
-from functions.domain.lifecycle.time_budget import TimeBudget
+from functions.domain.capacity.time_budget import TimeBudget
 from tests.unit.cli.conftest import Said, Scheduler, WriteTasks
 
 BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from functions.domain.lifecycle.time_budget import expected_duration
+from functions.domain.capacity.time_budget import expected_duration
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind

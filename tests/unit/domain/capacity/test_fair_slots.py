@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.domain.lifecycle.fair_slots import find_crowds, find_room, find_slow, take_fairly
+from functions.domain.capacity.fair_slots import find_crowds, find_room, find_slow, take_fairly
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 

@@ -23,6 +23,7 @@ T = TypeVar("T")
 MAX_PROCESSES = 2
 MAX_MEMORY_BYTES = 268_435_456  # address space of one process; a feed of 2 MB takes a third of it
 MAX_PARSING_S = 8.0  # for one document, whatever the attempt has
+ENDS_WITHIN_S = 0.5  # a process that has closed its pipe
 PARSING_SHARE = 0.4  # of an attempt's time; what fetches the document needs its own
 
 
@@ -188,13 +189,15 @@ class ParserPool:
 
     async def _ask(self, process: Process, call: _Call, header: bytes, document: bytes) -> _Answer[Any]:
         answer: _Answer[Any] | None = None
+        ends_by_itself = False
         try:
             answer = _answer_type(call.function).validate_json(await _exchange(process, header, document))
         except (OSError, EOFError, ValueError) as exc:
+            ends_by_itself = True
             raise _EndedError from exc
         finally:  # also when the attempt is cancelled
             if answer is None or answer.spent or self._is_closing:
-                self._stop(process)
+                self._stop(process, ends_by_itself=ends_by_itself)
             else:
                 self._free.append(process)
         return answer
@@ -228,9 +231,14 @@ class ParserPool:
             raise _EndedError
         return process
 
-    def _stop(self, process: Process) -> None:
+    def _stop(self, process: Process, *, ends_by_itself: bool = False) -> None:
+        """Kill *process*, or give it a moment where it seems to have ended.
+
+        A signal to one that has just ended takes its exit code from asyncio, which logs a warning.
+        """
         self._processes.discard(process)
-        _kill(process)
+        if not ends_by_itself:
+            _kill(process)
         ending = asyncio.create_task(_wait_for_end(process))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
@@ -247,7 +255,11 @@ def _module_path() -> str:
 
 
 async def _wait_for_end(process: Process) -> None:
-    """Wait until a killed process and its pipes are gone: what is left of them outlives no event loop."""
+    """Wait until a process and its pipes are gone: what is left of them outlives no event loop."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await process.wait()
+    _kill(process)
     assert process.stdin is not None  # both are pipes
     assert process.stdout is not None
     if not process.stdin.transport.is_closing():  # as it is by itself where the process ended first

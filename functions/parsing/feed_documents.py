@@ -132,8 +132,8 @@ def _read_xml_feed(text: str, *, content_type: str, url: str) -> FeedDocument:
     try:
         parsed = feedparser.parse(
             io.BytesIO(mended),  # never bytes or a text: feedparser opens what they name
-            # The charset that a document declares is no longer its own. Nor is it told an address: it would
-            # take each id for a part of one.
+            # The charset that a document declares is no longer its own. No address is given: feedparser would
+            # take each id for a part of it.
             response_headers={"content-type": "application/xml; charset=utf-8"},
             resolve_relative_uris=False,
             sanitize_html=False,  # it leaves out words; all markup is removed here

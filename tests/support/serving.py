@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socketserver import BaseServer
+from threading import Thread
 
 import aiohttp
 
@@ -59,3 +61,16 @@ async def answered(session: aiohttp.ClientSession, address: str) -> None:
                     return
             except aiohttp.ClientConnectionError:
                 await asyncio.sleep(0.03)  # between two looks, not instead of one
+
+
+@contextmanager
+def in_a_thread(server: BaseServer) -> Iterator[None]:
+    """Let *server* answer while inside; its thread and its port are gone afterwards."""
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -40,7 +40,7 @@ class OwnerView:
 
         Raises:
             NotFoundError: There is none in this view.
-            UnreadableError: Its document cannot be read; the operator alone is told.
+            UnreadableError: Its document cannot be read, and the caller is the operator.
         """
         with hiding_unreadable(task_id, owner=self.owner):
             stored = await get_task(self._store, task_id)

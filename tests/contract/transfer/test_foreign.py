@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from tests.conftest import NOON
 from tests.contract.documents import read
 from tests.contract.transfer.running import run_due
 from tests.support.older_samples import read_sample
+from tests.support.serving import in_a_thread
 
 NewId = Callable[[], str]
 
@@ -210,8 +210,6 @@ async def test_tasks_of_each_kind_run_in_one_tick(
     store: Store, path: Path, ids: NewId, tmp_path: Path
 ) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     report = {"id": "report", "type": "webhook", "frequency": "hourly", "last_run_at": "2026-11-20T10:30:00Z"}
     report["config"] = {"url": f"http://127.0.0.1:{server.server_port}/", "method": "POST"}  # type: ignore[assignment]
     crontab = f"0 12 * * * cat > {tmp_path}/said%Hello%you\n"
@@ -220,10 +218,8 @@ async def test_tasks_of_each_kind_run_in_one_tick(
     found = read_foreign(sources, ImportDefaults(NOON))
     await save_tasks(store, found.tasks, now=NOON - timedelta(minutes=5), new_id=ids)
 
-    runs = await run_due(path, [one.spec.id for one in found.tasks], at=NOON)
+    with in_a_thread(server):
+        runs = await run_due(path, [one.spec.id for one in found.tasks], at=NOON)
 
-    server.shutdown()
-    thread.join()
-    server.server_close()
     assert [OutcomeKind.SUCCEEDED] * 3 == [run.outcome for run in runs if run.attempt]
     assert ("Hello\nyou\n", "noted\n") == ((tmp_path / "said").read_text(), (tmp_path / "noted").read_text())

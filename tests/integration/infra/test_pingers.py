@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ from tests.support.pinger_files import (
     unit,
     workflow,
 )
-from tests.support.serving import ROOT, serving
+from tests.support.serving import ROOT, in_a_thread, serving
 
 WITHOUT_NODE = "node is not installed: it runs the Worker and the function of Vercel"
 needs_node = pytest.mark.skipif(NODE is None, reason=WITHOUT_NODE)
@@ -248,12 +247,8 @@ DISPATCHED = (
 @pytest.fixture
 def github() -> Iterator[GitHub]:
     github = GitHub()
-    thread = Thread(target=github.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield github
-    github.server.shutdown()
-    thread.join()
-    github.server.server_close()
+    with in_a_thread(github.server):
+        yield github
 
 
 @needs_node

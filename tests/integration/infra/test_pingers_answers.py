@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import yaml
@@ -23,7 +22,7 @@ from tests.support.pinger_files import (
     step,
     unit,
 )
-from tests.support.serving import ROOT
+from tests.support.serving import ROOT, in_a_thread
 
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 WORKED = '{"status":"ok","due":0}'
@@ -68,12 +67,8 @@ class Host:
 @pytest.fixture
 def host() -> Iterator[Host]:
     host = Host()
-    thread = Thread(target=host.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield host
-    host.server.shutdown()
-    thread.join()
-    host.server.server_close()
+    with in_a_thread(host.server):
+        yield host
 
 
 def asked_once(host: Host, path: str) -> bool:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from functions.cli.main import main
+from tests.support.serving import in_a_thread
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,8 @@ def write_tasks(tmp_path: Path) -> WriteTasks:
 def site() -> Iterator[str]:
     """The address of a server that answers 200, and 500 under /broken."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-
-    yield f"http://127.0.0.1:{server.server_port}"
-
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with in_a_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 class _Site(BaseHTTPRequestHandler):

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
 from functions.cli.admin.channels import CHANNEL_EXAMPLES
+from tests.support.serving import in_a_thread
 from tests.unit.cli.conftest import Scheduler
 
 QUIET = '{"quiet": [{"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}], "ratePerMinute": 10}'
@@ -28,14 +28,8 @@ class _Hook(BaseHTTPRequestHandler):
 def hook() -> Iterator[str]:
     """The address of a receiver that takes all but what is sent to /gone and /busy."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-
-    yield f"http://127.0.0.1:{server.server_port}"
-
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with in_a_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def test_without_channels_the_list_says_how_to_have_one(scheduler: Scheduler) -> None:

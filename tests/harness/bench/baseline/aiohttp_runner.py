@@ -1,4 +1,4 @@
-"""The baseline: aiohttp and nothing else. Nothing is found, claimed, checked, recorded or told."""
+"""The baseline: aiohttp and nothing else. Nothing is found, claimed, checked, recorded or notified."""
 
 # mypy: ignore-errors
 import asyncio

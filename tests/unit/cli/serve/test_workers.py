@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from functions.cli.serve.command import server_environment
 from functions.cli.serve.workers import TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
 from functions.errors import InputError
+from tests.support.serving import in_a_thread
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -56,14 +57,8 @@ class Answers:
 @pytest.fixture
 def answers() -> Iterator[Answers]:
     answers = Answers()
-    thread = Thread(target=answers.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-
-    yield answers
-
-    answers.server.shutdown()
-    thread.join()
-    answers.server.server_close()
+    with in_a_thread(answers.server):
+        yield answers
 
 
 async def test_a_ping_is_a_post_with_the_secret(answers: Answers) -> None:

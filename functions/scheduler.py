@@ -114,6 +114,7 @@ class Scheduler:
 
         Raises:
             InputError: A task has a problem; the text names every problem, and nothing was written.
+            ConflictError: Another writer changed a task meanwhile; apply again.
         """
         never = [f"{task.id}: schedule: {reason}" for task in tasks if (reason := why_never_started(task))]
         _raise_problems([*never, *(text for task in tasks for text in _params_problems(task))])

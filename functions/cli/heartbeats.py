@@ -12,12 +12,18 @@ import typer
 
 from functions.cli.local.location import STATE_FOLDER
 from functions.cli.local.running import find_service_url
-from functions.cli.options import CommandContext, JsonOption, TaskIdArgument, invoke, invoke_refusable
+from functions.cli.options import (
+    CommandContext,
+    JsonOption,
+    TaskIdArgument,
+    UsageError,
+    invoke,
+    invoke_refusable,
+)
 from functions.cli.session import CliContext
 from functions.domain.access import ADMINISTRATOR
 from functions.domain.heartbeat.model import MAX_OUTPUT_CHARS
 from functions.domain.types import format_instant
-from functions.errors import InputError
 from functions.http_client.trusted import HttpResponse, PostError, TrustedHttpClient
 from functions.services.heartbeats import ping_name
 from functions.services.tasks import TaskService
@@ -69,7 +75,7 @@ def _service(context: CliContext) -> TaskService:
 async def ping(context: CliContext, *, address: str, what: str, command: Sequence[str]) -> int:
     """Call *address*, or run *command* and report it; return the command's exit code."""
     if not address.startswith(("https://", "http://")) or "/ping/" not in address:
-        raise InputError("ADDRESS: must be the address of a heartbeat, as scheduler heartbeat ID shows it")
+        raise UsageError("ADDRESS: must be the address of a heartbeat, as scheduler heartbeat ID shows it")
     async with TrustedHttpClient() as client:
         if not command:
             problem = await _call(client, f"{address}{what}", b"", tries=END_TRIES)

@@ -21,7 +21,7 @@ from functions.cli.arguments.examples import EXAMPLES
 from functions.cli.commands import app
 from functions.cli.console import OutputError, Screen
 from functions.cli.local.location import read_variables
-from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandContext
+from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandContext, UsageError
 from functions.cli.session import CliContext
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
@@ -54,7 +54,8 @@ def main(
 ) -> int:
     """Run the command in *argv*; return its exit code.
 
-    0 done; 1 a task failed, or the command was refused; 2 wrong usage, settings or task files.
+    0 done; 1 a task failed, or the command was refused; 2 wrong usage, settings or task files:
+    docs/reference/cli.md has them all.
 
     Args:
         environment: All variables, those of `.env` included.
@@ -78,7 +79,7 @@ def main(
         return asyncio.run(_run_command(command, CliContext(environment, screen)))
     except (InputError, SettingsError) as exc:
         screen.error(str(exc))
-        return EXIT_USAGE if isinstance(exc, SettingsError) else command.input_error_code
+        return EXIT_USAGE if isinstance(exc, SettingsError | UsageError) else command.input_error_code
     except OutputError:
         raise
     except SchedulerError as exc:

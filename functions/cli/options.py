@@ -76,6 +76,12 @@ async def _find_task_ids(incomplete: str) -> list[str]:
 
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+class UsageError(InputError):
+    """An argument or option is wrong, whatever the store holds: exit code 2 with every command."""
+
+
 Handler = Callable[..., Awaitable[int]]
 
 
@@ -100,7 +106,7 @@ def invoke(handler: Handler, as_json: bool, /, **options: Any) -> CommandContext
 
 
 def invoke_refusable(handler: Handler, as_json: bool, /, **options: Any) -> CommandContext:
-    """Return the call of *handler*; input that it refuses, such as an unknown task, is exit code 1."""
+    """Return the call of *handler*; input that the store refuses, such as an unknown task, is exit code 1."""
     return CommandContext(handler, as_json, options, EXIT_FAILED)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from functions.cli.options import format_local
+from functions.cli.options import UsageError, format_local
 from functions.cli.session import CliContext
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import parse_stored_instant
@@ -40,14 +40,14 @@ def _read_body(notify: str, quiet: str, *, zone: str) -> dict[str, Any]:
         try:
             rules = json.loads(notify)
         except ValueError:
-            raise InputError(
+            raise UsageError(
                 '--notify: must be JSON, such as \'[{"on": ["failure"], "after": 2}]\''
             ) from None
         body["notify"] = rules if isinstance(rules, list) else [rules]
     if quiet:
         start, dash, end = quiet.partition("-")
         if not dash:
-            raise InputError("--quiet: must be hours of the task's zone, such as 22:00-07:00")
+            raise UsageError("--quiet: must be hours of the task's zone, such as 22:00-07:00")
         body["quiet"] = [{"from": start.strip(), "to": end.strip(), "timezone": zone}]
     return body
 

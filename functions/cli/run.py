@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.cli.apply import report_problems
-from functions.cli.options import EXIT_FAILED, EXIT_OK, format_local
+from functions.cli.options import EXIT_FAILED, EXIT_OK, UsageError, format_local
 from functions.cli.session import CliContext
 from functions.cli.tasks import NO_LIMIT, PRINCIPAL_NAME, format_runs, run_to_json, task_to_json
 from functions.domain.run import Run
@@ -74,7 +74,7 @@ def read_request(context: CliContext, task_ids: Sequence[str], file: Path | None
         InputError: Neither or both are given.
     """
     if bool(task_ids) == (file is not None):
-        raise InputError("run: name the tasks to run, or a file of them with --file")
+        raise UsageError("run: name the tasks to run, or a file of them with --file")
     if file is None:
         return LoadResult((), ())
     return read_task_files([file], default_timezone=context.settings.default_timezone, runs_when_asked=True)

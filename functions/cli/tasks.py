@@ -63,6 +63,8 @@ async def list_tasks(context: CliContext, *, query: TaskQuery = ANY) -> int:
     lines = context.screen.format_table(("TASK", "STATUS", "NEXT RUN", "LAST", "SCHEDULE", "TITLE"), rows)
     for invalid in page.invalid:
         context.screen.warn(f"{invalid.id} cannot be read: {invalid.reason}")
+    for line in [] if tasks else await query.explain_nothing(context.store):
+        context.screen.note(line)
     context.screen.show(
         [task_to_json(task) | {"nextRun": _format_optional(next_run(task, now=now))} for task in tasks],
         lines if tasks else [NO_MATCH if query or page.invalid else NO_TASKS],
@@ -87,6 +89,8 @@ async def show_runs(context: CliContext, *, task_id: str | None, limit: int, que
     runs, is_cut = await query.find_runs(context.store, task_id=task_id, since=since, limit=limit)
     current = [] if query else await _find_current(context, task_id, has_runs=bool(runs))
     none = "No run matches" if query else "There are no runs yet"
+    for line in [] if runs else await query.explain_nothing(context.store):
+        context.screen.note(line)
     context.screen.show(
         [execution_to_json(one) for one in current] + [run_to_json(run) for run in runs],
         format_runs(context.screen, runs, current=current, now=context.now()) if runs or current else [none],

@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.cli.apply import show_changes
 from functions.cli.local.location import store_files
+from functions.cli.options import UsageError
 from functions.cli.session import CliContext
 from functions.domain.schedule.timezones import load_zone
 from functions.domain.storage import RUN_RETENTION
@@ -254,10 +255,10 @@ def _check_target(path: Path) -> Path:
         InputError: It is no file, and cannot be replaced.
     """
     if str(path) == "-":
-        raise InputError("-: a file is written completely or not at all; name one")
+        raise UsageError("-: a file is written completely or not at all; name one")
     whole = path.resolve()
     if whole.exists() and not whole.is_file() and not whole.is_dir():
-        raise InputError(f"{path}: is a device or a pipe, which cannot be replaced; name a file")
+        raise UsageError(f"{path}: is a device or a pipe, which cannot be replaced; name a file")
     return whole if path.is_symlink() else path
 
 
@@ -268,7 +269,7 @@ def _require_other_than_store(context: CliContext, path: Path) -> None:
         InputError: *path* is one.
     """
     if path.resolve() in {file.resolve() for file in store_files(context.settings.store_url)}:
-        raise InputError(f"{path}: is a file of the store itself; give another name")
+        raise UsageError(f"{path}: is a file of the store itself; give another name")
 
 
 def _write_file(path: Path, text: str) -> None:

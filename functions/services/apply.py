@@ -20,7 +20,7 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import NotifyRule, TaskCalendar, TaskFields, TaskSpec
-from functions.errors import InputError
+from functions.errors import ConflictError, InputError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.limits import OwnerLimits
 from functions.services.calendars.book import OwnedName, resolve_calendars
@@ -128,6 +128,7 @@ async def apply_plan(
     Raises:
         InputError: A spec's schedule has no occurrence left, a task that it runs after does not exist, or its
             owner may not have it; the text names every problem, and nothing was written.
+        ConflictError: Another writer changed a task meanwhile; what was written before it stays.
     """
     existing = {stored.task.id: stored for stored in await all_tasks(store, TaskFilter())}
     kept = {spec.id: spec for spec in specs}
@@ -313,7 +314,7 @@ async def _write_all(
     """Write the plan, a batch at a time.
 
     Raises:
-        InputError: Another writer changed one of the tasks since it was read.
+        ConflictError: Another writer changed one of the tasks since it was read.
     """
     writes = [
         (with_dependents(planned.write, kept), planned.runs) for planned in plan if planned.write is not None
@@ -329,7 +330,7 @@ async def _write_all(
             if result.status is not WriteStatus.APPLIED
         ]
         if unanswered and (missing := await _not_in_effect(store, unanswered)):
-            raise InputError(f"{name_some(missing)}: changed by another writer meanwhile; apply again")
+            raise ConflictError(f"{name_some(missing)}: changed by another writer meanwhile; apply again")
 
 
 def name_some(names: Sequence[str]) -> str:

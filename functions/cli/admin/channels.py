@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from functions.cli.console import Cell
+from functions.cli.options import UsageError
 from functions.cli.session import CliContext
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.validation import validation_sentence
@@ -124,9 +125,9 @@ def parse_changes(settings: str) -> dict[str, Any]:
     except ValueError:
         changes = None
     if not isinstance(changes, dict):
-        raise InputError('settings: must be a JSON object, such as {"ratePerMinute": 10}')
+        raise UsageError('settings: must be a JSON object, such as {"ratePerMinute": 10}')
     if unknown := sorted(changes.keys() - CHANNEL_FIELDS):
-        raise InputError(
+        raise UsageError(
             f"{unknown[0]}: is not a setting; the settings are {', '.join(sorted(CHANNEL_FIELDS))}"
         )
     return changes

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from functions.cli.options import UsageError
 from functions.cli.session import CliContext
 from functions.domain.events import Event
 from functions.domain.validation import validation_sentence
@@ -78,9 +79,9 @@ def parse_json_object(text: str) -> dict[str, object]:
     try:
         data = json.loads(text or "{}")
     except ValueError:
-        raise InputError("--data: must be a JSON object, such as '{\"total\": 12}'") from None
+        raise UsageError("--data: must be a JSON object, such as '{\"total\": 12}'") from None
     if not isinstance(data, dict):
-        raise InputError("--data: must be a JSON object, such as '{\"total\": 12}'")
+        raise UsageError("--data: must be a JSON object, such as '{\"total\": 12}'")
     return data
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from functions.cli.arguments.moments import Moment
 from functions.cli.console import Cell
-from functions.cli.options import format_local
+from functions.cli.options import UsageError, format_local
 from functions.cli.session import CliContext
 from functions.cli.tasks import PRINCIPAL_NAME
 from functions.domain.access import (
@@ -21,8 +21,7 @@ from functions.domain.access import (
     audit_subject,
 )
 from functions.domain.lifecycle.permissions import ANY, Capabilities
-from functions.domain.validation import validation_sentence
-from functions.errors import InputError
+from functions.domain.validation import suggest, validation_sentence
 from functions.services.access import audit
 from functions.task_types.registry import type_names
 
@@ -102,11 +101,12 @@ def allow(before: Capabilities, allowed: Mapping[str, Any]) -> Capabilities:
     known = (*type_names(), ANY)
     for name in allowed.get("types") or ():
         if name not in known:
-            raise InputError(f"--allow-type: there is no task type {name!r}; known are {', '.join(known)}")
+            hint = suggest(name, known) or f"known are {', '.join(known)}"
+            raise UsageError(f"--allow-type: there is no task type {name!r}; {hint}")
     try:
         return Capabilities.model_validate(before.model_dump() | dict(allowed))
     except ValidationError as exc:
-        raise InputError(validation_sentence(exc, allowed, model=Capabilities)) from None
+        raise UsageError(validation_sentence(exc, allowed, model=Capabilities)) from None
 
 
 async def revoke_key(context: CliContext, *, key_id: str) -> int:

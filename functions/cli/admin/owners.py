@@ -6,11 +6,12 @@ from typing import Any
 
 from functions.cli.admin.keys import PRINCIPAL, allow
 from functions.cli.console import Cell, Screen
+from functions.cli.options import UsageError
 from functions.cli.session import CliContext
 from functions.cli.tasks import PRINCIPAL_NAME
 from functions.domain.costs.credits import Account
 from functions.domain.lifecycle.permissions import Capabilities
-from functions.errors import InputError, NotFoundError
+from functions.errors import NotFoundError
 from functions.services.access.accounts import set_owner_plan
 
 
@@ -96,7 +97,7 @@ async def set_owner(
 def check_changes(changes: Mapping[str, Any], allowed: Mapping[str, Any], *, close: bool) -> None:
     """Raise InputError when `owners set` is to change nothing."""
     if not (allowed or close or any(one is not None and one is not False for one in changes.values())):
-        raise InputError(
+        raise UsageError(
             "owners set: nothing to change; give --plan, --monthly-credits, --unlimited, --max-tasks, "
             "--default-max-tasks, --reset-used, --allow-... or --close"
         )

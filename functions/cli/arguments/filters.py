@@ -10,13 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from functions.cli.arguments.moments import Moment, parse_moment
-from functions.cli.options import CommandContext, option_parser
+from functions.cli.options import CommandContext, UsageError, option_parser
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status
+from functions.domain.validation import suggest
 from functions.interfaces import Store
 from functions.services.paging import all_tasks, iter_runs
+from functions.task_types.registry import type_names
 
 MAX_SEARCHED_RUNS = 20_000  # newest first; beyond that a rare run is found with --since alone
 
@@ -72,6 +74,29 @@ class TaskQuery:
             if searched >= MAX_SEARCHED_RUNS:
                 return found, True
         return found, False
+
+    async def explain_nothing(self, store: Store) -> list[str]:
+        """Return, for each name asked for that no task has, which one is like it; for when nothing was found.
+
+        Raises:
+            UsageError: There is no such task type, here or in the store.
+        """
+        if not (self.tag or self.owner) and self.type in ("", *type_names()):
+            return []
+        tasks = [one.task for one in await all_tasks(store, TaskFilter())]
+        types = sorted({*type_names(), *(task.type for task in tasks)})
+        if self.type and self.type not in types:
+            hint = suggest(self.type, types) or f"known are {', '.join(types)}"
+            raise UsageError(f"--type: there is no task type {self.type!r}; {hint}")
+        names = {
+            "tag": (self.tag, {tag for task in tasks for tag in task.tags}),
+            "owner": (self.owner, {task.owner for task in tasks}),
+        }
+        return [
+            f"No task has the {what} {name!r}; {meant}"
+            for what, (name, known) in names.items()
+            if name not in known and (meant := suggest(name, sorted(known)))
+        ]
 
     def _matches(self, task: Task, since: datetime | None) -> bool:
         if self.outcome and task.last_outcome != self.outcome:

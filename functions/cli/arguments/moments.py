@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from functions.cli.options import option_parser
+from functions.cli.options import UsageError, option_parser
 from functions.domain.schedule.durations import parse_duration
 from functions.domain.schedule.simple import parse_once
 from functions.domain.schedule.timezones import load_zone
@@ -51,7 +51,7 @@ class Moment:
         try:
             return check_instant(at)
         except ValueError as exc:
-            raise InputError(f"{self.text!r} {exc}") from None
+            raise UsageError(f"{self.text!r} {exc}") from None
 
 
 def parse_moment(text: str) -> Moment:

@@ -7,7 +7,14 @@ from functions.cli.authoring.document import changed_fields, render_document, sp
 from functions.cli.authoring.editor import Draft
 from functions.cli.authoring.fields import FieldOptions
 from functions.cli.authoring.writer import WrittenTask, task_writer
-from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, format_local, relative_time
+from functions.cli.options import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_USAGE,
+    UsageError,
+    format_local,
+    relative_time,
+)
 from functions.cli.session import CliContext
 from functions.cli.tasks import task_to_json
 from functions.domain.lifecycle.upcoming import next_run
@@ -97,7 +104,7 @@ async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: boo
         names = ", ".join(f"{task.id} ({task.title})" for task in found)
         answer = context.screen.confirm(f"Remove {names}?", default=False)
         if answer is None:
-            raise InputError("rm: nobody is here to confirm it; say --yes")
+            raise UsageError("rm: nobody is here to confirm it; say --yes")
         if not answer:
             context.screen.error("nothing was removed")
             return EXIT_FAILED

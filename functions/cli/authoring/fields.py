@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from functions.cli.options import UsageError
 from functions.errors import InputError
 from functions.task_types.registry import params_schema, type_names
 from functions.taskfiles.parser import parse_text
@@ -61,7 +62,7 @@ class FieldOptions:
 def _split(option: str, name: str) -> tuple[str, str]:
     field, found, text = option.partition("=")
     if not found or not field.strip():
-        raise InputError(f"{name}: write it like NAME=VALUE, and not {option[:60]!r}")
+        raise UsageError(f"{name}: write it like NAME=VALUE, and not {option[:60]!r}")
     return field.strip(), text
 
 

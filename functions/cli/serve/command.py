@@ -24,7 +24,7 @@ from functions.cli.serve.sign_in import find_api_key, sign_in_lines
 from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
 from functions.domain.types import timezone_or_utc, to_local
-from functions.errors import InputError, SchedulerError, StoreError
+from functions.errors import ConflictError, InputError, SchedulerError, StoreError
 
 # The server: a child process.
 
@@ -348,6 +348,8 @@ async def _watch_files(
             continue
         try:
             write_line(await files.apply())
+        except ConflictError as exc:
+            write_line(f"tasks: {exc}")  # the next round does
         except (InputError, StoreError) as exc:
             for line in str(exc).splitlines():
                 write_line(f"tasks: {line}")

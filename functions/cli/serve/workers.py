@@ -14,7 +14,7 @@ from functions.cli.tasks import format_report
 from functions.domain.lifecycle.executions import ORDER, Execution, ExecutionState
 from functions.domain.run import Run
 from functions.domain.types import OutcomeKind, to_local
-from functions.errors import InputError
+from functions.errors import ConflictError, InputError
 from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.interfaces import Store
 from functions.services.apply import apply_plan
@@ -46,20 +46,26 @@ class WatchedFiles:
 
         Raises:
             InputError: They have errors; the text has each, and nothing was changed.
+            ConflictError: Another writer changed a task meanwhile; what was written before it stays.
         """
         # taken before the files are read: a change during the read is applied the next time
         self._applied_signature = self._signature()
         loaded = read_task_files(self._paths, default_timezone=self._context.settings.default_timezone)
         if loaded.problems:
             raise InputError("\n".join(str(problem) for problem in loaded.problems))
-        changes = await apply_plan(
-            self._context.store,
-            loaded.specs,
-            sources=sources_of(loaded, self._paths, self._source),
-            now=self._context.now(),
-            new_id=self._context.new_id,
-            limits=self._context.app.owner_limits,
-        )
+        try:
+            changes = await apply_plan(
+                self._context.store,
+                loaded.specs,
+                sources=sources_of(loaded, self._paths, self._source),
+                now=self._context.now(),
+                new_id=self._context.new_id,
+                limits=self._context.app.owner_limits,
+                calendars=loaded.calendars,
+            )
+        except ConflictError:
+            self._applied_signature = None  # so that the next round applies them again
+            raise
         counts = [
             f"{sum(change.action == action for change in changes)} {done}"
             for action, done in ACTION_RESULTS.items()

@@ -15,7 +15,7 @@ from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatu
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
 from functions.domain.validation import FileProblem
-from functions.errors import InputError
+from functions.errors import ConflictError, InputError
 from functions.interfaces import Store
 from functions.services.access.limits import OwnerLimits
 from functions.services.apply import PlannedChange, apply_plan, name_some
@@ -59,7 +59,8 @@ async def save_tasks(
         limits: What owners may use; None where the tasks have no owners.
 
     Raises:
-        InputError: An owner may not have one of the tasks, or another writer changed one meanwhile.
+        InputError: An owner may not have one of the tasks.
+        ConflictError: Another writer changed one of them meanwhile.
     """
     changes = await apply_plan(
         store,
@@ -98,7 +99,7 @@ async def _carry_over(
         if answer.status is not WriteStatus.APPLIED and not await _is_carried_over(store, write.task)
     ]
     if refused:
-        raise InputError(f"{name_some(refused)}: changed by another writer meanwhile; import again")
+        raise ConflictError(f"{name_some(refused)}: changed by another writer meanwhile; import again")
     return {write.task.id: next_run(write.task, now=now) for write in writes}
 
 

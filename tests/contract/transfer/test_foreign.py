@@ -12,7 +12,7 @@ import pytest
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.errors import InputError
+from functions.errors import ConflictError
 from functions.interfaces import Store
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
@@ -191,7 +191,7 @@ class Rival(SqliteStore):
 async def test_somebody_elses_change_meanwhile_is_told(path: Path, ids: NewId) -> None:
     store = Rival(str(path))
 
-    with pytest.raises(InputError, match="changed by another writer meanwhile; import again"):
+    with pytest.raises(ConflictError, match="changed by another writer meanwhile; import again"):
         await save_tasks(store, older(last_run_at="2026-11-20T11:20:00Z").tasks, now=NOON, new_id=ids)
 
     await store.close()

@@ -71,4 +71,5 @@ def test_a_key_says_what_its_tasks_may_use(scheduler: Scheduler) -> None:
 def test_a_type_that_is_none_cannot_be_allowed(scheduler: Scheduler) -> None:
     said = scheduler("keys", "create", "Phone", "--scope", "read", "--allow-type", "htp")
 
-    assert (1, True) == (said.code, "--allow-type: there is no task type 'htp'" in said.err)
+    meant = "--allow-type: there is no task type 'htp'; did you mean http?"
+    assert (2, True) == (said.code, meant in said.err)

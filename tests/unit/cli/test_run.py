@@ -57,7 +57,7 @@ def test_unknown_tasks_are_refused_before_anything_is_queued(
 def test_run_takes_ids_or_a_file(scheduler: Scheduler, words: tuple[str, ...]) -> None:
     said = scheduler("run", *words)
 
-    assert (1, True) == (said.code, "--file" in said.err)
+    assert (2, True) == (said.code, "--file" in said.err)
 
 
 def test_a_task_of_a_file_runs_once_without_a_schedule_and_is_kept(

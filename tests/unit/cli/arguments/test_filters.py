@@ -92,3 +92,26 @@ def test_what_opens_a_base_is_not_shown(scheduler: Scheduler) -> None:
 
     assert "Store: bitable://.../tbl1\n" in said.err
     assert "canarytoken" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (("--type", "htp"), 2, "--type: there is no task type 'htp'; did you mean http?"),
+        (("--type", "zzz"), 2, "--type: there is no task type 'zzz'; known are agent, "),
+        (("--type", "http"), 0, ""),
+        (("--tag", "wbe"), 0, "No task has the tag 'wbe'; did you mean web?"),
+        (("--owner", "anna"), 0, "No task has the owner 'anna'; did you mean ann?"),
+        (("--owner", "zzz"), 0, ""),
+        (("--tag", "web", "--text", "nope"), 0, ""),
+    ],
+)
+def test_a_name_that_nothing_has_is_named(
+    scheduler: Scheduler, write_tasks: WriteTasks, words: tuple[str, ...], code: int, hint: str
+) -> None:
+    scheduler("apply", write_tasks({"id": "shop", "tags": ["web"], "owner": "ann"}))
+
+    for command in ("list", "runs"):
+        said = scheduler(command, *words)
+        notes = said.err.partition("Store:")[0].removeprefix("scheduler: ").strip()
+        assert (said.code, notes.startswith(hint), bool(notes)) == (code, True, bool(hint)), said.err

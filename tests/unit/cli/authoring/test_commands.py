@@ -177,7 +177,7 @@ def test_a_task_of_a_file_says_that_the_file_wins(scheduler: Scheduler, write_ta
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "left"), [("y", 0, 0), ("yes", 0, 0), ("n", 1, 1), ("", 1, 1), (None, 1, 1)]
+    ("answer", "code", "left"), [("y", 0, 0), ("yes", 0, 0), ("n", 1, 1), ("", 1, 1), (None, 2, 1)]
 )
 def test_rm_asks_first(
     scheduler: Scheduler, environment: dict[str, str], answer: str | None, code: int, left: int

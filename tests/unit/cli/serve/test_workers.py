@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
@@ -18,7 +18,9 @@ from functions.cli.console import Screen
 from functions.cli.serve.command import server_environment
 from functions.cli.serve.workers import TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
-from functions.errors import InputError
+from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
+from functions.errors import ConflictError, InputError
+from functions.stores.sqlite.store import SqliteStore
 from tests.support.serving import in_a_thread
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -196,6 +198,37 @@ async def test_a_changed_file_is_seen_each_time(
         change(file)
 
         assert (False, True) == (before, files.has_changed())
+
+
+async def test_a_calendar_of_a_file_is_kept(context: CliContext, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    task = (TASK % "A").replace("daily,", "daily, except: ['calendar:company'],")
+    file.write_text(f"calendars: {{company: [12-24]}}\ntasks: [{task}]")
+
+    assert "2 created" in await WatchedFiles(context, [file]).apply()
+
+
+class RefusingStore(SqliteStore):
+    """Has the tasks of another writer, who is always faster."""
+
+    async def write_with_runs(
+        self, _: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        return [WriteResult(WriteStatus.CONFLICT)] * len(writes)
+
+
+async def test_what_another_writer_prevented_is_applied_in_the_next_round(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(TASK % "A")
+    context = CliContext({"STORE_URL": f"sqlite:///{tmp_path}/watch.db"}, Screen(StringIO(), StringIO()))
+    context.app.store = RefusingStore(str(tmp_path / "watch.db"))
+    files = WatchedFiles(context, [file])
+
+    with pytest.raises(ConflictError, match="a: changed by another writer meanwhile"):
+        await files.apply()
+    await context.close()
+
+    assert files.has_changed()
 
 
 async def test_two_saves_within_a_second_are_both_seen(context: CliContext, tmp_path: Path) -> None:

@@ -77,17 +77,20 @@ def show_test(context: CliContext, result: Mapping[str, Any]) -> int:
 
 async def enable_channel(context: CliContext, *, name: str) -> int:
     """Switch a channel on."""
+    await _require_channel(context, name)
     return _show_local_channel(context, name, await context.app.channels.enable(name), "is on")
 
 
 async def disable_channel(context: CliContext, *, name: str) -> int:
     """Switch a channel off until it is enabled; notifications meanwhile are not sent on it later."""
+    await _require_channel(context, name)
     return _show_local_channel(context, name, await context.app.channels.disable(name), "is off")
 
 
 async def set_channel(context: CliContext, *, name: str, settings: str) -> int:
     """Change the named settings of a channel; the others stay."""
     changes = parse_changes(settings)
+    await _require_channel(context, name)
     channels = context.app.channels
 
     def decide(old: ChannelPreferences) -> ChannelPreferences:

@@ -63,7 +63,7 @@ async def publish_event(
         "skipped": list(published.skipped),
         "duplicate": list(published.duplicate),
     }
-    context.screen.show(result, result_lines(event.type, result))
+    context.screen.show(result, result_lines(event.type, event.source, result))
     return 0
 
 
@@ -85,7 +85,7 @@ def parse_json_object(text: str) -> dict[str, object]:
     return data
 
 
-def result_lines(event_type: str, result: Mapping[str, Any]) -> list[str]:
+def result_lines(event_type: str, source: str, result: Mapping[str, Any]) -> list[str]:
     """Return the result of an event in sentences."""
     phrases = {
         "started": "run at the next tick",
@@ -94,4 +94,5 @@ def result_lines(event_type: str, result: Mapping[str, Any]) -> list[str]:
         "refused": "may not be started by this key",
     }
     lines = [f"{', '.join(result[name])} {phrase}" for name, phrase in phrases.items() if result.get(name)]
-    return lines or [f"No task subscribes to {event_type}"]
+    none = f"No task subscribes to {event_type} from {source}; subscribers: scheduler events list"
+    return lines or [f"{none}; another source: --source NAME"]

@@ -111,7 +111,7 @@ async def publish_event(
     body = {"type": event_type, "data": events.parse_json_object(data)}
     body |= {name: value for name, value in names.items() if value} | ({"reach": "all"} if all_owners else {})
     given = await context.api.request("POST", "/api/events", body)
-    context.screen.show(given, events.result_lines(event_type, given))
+    context.screen.show(given, events.result_lines(event_type, how["source"], given))
     return 0
 
 

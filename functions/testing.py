@@ -10,6 +10,8 @@ exceptions into outcomes, bounds the outcome) without a tick:
 See `docs/how-to/testing.md`.
 """
 
+import logging
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,7 +33,7 @@ from functions.parsing.pool import parse_here
 from functions.services.access.view import OwnerView
 from functions.services.apply import apply_plan
 from functions.stores.sqlite.store import SqliteStore
-from functions.task_types.registry import register, run_job
+from functions.task_types import registry
 from functions.task_types.support.context import LanguageModel, TaskReader, Tools
 
 __all__ = [
@@ -204,6 +206,22 @@ def make_job(
     )
 
 
+async def run_job(job: Job, tools: Tools) -> Outcome:
+    """As `run`, for a job of `make_job`; the type is registered."""
+    log = logging.getLogger(registry.__name__)
+    log.addFilter(_print_traceback)
+    try:
+        return await registry.run_job(job, tools)
+    finally:
+        log.removeFilter(_print_traceback)
+
+
+def _print_traceback(_: logging.LogRecord) -> bool:
+    """Print the error that is being logged; the log itself has no message of it, which a test may show."""
+    traceback.print_exc()
+    return True
+
+
 async def run(
     type_name: str,
     params: Mapping[str, Any] | None = None,
@@ -213,7 +231,7 @@ async def run(
     attempt: int = 1,
     memory: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Make one attempt and return its outcome, whatever goes wrong in it.
+    """Make one attempt and return its outcome, whatever goes wrong in it; print the traceback of an error.
 
     For a job that differs in other fields: `await run_job(make_job(...), make_tools(...))`.
 
@@ -227,6 +245,6 @@ async def run(
         InputError: The module is not a task type.
     """
     if "." in type_name:
-        register(type_name)
+        registry.register(type_name)
     job = make_job(type_name.rpartition(".")[2], params, clock=clock, attempt=attempt, memory=memory)
     return await run_job(job, tools or make_tools())

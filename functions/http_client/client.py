@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, Self
 
 from functions.http_client.addresses import AddressPolicy, is_public_address, is_public_or_private_address
 from functions.http_client.connections import Connections, Resolver
@@ -147,6 +147,27 @@ class HttpClient(httpx.AsyncClient):
         With it goes what the caller read of the body, or else the start of it that comes within a second.
         """
         return HttpClient(_RecordingTransport(self._wire, record), follow_redirects=self.follow_redirects)
+
+    def shared(self) -> "SharedHttpClient":
+        """Return a client over the same connections that no task can close."""
+        return SharedHttpClient(self._wire, follow_redirects=self.follow_redirects)
+
+
+class SharedHttpClient(HttpClient):
+    """The client of all tasks of a process; one that closes it, as a client of its own, leaves it open."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave it open."""
+
+    async def aclose(self) -> None:
+        """Leave it open."""
+
+    async def close_connections(self) -> None:
+        """Close it: what its owner does."""
+        await super().aclose()
 
 
 def _are_plain(headers: Any) -> bool:

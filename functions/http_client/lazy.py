@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from functions.http_client.client import HttpClient, SharedHttpClient
     from functions.http_client.httpx import httpx
     from functions.http_client.name_servers import NameServers
     from functions.http_client.sockets import GuardedSockets
@@ -16,21 +17,21 @@ class LazyClient:
         build: Imports what it needs, and returns the client.
     """
 
-    def __init__(self, build: "Callable[[], httpx.AsyncClient]") -> None:
+    def __init__(self, build: "Callable[[], HttpClient]") -> None:
         self._build = build
-        self._client: httpx.AsyncClient | None = None
+        self._client: SharedHttpClient | None = None
 
     def __call__(self) -> "httpx.AsyncClient":
         """Return the client."""
         if self._client is None:
-            self._client = self._build()
+            self._client = self._build().shared()
         return self._client
 
     async def close(self) -> None:
         """Close every connection. A later call opens a new client."""
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            await client.close_connections()
 
 
 def guarded_client(*, allow_private: bool, ports: tuple[tuple[int, int], ...] | None = None) -> LazyClient:
@@ -41,7 +42,7 @@ def guarded_client(*, allow_private: bool, ports: tuple[tuple[int, int], ...] | 
         ports: Those that may be called, as ranges, both ends included; None for the default.
     """
 
-    def build() -> "httpx.AsyncClient":
+    def build() -> "HttpClient":
         from functions.http_client.client import build_guarded_client  # a tick with nothing due does without
         from functions.http_client.requests import Ports
 
@@ -85,7 +86,7 @@ def guarded_name_servers(*, allow_private: bool, new_id: Callable[[], int]) -> "
 def single_origin_client(origin_url: str) -> LazyClient:
     """Return the client for one origin; see `build_single_origin_client`."""
 
-    def build() -> "httpx.AsyncClient":
+    def build() -> "HttpClient":
         from functions.http_client.client import build_single_origin_client  # most processes never need it
 
         return build_single_origin_client(origin_url)
@@ -96,7 +97,7 @@ def single_origin_client(origin_url: str) -> LazyClient:
 def trusted_client(*, keepalive_s: float) -> LazyClient:
     """Return the client for addresses of the settings; see `build_trusted_client`."""
 
-    def build() -> "httpx.AsyncClient":
+    def build() -> "HttpClient":
         from functions.http_client.client import build_trusted_client  # most ticks send nothing
 
         return build_trusted_client(keepalive_s=keepalive_s)

@@ -22,7 +22,6 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import import_module
-from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +77,14 @@ def register(module_name: str) -> None:
     if _registered_modules.get(name) == module_name:
         return
     if name in type_names():
-        raise InputError(f"{module_name}: a task type {name} exists already; choose another name")
-    try:
-        module = import_module(module_name)
-    except ImportError as exc:
-        raise InputError(f"{module_name}: cannot be imported ({exc.name or 'something'} is missing)") from exc
-    params, perform = getattr(module, "Params", None), getattr(module, "perform", None)
-    if not (isinstance(params, type) and issubclass(params, BaseModel) and iscoroutinefunction(perform)):
-        raise InputError(f"{module_name}: is not a task type; it needs a model Params and an async perform")
+        where = f"in {_registered_modules[name]}" if name in _registered_modules else "built in"
+        raise InputError(f"{module_name}: a task type {name} exists already, {where}; choose another name")
     if not re.fullmatch(TYPE_NAME_PATTERN, name):
         raise InputError(f"{module_name}: {name} cannot name a type; use lower-case letters, digits and _")
+    from functions.task_types.support.loading import find_type_problem, import_by_name  # few have such types
+
+    if problem := find_type_problem(import_by_name(module_name)):
+        raise InputError(f"{module_name}: is not a task type; {problem}")
     _registered_modules[name] = module_name
 
 
@@ -199,7 +196,10 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
         raise
     except BaseException as exc:  # noqa: BLE001  # one task must not stop the others, nor the process
         outcome = _http_outcome(exc, job) or _crash_outcome(exc, job)
-    return clamp_outcome(outcome, task_type=job.type, redact=redact, redact_memory=redact_memory)
+    try:
+        return clamp_outcome(outcome, task_type=job.type, redact=redact, redact_memory=redact_memory)
+    except Exception as exc:  # noqa: BLE001  # of what the type returned: text, iterator, mapping of its own
+        return _crash_outcome(exc, job)
 
 
 def _within_capabilities(job: Job, tools: Tools, allowed: Capabilities) -> Tools:

@@ -253,9 +253,9 @@ async def test_it_runs_for_ever_until_it_is_cancelled(scheduler: Scheduler) -> N
 @pytest.mark.parametrize(
     ("module", "fault"),
     [
-        ("shop_of_mine.missing", "cannot be imported"),
-        ("shop_of_mine.empty", "is not a task type; it needs a model Params and an async perform"),
-        ("shop_of_mine.http", "a task type http exists already"),
+        ("shop_of_mine.missing", r"cannot be imported \(there is no module shop_of_mine.missing\)"),
+        ("shop_of_mine.empty", "it needs a class Params that is derived from functions.Params"),
+        ("shop_of_mine.http", "a task type http exists already, built in; choose another name"),
         ("shop_of_mine.Loud", "cannot name a type"),
     ],
 )

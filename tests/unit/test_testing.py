@@ -72,6 +72,63 @@ async def test_a_module_that_is_no_type_is_refused(own_package: Path) -> None:
         await run("shop_of_mine.empty")
 
 
+MODEL = "from functions import Params as Model, succeeded\nclass Params(Model):\n    whom: str = ''\n"
+PERFORM = "async def perform(job, params, tools):\n    return succeeded('x')\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("raise RuntimeError('canary')", r"cannot be imported \(RuntimeError in odd.py, line 1\)"),
+        ("\ndef f(:\n", r"cannot be imported \(SyntaxError in odd.py, line 2\)"),
+        ("import sys\nsys.exit('canary')", r"cannot be imported \(SystemExit in odd.py, line 2\)"),
+        ("from functions import canary", r"cannot be imported \(ImportError in odd.py, line 1\)"),
+        ("import no_such_module", r"cannot be imported \(there is no module no_such_module\)"),
+        (PERFORM, "needs a class Params"),
+        (f"Params = dict\n{PERFORM}", "needs a class Params"),
+        (MODEL, "needs a function: async def perform"),
+        (MODEL + PERFORM.removeprefix("async "), "needs a function: async def perform"),
+        (MODEL + PERFORM.replace("return", "yield"), "needs a function: async def perform"),
+        (MODEL + PERFORM.replace(", tools", ""), "perform must take three arguments"),
+        (MODEL + PERFORM.replace("(job", "(*, job"), "perform must take three arguments"),
+        (
+            MODEL.replace("str", "'Nothing'") + PERFORM,
+            "its Params cannot be built: name 'Nothing' is not defined",
+        ),
+        (f"class Other: pass\n{MODEL.replace('str', 'Other')}{PERFORM}", "its Params cannot be built: "),
+    ],
+)
+async def test_what_keeps_a_module_from_being_a_type_is_named(
+    own_package: Path, source: str, fault: str
+) -> None:
+    (own_package / "odd.py").write_text(source)
+
+    with pytest.raises(InputError, match=fault) as refused:
+        await run("shop_of_mine.odd")
+
+    assert "canary" not in str(refused.value)
+
+
+async def test_two_types_of_one_name_are_named(own_package: Path) -> None:
+    (own_package / "odd.py").write_text(MODEL + PERFORM)
+    await run("shop_of_mine.odd")
+
+    with pytest.raises(InputError, match=r"odd exists already, in shop_of_mine\.odd; choose"):
+        await run("elsewhere.odd")
+
+
+async def test_the_traceback_of_an_error_is_printed(
+    own_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The author of a type sees what an operator's log has no message of."""
+    (own_package / "odd.py").write_text(f"{MODEL}{PERFORM.replace('return', 'return job.pears or')}")
+
+    outcome = await run("shop_of_mine.odd")
+
+    assert "The task type odd failed unexpectedly (AttributeError)" == outcome.summary
+    assert "AttributeError: 'Job' object has no attribute 'pears" in capsys.readouterr().err
+
+
 async def test_wrong_params_are_an_outcome_that_names_the_field() -> None:
     outcome = await run("health_check_url", {"url": URL, "expectedStatus": "often"})
 

@@ -1,7 +1,6 @@
 """Task type `python`: calls a function of the user's own, from the modules that PYTHON_TASKS lists."""
 
 import asyncio
-import importlib
 import importlib.util
 import inspect
 import json
@@ -19,6 +18,7 @@ from functions.domain.types import Model, OutcomeKind, text_form
 from functions.errors import InputError
 from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
 from functions.task_types.support.context import ExpectedValue, Missing, Tools
+from functions.task_types.support.loading import import_by_name
 
 # The outcome of what a user's function returns or raises.
 
@@ -109,11 +109,7 @@ def load_function(name: str, allowed: Sequence[str]) -> Callable[..., Any]:
             that is not *allowed*: otherwise a listed module would open everything it imports.
     """
     module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except BaseException as exc:
-        raise InputError(f"The module {module_name} cannot be imported ({_import_problem(exc)})") from exc
-    function = getattr(module, attribute, None)
+    function = getattr(import_by_name(module_name), attribute, None)
     if not callable(function):
         raise InputError(f"The module {module_name} has no function {attribute}")
     home = getattr(function, "__module__", None)
@@ -150,11 +146,6 @@ def has_job_parameter(function: Callable[..., Any]) -> bool:
 
 def _is_within(module: str, allowed: Sequence[str]) -> bool:
     return any(module == one or module.startswith(f"{one}.") for one in allowed)
-
-
-def _import_problem(exc: BaseException) -> str:
-    missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
-    return f"there is no module {missing}" if missing else type(exc).__name__
 
 
 EXAMPLE: dict[str, Any] = {

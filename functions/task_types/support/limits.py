@@ -30,6 +30,8 @@ MAX_MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each r
 REDACTION_MARGIN_CHARS = 8192  # read beyond a cut, so that a secret there is whole and is masked
 _SHORT_NUMBERS = 10 ** (MIN_SECRET_CHARS - 1)  # a number below is too short for a secret
 _INT64 = 2**63  # the limit of every store
+MAX_WAIT = timedelta(days=366)
+_KINDS_OF_TICKS = (OutcomeKind.CANCELLED, OutcomeKind.ABANDONED, OutcomeKind.SKIPPED)  # no type returns one
 
 Redact = Callable[[str], str]
 
@@ -64,19 +66,24 @@ def clamp_outcome(
     not change. Success with stale memory would be worse: the type would, for example, announce the same
     entries at every run.
     """
-    if not isinstance(outcome, Outcome) or not isinstance(outcome.kind, OutcomeKind):
+    if (
+        not isinstance(outcome, Outcome)
+        or not isinstance(outcome.kind, OutcomeKind)
+        or outcome.kind in _KINDS_OF_TICKS
+    ):
         return failed(
-            f"The task type {task_type} returned {type(outcome).__name__} instead of an outcome",
+            f"The task type {task_type} returned {_describe(outcome)} instead of an outcome; "
+            "return succeeded(...) or failed(...)",
             permanent=True,
         )
     try:
         memory = (
             None if outcome.memory is None else _redact_json(_bounded_memory(outcome.memory), redact_memory)
         )
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError) as exc:
         return failed(
             f"The work was done, but its memory is not a JSON object of at most {MAX_MEMORY_BYTES} bytes"
-            f" and {MAX_DEPTH} levels, and was not kept",
+            f" and {MAX_DEPTH} levels, and was not kept: {redact(_memory_problem(exc))}",
             permanent=True,
             metrics=_bounded_metrics(outcome.metrics, redact),
         )
@@ -86,14 +93,27 @@ def clamp_outcome(
         return failed(f"The work was done, but the data of an event {TOO_DEEP}", permanent=True)
     fit: dict[str, Any] = {
         "summary": _shown(str(outcome.summary), MAX_SUMMARY_CHARS, redact),
-        "retry_after": outcome.retry_after if isinstance(outcome.retry_after, timedelta) else None,
+        "permanent": bool(outcome.permanent),
+        "retry_after": _bounded_wait(outcome.retry_after),
         "metrics": _bounded_metrics(outcome.metrics, redact),
         "items": _bounded_items(outcome.items, redact),
+        "has_news": bool(outcome.has_news),
         "events": events,
         "memory": memory,
     }
     changed = {name: value for name, value in fit.items() if getattr(outcome, name) is not value}
     return replace(outcome, **changed) if changed else outcome
+
+
+def _describe(returned: object) -> str:
+    if isinstance(returned, Outcome):
+        return f"an Outcome of the kind {returned.kind}"
+    return "None" if returned is None else f"a {type(returned).__name__}"
+
+
+def _bounded_wait(wait: object) -> timedelta | None:
+    """Return *wait* as the instant after it can be stored; None for what is no length of time."""
+    return min(wait, MAX_WAIT) if isinstance(wait, timedelta) else None
 
 
 def truncate(text: str, limit: int) -> str:
@@ -114,12 +134,23 @@ def _bounded_memory(memory: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: *memory* is not JSON, not an object, too big or nested too deep.
     """
+    if not isinstance(memory, Mapping):
+        raise TypeError(f"it is a {type(memory).__name__}")
     text = json.dumps(dict(memory), ensure_ascii=False, allow_nan=False)
-    if len(text.encode()) > MAX_MEMORY_BYTES:
-        raise ValueError("too big")
+    if (size := len(text.encode())) > MAX_MEMORY_BYTES:
+        raise ValueError(f"it has {size} bytes")
     parsed: dict[str, Any] = json.loads(text)
     check_depth(parsed)
     return parsed
+
+
+def _memory_problem(exc: TypeError | ValueError | RecursionError) -> str:
+    """Return why memory was not kept; the JSON library's words name types, and no values."""
+    if isinstance(exc, RecursionError):
+        return "it is nested too deep"
+    if isinstance(exc, UnicodeEncodeError):
+        return "a text has half of a character"
+    return str(exc)
 
 
 def _redact_json(value: Any, redact: Redact) -> Any:

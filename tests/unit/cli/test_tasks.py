@@ -277,7 +277,7 @@ def test_types_of_ones_own_are_known_to_every_command(
     assert (0, 2) == (planned.code, refused.code), planned.err
     assert "params.whom" in refused.err
     assert "shop_greets" in listed.out
-    assert (2, True) == (missing.code, "shop_greets_not: cannot be imported" in missing.err)
+    assert (2, True) == (missing.code, "The module shop_greets_not cannot be imported" in missing.err)
 
 
 def test_show_has_the_group_and_what_the_task_waits_for(

@@ -516,6 +516,19 @@ def test_a_client_serves_one_loop_after_another() -> None:
     assert [200, 200] == [asyncio.run(call()), asyncio.run(call_and_close())]
 
 
+async def test_a_task_cannot_close_the_client_of_all_tasks(serve: Serve) -> None:
+    server = await serve(answer())
+    clients = guarded_client(allow_private=True)
+
+    async with clients() as first, clients() as second:
+        await first.aclose()
+    statuses = [(await clients().get(server.url)).status_code, (await second.get(server.url)).status_code]
+    await clients.close()
+
+    assert [200, 200] == statuses
+    assert first.is_closed
+
+
 def test_a_tick_builds_its_client_once_and_anew_after_it_is_closed() -> None:
     clients = guarded_client(allow_private=True)
 

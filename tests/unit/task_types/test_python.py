@@ -151,7 +151,7 @@ async def test_what_is_listed_may_be_called(name: str, allowed: tuple[str, ...],
         ("garden.beds:a_value", ("garden",), "The module garden.beds has no function a_value"),
         ("garden.none:x", ("garden",), "cannot be imported (there is no module garden.none)"),
         ("garden.lacking:x", ("garden",), "cannot be imported (there is no module no_such_module_at_all)"),
-        ("garden.broken:x", ("garden",), "cannot be imported (RuntimeError)"),
+        ("garden.broken:x", ("garden",), "cannot be imported (RuntimeError in broken.py, line 1)"),
     ],
 )
 async def test_nothing_else_may_be_called(name: str, allowed: tuple[str, ...], said: str, call: Call) -> None:

@@ -23,6 +23,21 @@ def test_what_is_no_outcome_is_a_failure(given: object) -> None:
     assert outcome.summary.startswith("The task type odd returned ")
 
 
+@pytest.mark.parametrize("kind", [OutcomeKind.SKIPPED, OutcomeKind.ABANDONED, OutcomeKind.CANCELLED])
+def test_what_a_tick_alone_makes_of_an_attempt_is_a_failure(kind: OutcomeKind) -> None:
+    assert (OutcomeKind.FAILED, True) == (
+        limited(Outcome(kind, "x")).kind,
+        limited(Outcome(kind, "x")).permanent,
+    )
+
+
+def test_what_is_true_is_stored_as_true() -> None:
+    """A run record refuses any other value, and with it the tick would end."""
+    given = Outcome(OutcomeKind.FAILED, "x", permanent="never", has_news=5)  # type: ignore[arg-type]  # on purpose
+
+    assert (True, True) == (limited(given).permanent, limited(given).has_news)
+
+
 def test_an_ordinary_outcome_is_left_as_it_is() -> None:
     given = succeeded(
         "Answered 200",
@@ -77,28 +92,31 @@ def test_a_wait_that_is_no_span_is_left_out() -> None:
     assert limited(given).retry_after is None
     waiting = Outcome(OutcomeKind.FAILED, "no", retry_after=timedelta(seconds=5))
     assert waiting == limited(waiting)
+    endless = Outcome(OutcomeKind.FAILED, "no", retry_after=timedelta.max)
+    assert timedelta(days=366) == limited(endless).retry_after
 
 
 @pytest.mark.parametrize(
-    "memory",
+    ("memory", "reason"),
     [
-        {"big": "x" * MAX_MEMORY_BYTES},
-        {"big": "é" * (MAX_MEMORY_BYTES // 2)},
-        {"odd": object()},
-        {"odd": float("nan")},
-        {"odd": {1, 2}},
-        {"odd": "\ud800"},
-        {"deep": json.loads("[" * 100 + "]" * 100)},
-        ["not", "an", "object"],
+        ({"big": "x" * MAX_MEMORY_BYTES}, "it has 65547 bytes"),
+        ({"big": "é" * (MAX_MEMORY_BYTES // 2)}, "it has 65547 bytes"),
+        ({"odd": object()}, "Object of type object is not"),
+        ({"odd": float("nan")}, "Out of range float values"),
+        ({"odd": {1, 2}}, "Object of type set is not"),
+        ({"odd": "\ud800"}, "a text has half of a character"),
+        ({"deep": json.loads("[" * 100 + "]" * 100)}, "is nested more than 100 levels"),
+        (["not", "an", "object"], "it is a list"),
     ],
 )
-def test_memory_no_store_can_keep_is_a_failure(memory: Any) -> None:
+def test_memory_no_store_can_keep_is_a_failure(memory: Any, reason: str) -> None:
     """Going on from stale notes in silence would be worse."""
     outcome = limited(succeeded("ok", memory=memory, metrics={"latencyMs": 4}, has_news=True))
 
     assert (OutcomeKind.FAILED, True, None) == (outcome.kind, outcome.permanent, outcome.memory)
     assert {"latencyMs": 4} == outcome.metrics
     assert "memory" in outcome.summary
+    assert f"was not kept: {reason}" in outcome.summary
 
 
 def test_memory_is_kept_as_it_will_be_read_back() -> None:

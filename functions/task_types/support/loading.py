@@ -1,0 +1,57 @@
+"""Modules of the user's own: importing them, and what keeps one from being a task type."""
+
+import inspect
+import traceback
+from importlib import import_module
+from pathlib import PurePath
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError
+
+from functions.errors import InputError
+
+
+def import_by_name(name: str) -> ModuleType:
+    """Return the module *name*. An import may block, and run anything.
+
+    Raises:
+        InputError: It cannot be imported; the text has the error's type and place, and not its message,
+            which may hold a secret. The error is the cause.
+    """
+    try:
+        return import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:
+        raise InputError(f"The module {name} cannot be imported ({_import_problem(exc)})") from exc
+
+
+def _import_problem(exc: BaseException) -> str:
+    if isinstance(exc, ModuleNotFoundError) and exc.name:
+        return f"there is no module {exc.name}"
+    if isinstance(exc, SyntaxError):
+        file, line = exc.filename or "", exc.lineno
+    else:
+        frame = traceback.extract_tb(exc.__traceback__, limit=-1)[0]
+        file, line = frame.filename, frame.lineno
+    return f"{type(exc).__name__} in {PurePath(file).name}, line {line}"
+
+
+def find_type_problem(module: ModuleType) -> str:
+    """Return what *module* needs to be a task type, as a clause; empty when it is one."""
+    params: Any = getattr(module, "Params", None)
+    perform: Any = getattr(module, "perform", None)
+    if not (isinstance(params, type) and issubclass(params, BaseModel)):
+        return "it needs a class Params that is derived from functions.Params"
+    if not inspect.iscoroutinefunction(perform):
+        return "it needs a function: async def perform(job, params, tools)"
+    try:
+        inspect.signature(perform).bind(None, None, None)
+    except TypeError:
+        return "perform must take three arguments by position: job, params, tools"
+    try:
+        params.model_rebuild()  # where it was left for the first use
+    except (PydanticUserError, PydanticUndefinedAnnotation) as exc:
+        return f"its Params cannot be built: {str(exc).partition(chr(10))[0]}"
+    return ""

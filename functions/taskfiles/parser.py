@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, NoReturn
 
 import yaml
@@ -21,7 +20,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from functions.domain.json_depth import AROUND, MAX_DEPTH, TOO_DEEP
+from functions.domain.json_depth import AROUND, GIVEN_TWICE, MAX_DEPTH, TOO_DEEP, RepeatedNames
 from functions.domain.validation import DocumentSyntaxError, FieldPath, Problem
 
 # YAML: the plain values of YAML 1.2 with their lines; no tags, no objects, bounded aliases.
@@ -260,16 +259,10 @@ def _parse_yaml(text: str) -> ParsedFile:
 
 
 def _parse_json(text: str) -> ParsedFile:
-    twice: list[str] = []
-
-    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = sorted(name for name, _ in pairs)
-        twice.extend(name for name, after in pairwise(names) if name == after)
-        return dict(pairs)
-
+    repeated = RepeatedNames()
     try:
         value = json.loads(
-            text, object_pairs_hook=mapping, parse_constant=_reject_constant, parse_float=_parse_finite
+            text, object_pairs_hook=repeated, parse_constant=_reject_constant, parse_float=_parse_finite
         )
     except json.JSONDecodeError as exc:
         remedy = _json_remedy(text, exc.pos)
@@ -278,7 +271,7 @@ def _parse_json(text: str) -> ParsedFile:
         raise DocumentSyntaxError(f"a value {TOO_DEEP}") from None
     except ValueError as exc:  # a number of thousands of digits
         raise DocumentSyntaxError("a number is too long or not finite") from exc
-    problems = tuple(Problem((), f"the name {name[:60]!r} is given twice") for name in dict.fromkeys(twice))
+    problems = tuple(Problem(path, GIVEN_TWICE) for path in repeated.paths_in(value))
     return ParsedFile(value, _json_lines(text), problems)
 
 

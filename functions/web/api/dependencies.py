@@ -5,6 +5,7 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -18,12 +19,12 @@ from functions.domain.access import (
     is_well_formed,
     parse_bearer_token,
 )
-from functions.domain.json_depth import check_values, parse_json
+from functions.domain.json_depth import GIVEN_TWICE, RepeatedNames, check_values, parse_json
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
 from functions.domain.token_bucket import TokenBucket
-from functions.domain.validation import suggest
+from functions.domain.validation import Problem, suggest
 from functions.services.calendars.loading import load_holidays_for_text
 from functions.services.tasks import TaskService
 from functions.taskfiles.validation import check_task
@@ -322,13 +323,18 @@ def check_body(body: bytes) -> Any:
     """Return the value of *body*; None when it is empty.
 
     Raises:
-        ProblemError: 400: it is not JSON; 422: it holds a text or a number that no store can hold.
+        ProblemError: 400: it is not JSON; 422: it holds a text or a number that no store can hold, or a name
+            stands twice in an object.
     """
+    repeated = RepeatedNames()
     try:
-        value = parse_json(body) if body else None
+        value = parse_json(body, hook=repeated) if body else None
     except ValueError:
         raise ProblemError(400, "The body is not JSON") from None
     require_storable(value)
+    if paths := list(islice(repeated.paths_in(value), MAX_UNKNOWN)):
+        errors = [FieldProblem(field=Problem(path, "").field, reason=GIVEN_TWICE) for path in paths]
+        raise ProblemError(422, _summarize_errors(errors), errors=errors)
     return value
 
 

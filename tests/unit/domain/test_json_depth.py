@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.domain.json_depth import MAX_DEPTH, check_values, parse_json
+from functions.domain.json_depth import MAX_DEPTH, RepeatedNames, check_values, parse_json
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
@@ -56,3 +56,26 @@ def test_value_that_no_store_can_hold_is_refused_by_its_place(text: str, where: 
 @pytest.mark.parametrize("text", ["9223372036854775807", '"\\ud83d\\ude00 \\n"', "[true, null, 1.5e300]"])
 def test_value_that_stores_can_hold_is_left(text: str) -> None:
     check_values(parse_json(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ('{"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}', []),
+        ('{"a": 1, "b": 2, "a": 1, "a": 3}', [("a",)]),
+        ('{"params": {"headers": {"x": 1, "x": 2}}}', [("params", "headers", "x")]),
+        ('[{"on": 1}, {"on": 1, "on": 2}]', [(1, "on")]),
+        ('{"a": {"b": 1, "b": 2}, "a": {}}', [("a",)]),  # what is dropped is not searched
+        ('{"\\u0061": 1, "a": 2}', [("a",)]),
+        ('{"\\ud800": 1, "\\ud800": 2}', [("\\ud800",)]),
+        (f'{{"{"n" * 99}": 1, "{"n" * 99}": 2}}', [("n" * 60,)]),
+    ],
+)
+def test_names_that_stand_twice_are_found_at_their_place(
+    text: str, paths: list[tuple[str | int, ...]]
+) -> None:
+    repeated = RepeatedNames()
+    value = parse_json(text, hook=repeated)
+
+    assert paths == list(repeated.paths_in(value))
+    assert parse_json(text) == value, "what counts is the same"

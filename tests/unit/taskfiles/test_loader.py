@@ -456,9 +456,11 @@ def test_a_name_given_twice_is_refused_in_yaml_with_both_lines(write: Write) -> 
 
 
 def test_a_name_given_twice_is_refused_in_json(write: Write) -> None:
-    text = json.dumps(GOOD).replace('"title":', '"id": "other", "title":')
+    text = json.dumps({"tasks": [GOOD]}, indent=1).replace('"title":', '"id": "other",\n"title":')
+    loaded = read_task_files([write(text, "tasks.json")])
 
-    assert ["the name 'id' is given twice"] == said(read_task_files([write(text, "tasks.json")]))
+    assert ["tasks[0].id: is given twice; give it once"] == said(loaded)
+    assert 5 == loaded.problems[0].line
 
 
 @pytest.mark.parametrize("name", ["tasks.yaml", "tasks.json"])

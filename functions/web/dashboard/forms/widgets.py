@@ -7,7 +7,7 @@ from enum import Enum
 from json import dumps
 from typing import Any, ClassVar, Final, Protocol
 
-from functions.domain.json_depth import parse_json
+from functions.domain.json_depth import GIVEN_TWICE, RepeatedNames, parse_json
 from functions.domain.types import check_instant, format_instant, timezone_or_utc, to_local
 
 Texts = Mapping[str, str]  # by the name below that of the field; the field's own input is ""
@@ -212,14 +212,18 @@ class Json:
         text = texts.get("", "").strip()
         if not text:
             return MISSING
+        repeated = RepeatedNames()
         try:
-            return parse_json(text)
+            value = parse_json(text, hook=repeated)
         except ValueError as exc:
             if text[0] in '[{"':
                 place = f" near line {exc.lineno}" if hasattr(exc, "lineno") else ""
                 reason = f"is not JSON{place}; look for a missing quote, comma or bracket"
                 raise FieldError({"": reason}) from None
             return text
+        for path in repeated.paths_in(value):
+            raise FieldError({"": f"{path[-1]} {GIVEN_TWICE}"})
+        return value
 
 
 def _is_bare(text: str) -> bool:

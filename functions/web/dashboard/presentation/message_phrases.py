@@ -84,6 +84,7 @@ FORMS = {
     "must be a number, such as 20 or 2.5 or auto": "必须是数字（例如 20 或 2.5）或 auto",
     "must be a number, such as 20 or 2.5 or auto or never": "必须是数字（例如 20 或 2.5）、auto 或 never",
     "is not JSON; look for a missing quote, comma or bracket": "不是 JSON；请检查是否缺少引号、逗号或括号",
+    "{} is given twice; give it once": "{0} 写了两次；请只写一次",
     "is not JSON near line {}; look for a missing quote, comma or bracket": (
         "第 {0} 行附近不是 JSON；请检查是否缺少引号、逗号或括号"
     ),

@@ -39,6 +39,18 @@ async def test_value_that_json_cannot_hold_is_refused_and_no_task_is_made(
     assert [] == (await api("GET", "/api/tasks")).json["tasks"]
 
 
+async def test_a_name_given_twice_is_refused_with_its_field(api: Call) -> None:
+    """Of two schedules the last counted, and the first was dropped without a word."""
+    given = '{"name":"a","name":"b","limits":{"types":[],"types":["http"]}}'
+    made = await api("POST", "/api/keys", raw=given.encode(), headers={"Content-Type": "application/json"})
+    task = await api("POST", "/api/tasks", raw=(PARAMS % '{"a":1,"a":2}').encode())
+
+    assert [422, 422] == [made.status, task.status]
+    assert "name: is given twice; give it once (and 1 more)" == made.json["detail"]
+    assert ["name", "limits.types"] == [one["field"] for one in made.json["errors"]]
+    assert [{"field": "params.json.a", "reason": "is given twice; give it once"}] == task.json["errors"]
+
+
 @pytest.mark.parametrize(
     "value", [9_999_999_999_999_999_999, -(2**63) - 1, 2**53 + 1, "\U0001f600", "\x00", 1e308, [], {}, None]
 )

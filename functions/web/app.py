@@ -5,12 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -109,7 +109,7 @@ class Degraded:
 
 
 Handler = Callable[[Request], Awaitable[ASGIApp]]
-SchedulerCall = Callable[[SchedulerApp], Awaitable[Mapping[str, object]]]
+Result = TypeVar("Result", Mapping[str, object], str)
 TimedSchedulerCall = Callable[[SchedulerApp, TimeBudget], Awaitable[Mapping[str, object]]]
 
 
@@ -171,11 +171,7 @@ class TriggerApp:
         """Return the API for one of its paths; any other path is a 404 and loads nothing."""
         if self._build_api is None or not path.startswith(API_PATHS):
             return responses.not_found()
-        try:
-            return self._get_api(self._build_api)
-        except SchedulerError as exc:
-            log.error("rest_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
-            return responses.degraded_response(_failure_reason(exc), status=503)
+        return self._get_api(self._build_api)
 
     async def _tick(self, request: Request) -> Response:
         arrived = asyncio.get_running_loop().time()
@@ -238,14 +234,14 @@ class TriggerApp:
 
     async def _metrics(self, request: Request) -> ASGIApp:
         """Return figures for Prometheus. A bearer token that is no shared secret may be an API key."""
+        deadline = asyncio.get_running_loop().time() + STATUS_TIMEOUT.total_seconds()
         caller = await self._authenticator.authenticate(request.headers.getlist("authorization"))
-        if not isinstance(caller, AuthFailure):
-            return PlainTextResponse(
-                await self._get_app().metrics(),
-                media_type=CONTENT_TYPE,
-                headers={"Cache-Control": "no-store"},
-            )
-        return self._let_api_decide(caller)
+        if isinstance(caller, AuthFailure):
+            return self._let_api_decide(caller)
+        figures = await self._run_until("metrics_degraded", lambda app: app.metrics(), deadline=deadline)
+        if isinstance(figures, Degraded):
+            return responses.degraded_response(figures.reason, status=503)
+        return PlainTextResponse(figures, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
     def _let_api_decide(self, failure: AuthFailure) -> ASGIApp:
         """Return the API for a token that it may know as a key; else the response to *failure*."""
@@ -261,8 +257,8 @@ class TriggerApp:
         return caller
 
     async def _run_until(
-        self, event: str, call: SchedulerCall, *, deadline: float
-    ) -> Mapping[str, object] | Degraded:
+        self, event: str, call: Callable[[SchedulerApp], Awaitable[Result]], *, deadline: float
+    ) -> Result | Degraded:
         """Run *call*, cancelled at *deadline* in the loop's time; a failure is logged as *event*."""
         failure: Exception
         timeout = asyncio.timeout_at(deadline)
@@ -287,9 +283,13 @@ class TriggerApp:
         return self._app
 
     def _get_api(self, build_api: Callable[[SchedulerApp], ASGIApp]) -> ASGIApp:
-        app = self._get_app()
-        if self._api is None:
-            self._api = build_api(app)
+        try:
+            app = self._get_app()
+            if self._api is None:
+                self._api = build_api(app)
+        except SchedulerError as exc:
+            log.error("rest_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
+            return responses.degraded_response(_failure_reason(exc), status=503)
         return self._api
 
 
@@ -364,6 +364,24 @@ def _is_text(*parts: bytes) -> bool:
         return not any("\0" in unquote_to_bytes(part).decode() for part in parts)
     except UnicodeDecodeError:
         return False
+
+
+def with_failures(app: ASGIApp) -> ASGIApp:
+    """Return *app*, of which an error that nobody foresaw is one record of the log.
+
+    Starlette passes such an error on after its response, and the server then prints it once more and breaks
+    off the connection.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Exception:
+            log.exception("request_failed")  # without the path, which may be a secret
+
+    return answer
 
 
 def with_head(app: ASGIApp) -> ASGIApp:

@@ -9,7 +9,14 @@ from starlette.types import ASGIApp
 
 from functions import __version__
 from functions.config.settings import Settings
-from functions.web.app import SchedulerApp, TriggerApp, with_head, with_limits, with_text_addresses
+from functions.web.app import (
+    SchedulerApp,
+    TriggerApp,
+    with_failures,
+    with_head,
+    with_limits,
+    with_text_addresses,
+)
 from functions.web.auth import (
     Authenticator,
     GoogleTokenVerifier,
@@ -80,4 +87,4 @@ def build_api_app(
     )
     add_dashboard(api, dependencies)
     add_routes(api, assistants.router, reference.router)
-    return with_head(with_limits(with_text_addresses(api)))
+    return with_failures(with_head(with_limits(with_text_addresses(api))))

@@ -1,4 +1,8 @@
-"""Error responses of the scheduler's own routes, with the headers that all of its responses carry."""
+"""Error responses of the scheduler's own routes, with the headers that all of its responses carry.
+
+Errors are problem details (RFC 9457) as those of the API, which takes type and titles from here: these routes
+are answered without FastAPI.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -9,6 +13,24 @@ from functions.web.auth import AuthFailure
 
 REALM = 'Bearer realm="cronfire"'
 RETRY_AFTER_S = 30
+MEDIA_TYPE = "application/problem+json"
+TITLES = {
+    400: "The request cannot be read",
+    401: "A valid key is required",
+    403: "This key may not do this",
+    404: "There is nothing at this address",
+    405: "This address answers to other methods",
+    408: "The request took too long",
+    409: "It conflicts with another change",
+    412: "It has changed since",
+    413: "The request is too large",
+    415: "Send JSON",
+    422: "The request is invalid",
+    428: "If-Match is required",
+    429: "Too many requests",
+    500: "The scheduler failed",
+    503: "The store could not be reached",
+}
 COMMON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -19,34 +41,28 @@ def to_dashboard() -> Response:
 
 def not_found() -> Response:
     """Return a 404: no route has this path."""
-    return _error_response(404, "not_found", "There is nothing at this address")
+    return _problem(404, "There is nothing at this address: pages are at /dashboard, the API's are at /docs")
 
 
 def not_allowed(methods: Iterable[str]) -> Response:
     """Return a 405: the route accepts only *methods*."""
     allowed = ", ".join(methods)
-    return _error_response(
-        405, "method_not_allowed", f"This address answers to {allowed}", {"Allow": allowed}
-    )
+    return _problem(405, f"This address answers to {allowed}", {"Allow": allowed})
 
 
 def too_large(limit_bytes: int) -> Response:
     """Return a 413: the body exceeds *limit_bytes*."""
-    return _error_response(
-        413, "too_large", f"Send at most {limit_bytes // 1024} KB", {"Connection": "close"}
-    )
+    return _problem(413, f"Send at most {limit_bytes // 1024} KB", {"Connection": "close"})
 
 
 def too_slow(limit: timedelta) -> Response:
     """Return a 408: the body did not arrive within *limit*."""
-    return _error_response(
-        408, "too_slow", f"Send the body within {limit.seconds} s", {"Connection": "close"}
-    )
+    return _problem(408, f"Send the body within {limit.seconds} s", {"Connection": "close"})
 
 
 def invalid(reason: str) -> Response:
     """Return a 422: the request is invalid; *reason* names the field."""
-    return _error_response(422, "invalid", reason)
+    return _problem(422, reason)
 
 
 def unknown_parameter(name: str) -> Response:
@@ -58,14 +74,12 @@ def auth_failure_response(failure: AuthFailure) -> Response:
     """Return a 401, 403 or 503. Its text does not say what was wrong, so that guessing gains nothing."""
     if failure.status == 503:
         wait = {"Retry-After": str(RETRY_AFTER_S)}
-        return _error_response(503, "unavailable", "The caller cannot be verified now; try again", wait)
+        return _problem(503, "The caller cannot be verified now; try again", wait, title="Try again")
     if failure.status == 403:
         headers = {"WWW-Authenticate": f'{REALM}, error="insufficient_scope"'}
-        return _error_response(403, "forbidden", "This caller may not do this", headers)
+        return _problem(403, "This caller may not do this", headers)
     challenge = f'{REALM}, error="invalid_token"' if failure.has_token else REALM
-    return _error_response(
-        401, "unauthorized", "A valid bearer token is required", {"WWW-Authenticate": challenge}
-    )
+    return _problem(401, "A valid bearer token is required", {"WWW-Authenticate": challenge})
 
 
 def degraded_response(reason: str, *, status: int) -> Response:
@@ -73,11 +87,12 @@ def degraded_response(reason: str, *, status: int) -> Response:
     return JSONResponse({"status": "degraded", "reason": reason}, status_code=status, headers=COMMON_HEADERS)
 
 
-def _error_response(
-    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+def _problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, *, title: str = ""
 ) -> Response:
     return JSONResponse(
-        {"error": code, "message": message},
+        {"type": "about:blank", "title": title or TITLES[status], "status": status, "detail": detail},
         status_code=status,
         headers=COMMON_HEADERS | dict(headers or {}),
+        media_type=MEDIA_TYPE,
     )

@@ -40,6 +40,7 @@ async def describe(request: Request) -> JSONResponse:
 
 
 @router.get("/metrics")
+@router.get("/metrics/")  # as `web.app` has it for other callers
 async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Response:
     """Return figures for Prometheus about all tasks, for a key that is bound to no owner.
 
@@ -50,6 +51,7 @@ async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Re
 
 
 @router.get("/status")
+@router.get("/status/")
 async def status(principal: CurrentPrincipal, dependencies: Dependencies) -> JSONResponse:
     """Return how many tasks there are and when the last tick was, as `metrics` does its figures."""
     _require_operator(principal)

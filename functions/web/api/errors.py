@@ -23,28 +23,11 @@ from functions.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from functions.web.responses import MEDIA_TYPE, TITLES
 
 log = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
-TITLES = {
-    400: "The request cannot be read",
-    401: "A valid key is required",
-    403: "This key may not do this",
-    404: "There is nothing at this address",
-    405: "This address answers to other methods",
-    408: "The request took too long",
-    409: "It conflicts with another change",
-    412: "It has changed since",
-    413: "The request is too large",
-    415: "Send JSON",
-    422: "The request is invalid",
-    428: "If-Match is required",
-    429: "Too many requests",
-    500: "The scheduler failed",
-    503: "The store could not be reached",
-}
 
 
 class FieldProblem(BaseModel):
@@ -113,6 +96,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(SchedulerError, _handle_scheduler_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
 def http_status_of(error: SchedulerError) -> int:
@@ -166,11 +150,15 @@ async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     title = TITLES.get(error.status_code, "The request failed")
-    is_default = error.detail == HTTPStatus(error.status_code).phrase
-    headers = error.headers
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers = {"Allow": ", ".join(_allowed_methods(request))}
-    return problem_response(error.status_code, title if is_default else error.detail, headers=headers)
+        allowed = ", ".join(_allowed_methods(request))
+        return problem_response(405, f"This address answers to {allowed}", headers={"Allow": allowed})
+    is_default = error.detail == HTTPStatus(error.status_code).phrase
+    return problem_response(error.status_code, title if is_default else error.detail, headers=error.headers)
+
+
+async def _handle_unexpected_error(_: Request, __: Exception) -> JSONResponse:
+    return problem_response(500, "The scheduler's log has the details")  # which `with_failures` writes
 
 
 def _allowed_methods(request: Request) -> list[str]:

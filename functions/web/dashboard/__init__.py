@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from functions.errors import SchedulerError
 from functions.web.api.dependencies import RateLimiter, add_routes
-from functions.web.api.errors import TITLES, ProblemError, http_status_of
+from functions.web.api.errors import ProblemError, http_status_of
 from functions.web.api.scheduler import ApiDependencies
 from functions.web.dashboard import (
     agenda,
@@ -29,6 +29,7 @@ from functions.web.dashboard.admin import audit, calendars, channels, keys, owne
 from functions.web.dashboard.context import CsrfError, LoginRequiredError
 from functions.web.dashboard.rendering import redirect, render_page
 from functions.web.dashboard.session import Sessions
+from functions.web.responses import TITLES
 
 NOT_FOUND, SERVER_ERROR = 404, 500
 TRIALS_PER_MINUTE, TRIAL_BURST = 6, 6  # requests that a key makes to test them
@@ -63,7 +64,7 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         add_routes(app, module.router)
     app.add_exception_handler(LoginRequiredError, views.ask_to_sign_in)
     app.add_exception_handler(CsrfError, views.refuse_form)
-    for error in (SchedulerError, ProblemError, HTTPException):
+    for error in (SchedulerError, ProblemError, HTTPException, Exception):
         app.add_exception_handler(error, _as_page(dependencies, app.exception_handlers[error]))
 
 

@@ -44,6 +44,7 @@ class FakeWired:
         return await self._answer({"status": "healthy", "scheduledTasks": 15})
 
     async def metrics(self) -> str:
+        await self._answer({})
         return "cronfire_tasks_due 3\n"
 
     async def _answer(self, body: Mapping[str, object]) -> Mapping[str, object]:

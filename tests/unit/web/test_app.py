@@ -107,7 +107,7 @@ async def test_another_method_is_told_which_ones_there_are(
 async def test_nothing_else_is_here(make_door: MakeDoor, path: str) -> None:
     answer = await ask(make_door(), "POST", path, KEY)
 
-    assert (404, "not_found") == (answer.status, answer.json["error"])
+    assert (404, 404) == (answer.status, answer.json["status"])
 
 
 async def test_what_people_use_is_for_the_rest() -> None:
@@ -223,7 +223,13 @@ async def test_every_stranger_gets_the_same_body(make_door: MakeDoor, authorizat
     answer = await ask(make_door(wired), "POST", "/tick", *headers)
 
     assert 401 == answer.status
-    assert {"error": "unauthorized", "message": "A valid bearer token is required"} == answer.json
+    assert "application/problem+json" == answer.headers["content-type"]
+    assert {
+        "type": "about:blank",
+        "title": "A valid key is required",
+        "status": 401,
+        "detail": "A valid bearer token is required",
+    } == answer.json
     assert challenge == answer.headers["www-authenticate"]
     assert [] == wired.budgets
 
@@ -333,14 +339,15 @@ async def test_an_unexpected_failure_is_logged_with_its_stack(
     assert CANARY in (logging.Formatter().format(caplog.records[0]))
 
 
+@pytest.mark.parametrize("path", ["/status", "/metrics"])
 async def test_a_failed_status_is_an_error_for_everybody(
-    make_door: MakeDoor, caplog: pytest.LogCaptureFixture
+    make_door: MakeDoor, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     """Whoever asks for the status wants to know; nobody switches a job off for it."""
-    answer = await ask(make_door(FakeWired(StoreUnavailableError(CANARY))), "GET", "/status", KEY)
+    answer = await ask(make_door(FakeWired(StoreUnavailableError(CANARY))), "GET", path, KEY)
 
     assert (503, "degraded") == (answer.status, answer.json["status"])
-    assert [("ERROR", "status_degraded")] == events(caplog)
+    assert [("ERROR", f"{path[1:]}_degraded")] == events(caplog)
 
 
 async def test_a_tick_that_hangs_is_cut_off(
@@ -418,7 +425,8 @@ async def test_every_answer_is_json_nobody_keeps(
     answer = await ask(make_door(), method, path, *headers)
 
     names = ("content-type", "cache-control", "x-content-type-options")
-    assert ["application/json", "no-store", "nosniff"] == [answer.headers[name] for name in names]
+    kind = "application/json" if answer.status == 200 else "application/problem+json"
+    assert [kind, "no-store", "nosniff"] == [answer.headers[name] for name in names]
     assert isinstance(answer.json, dict)
 
 

@@ -85,7 +85,7 @@ async def test_a_share_nobody_can_read_is_refused_with_its_field(
     answer = await ask(make_door(wired), body, KEY)
 
     assert (422, []) == (answer.status, wired.shares)
-    assert answer.json["message"].startswith(f"{field}: ")
+    assert answer.json["detail"].startswith(f"{field}: ")
 
 
 async def test_a_stranger_is_refused_before_his_share_is_read(make_door: MakeDoor) -> None:

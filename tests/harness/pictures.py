@@ -231,7 +231,7 @@ PAGES = {
     "task-long-title": "/dashboard/tasks/long-title",
     "task-after": "/dashboard/tasks/after-both",
     "edit": "/dashboard/tasks/payment-api-answers/edit",
-    **{f"new-{name}": f"/dashboard/tasks/new?type={name}" for name in sorted(type_names())},
+    **{f"new-{name}": f"/dashboard/new?type={name}" for name in sorted(type_names())},
     "run": "{run}",
     "runs": "/dashboard/runs",
     "incidents": "/dashboard/incidents",

@@ -291,7 +291,7 @@ PAGES = {
     "/dashboard/owners/edit?name=minus": b"minus",
     "/dashboard/owners/edit?name=text": b"text",
     "/dashboard/keys/wrong/revoke": b"",
-    "/dashboard/tasks/new": b"",
+    "/dashboard/new": b"",
     "/dashboard/audit": b"good-person",
     "/dashboard/runs": b"",
     "/dashboard/incidents": b"",

@@ -56,7 +56,7 @@ STALE = (
 REMOVED = "There is no such task, or no longer. What you wrote is below; saving it makes a new task"
 
 
-@router.get("/tasks/new")
+@router.get("/new")
 async def new_task(
     context: CurrentPage,
     type: QueryText = "",
@@ -69,7 +69,7 @@ async def new_task(
     return page.render()
 
 
-@router.post("/tasks/new")
+@router.post("/new")
 async def create_task(context: CurrentPage) -> Response:
     """Create the task in the form, or show it again with what a button of it asks for."""
     typed = await context.read_form()

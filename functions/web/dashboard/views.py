@@ -32,7 +32,7 @@ router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 DASHBOARD_PATH = "/dashboard"
 MAX_LINK_CHARS = 300
-TASK_FORM = re.compile(r"/dashboard/tasks/(?:new|[^/]{1,100}/edit)")
+TASK_FORM = re.compile(r"/dashboard/(?:new|tasks/[^/]{1,100}/edit)")
 MAX_KEPT_CHARS = 20_000  # of its fields as JSON; the page that asks for the key sends 64 KB at most
 NOT_KEPT = ("csrf_token", "do")  # what is of the session that ended, and the button
 SPENT_LINK = "This link was used before or is too old: sign in with the key"

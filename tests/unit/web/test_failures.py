@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw: a response of ours, one record of the log, and nothing passed on to the server."""
+"""Errors that nobody foresaw: a response of ours, one record of the log, nothing for the server to report."""
 
 from typing import Any, NoReturn
 

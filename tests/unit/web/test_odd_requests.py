@@ -32,6 +32,20 @@ def routes() -> list[APIRoute]:
     return [one for one in all_routes() if one.path not in PUBLIC]
 
 
+def test_no_name_has_the_address_of_another_page() -> None:
+    """A task whose id is `new` had no page: there was the form of a new one."""
+    known = all_routes()
+    hidden = [
+        (fixed.path, named.path)
+        for fixed in known
+        for named in known
+        if "{" not in fixed.path and "{" in named.path and named.path_regex.fullmatch(fixed.path)
+        if set(fixed.methods or ()) & set(named.methods or ())
+    ]
+
+    assert {("/docs/start.js", "/docs/{name}")} == set(hidden), "ours, all of them"
+
+
 def odd_queries(route: APIRoute) -> Iterator[tuple[str, bool]]:
     """Queries with one odd value each, and whether the value can be meant: then it may find nothing."""
     for param in route.dependant.query_params:

@@ -160,7 +160,9 @@ VERDICTS: dict[str, set[int]] = {
     # what is the operator's is refused
     "GET /api/channels": OPERATOR,
     "GET /metrics": OPERATOR,
+    "GET /metrics/": OPERATOR,
     "GET /status": OPERATOR,
+    "GET /status/": OPERATOR,
     "GET /dashboard/audit": OPERATOR,
     "GET /dashboard/channels": OPERATOR,
     "GET /dashboard/channels/{name}": OPERATOR,
@@ -187,7 +189,7 @@ VERDICTS: dict[str, set[int]] = {
     "GET /dashboard/runs": OWN,
     "POST /dashboard/incidents/silence": OPERATOR,
     "GET /dashboard/keys": OWN,
-    "GET /dashboard/tasks/new": OWN,
+    "GET /dashboard/new": OWN,
     "GET /dashboard/removed": OWN,
     "GET /dashboard/schedule-preview": OWN,
     "GET /dashboard/sign-in": OWN,
@@ -196,7 +198,7 @@ VERDICTS: dict[str, set[int]] = {
     "POST /dashboard/links/words": OWN,
     "POST /dashboard/sign-out": OWN,
     "POST /dashboard/tasks/bulk": {404},  # no button was pressed; test_bulk.py presses them
-    "POST /dashboard/tasks/new": OWN,
+    "POST /dashboard/new": OWN,
     "POST /api/events": {422, *OWN},
     "POST /api/keys": INVALID,
     "POST /api/tasks": INVALID,

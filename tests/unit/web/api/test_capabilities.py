@@ -92,7 +92,7 @@ async def test_the_form_of_the_dashboard_refuses_it_as_well(api: Call, wired: Ap
     await browser.sign_in(alice)
 
     form = {"do": "save", "title": "x", "type": "command", "schedule": "@daily", "param.command": '["id"]'}
-    answer = await browser.post("/dashboard/tasks/new", **form)
+    answer = await browser.post("/dashboard/new", **form)
 
     assert b"command is not allowed" in answer.body
     assert [] == (await api("GET", "/api/tasks")).json["tasks"]

@@ -163,7 +163,7 @@ async def test_the_form_shows_a_rehearsal_and_saves_nothing(browser: Browser, ap
     await browser.sign_in()
     page = f"/dashboard/tasks/{task}/edit"
     assert b'value="rehearse"' in (await browser.get(page)).body
-    assert b'value="rehearse"' not in (await browser.get("/dashboard/tasks/new")).body
+    assert b'value="rehearse"' not in (await browser.get("/dashboard/new")).body
     before = (await api("GET", f"/api/tasks/{task}")).json
 
     answer = await browser.post(page, do="rehearse", **{"notify.0.on.failure": "on", "notify.0.after": "3"})

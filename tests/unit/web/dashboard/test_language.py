@@ -214,7 +214,7 @@ PAGES = (
     "/tasks/t1?outcome=failed",
     "/tasks/t1/edit",
     "/tasks/t5/edit",
-    *(f"/tasks/new?type={name}" for name in type_names()),
+    *(f"/new?type={name}" for name in type_names()),
     "/runs",
     "/incidents",
     "/agenda",
@@ -316,15 +316,13 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(
             found[f"{path} {sorted(typed)[:3]} {typed.get('schedule', '')}"] = words
 
     for name in type_names():
-        page = (await browser.get(f"/dashboard/tasks/new?type={name}")).body.decode()
+        page = (await browser.get(f"/dashboard/new?type={name}")).body.decode()
         empty = dict.fromkeys(form_fields(page, form_id="task"), "") | {"type": name, "shownType": name}
-        await send(
-            "/tasks/new", do="save", **{k: v for k, v in empty.items() if k not in ("csrf_token", "do")}
-        )
+        await send("/new", do="save", **{k: v for k, v in empty.items() if k not in ("csrf_token", "do")})
     base = {"do": "save", "type": "http", "shownType": "http"}
-    await send("/tasks/new", **base | WRONG | {"params.url": "ftp://x", "params.timeoutSeconds": "x"})
+    await send("/new", **base | WRONG | {"params.url": "ftp://x", "params.timeoutSeconds": "x"})
     await send(
-        "/tasks/new",
+        "/new",
         **base
         | {"title": "一", "params.url": "https://a b/", "params.json": "{", "params.method": "FETCH"}
         | {"params.auth.bearer": "secret", "params.expectedStatus": "999-1", "params.headers.0.value": "x"},
@@ -342,13 +340,11 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(
         "params.expect.headers.0.value": "(a",
         "params.expect.schema": '{"$ref": "https://a.example"}',
     }
-    await send("/tasks/new", **base | {"title": "一"} | wrong_rules)
+    await send("/new", **base | {"title": "一"} | wrong_rules)
     emptied = dict.fromkeys(("params.expect.json.1.path", "params.expect.json.2.rule"), "")
-    await send("/tasks/new", **base | {"title": "一"} | wrong_rules | emptied)
+    await send("/new", **base | {"title": "一"} | wrong_rules | emptied)
     for schedule in SCHEDULES:
-        await send(
-            "/tasks/new", **base | {"title": "一", "params.url": "https://a.example", "schedule": schedule}
-        )
+        await send("/new", **base | {"title": "一", "params.url": "https://a.example", "schedule": schedule})
     await send(
         "/keys", name="", expiresAt="tomorrow", **{"scopes.sent": "1", "capabilities.types": "no type!"}
     )
@@ -359,7 +355,7 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(
         await send("/calendars", name="公司" if not entries else "company", entries=entries)
     for days in (*DAYS[6:], "calendar:other"):
         await send(
-            "/tasks/new",
+            "/new",
             **base | {"title": "一", "params.url": "https://a.example", "schedule": "daily", "except": days},
         )
     await send(

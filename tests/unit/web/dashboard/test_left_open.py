@@ -31,7 +31,7 @@ async def test_an_address_that_ends_with_a_slash_leads_to_its_page(browser: Brow
 
 
 async def test_nothing_is_posted_to_an_address_that_ends_with_a_slash(browser: Browser) -> None:
-    assert 404 == (await browser.post("/dashboard/tasks/new/")).status
+    assert 404 == (await browser.post("/dashboard/new/")).status
 
 
 def text_of(page: Answer) -> str:
@@ -61,7 +61,7 @@ async def test_what_was_typed_is_there_after_signing_in_again(
     else:
         browser.cookie = ""
 
-    asked = await browser.post("/dashboard/tasks/new", **TYPED, do="save")
+    asked = await browser.post("/dashboard/new", **TYPED, do="save")
     wrong = await browser.post("/dashboard/sign-in", key="wrong", **hidden(asked))
     back = await browser.post("/dashboard/sign-in", key=ADMIN, **hidden(wrong))
     form = await browser.post(target(back), **hidden(back))
@@ -71,7 +71,7 @@ async def test_what_was_typed_is_there_after_signing_in_again(
     assert all(TYPED[name] in shown for name in ("title", "params.url"))
     assert [] == (await api("GET", "/api/tasks")).json["tasks"]  # it is shown, and not saved
 
-    saved = await browser.post("/dashboard/tasks/new", **TYPED, id="kept", do="save")
+    saved = await browser.post("/dashboard/new", **TYPED, id="kept", do="save")
     assert 303 == saved.status
 
 
@@ -91,11 +91,11 @@ async def test_a_form_of_another_session_is_shown_again_and_saves_nothing(
 @pytest.mark.parametrize("header", ["Origin", "Referer"])
 async def test_what_another_site_sends_is_not_kept(browser: Browser, header: str) -> None:
     browser.extra_headers = {header: "https://elsewhere.example/"}
-    stranger = await browser.post("/dashboard/tasks/new", **TYPED, do="save")
+    stranger = await browser.post("/dashboard/new", **TYPED, do="save")
     browser.extra_headers = {}
     await browser.sign_in()
     browser.extra_headers = {header: "https://elsewhere.example/"}
-    user = await browser.post("/dashboard/tasks/new", proof="", **TYPED, do="save")
+    user = await browser.post("/dashboard/new", proof="", **TYPED, do="save")
 
     assert (303, 403) == (stranger.status, user.status)
     assert "A long" not in text_of(user)
@@ -104,8 +104,8 @@ async def test_what_another_site_sends_is_not_kept(browser: Browser, header: str
 @pytest.mark.parametrize(
     ("path", "typed"),
     [
-        ("/dashboard/tasks/new", {"title": "x" * 30_000}),
-        ("/dashboard/tasks/new", {}),
+        ("/dashboard/new", {"title": "x" * 30_000}),
+        ("/dashboard/new", {}),
         ("/dashboard/tasks/shop/delete", {"note": "n"}),
         ("/dashboard/keys", {"name": "k"}),
     ],
@@ -117,9 +117,9 @@ async def test_other_forms_are_not_kept(browser: Browser, path: str, typed: dict
 
 @pytest.mark.parametrize("kept", ["[", "[1]", '{"a": 1}', "null", "[" * 5000])
 async def test_a_form_that_says_it_was_kept_and_was_not_only_signs_in(browser: Browser, kept: str) -> None:
-    answer = await browser.post("/dashboard/sign-in", key=ADMIN, to="/dashboard/tasks/new", kept=kept)
+    answer = await browser.post("/dashboard/sign-in", key=ADMIN, to="/dashboard/new", kept=kept)
 
-    assert (303, "/dashboard/tasks/new") == (answer.status, answer.headers["location"])
+    assert (303, "/dashboard/new") == (answer.status, answer.headers["location"])
 
 
 async def test_what_was_kept_is_sent_to_a_form_of_a_task_alone(browser: Browser) -> None:
@@ -140,6 +140,6 @@ async def test_the_form_of_a_task_that_was_removed_is_that_of_a_new_one(browser:
 
     assert 404 == form.status
     assert "no such task, or no longer" in text_of(form)
-    assert "/dashboard/tasks/new" == target(form)
+    assert "/dashboard/new" == target(form)
     assert TYPED["title"] in html.unescape(text_of(form))
     assert re.search(r'name="id"[^>]*value="shop"|value="shop"[^>]*name="id"', text_of(form))

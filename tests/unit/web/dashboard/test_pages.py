@@ -18,7 +18,7 @@ PAGES = (
     "/dashboard",
     "/dashboard/agenda",
     "/dashboard/calendars",
-    "/dashboard/tasks/new",
+    "/dashboard/new",
     "/dashboard/keys",
     "/dashboard/tasks/ping",
     "/dashboard/channels",
@@ -240,6 +240,16 @@ async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: 
     assert {name: before[name] for name in unseen} == {name: task[name] for name in unseen}
 
 
+async def test_a_task_whose_id_is_new_has_a_page(browser: Browser, api: Call) -> None:
+    await api("POST", "/api/tasks", TASK | {"id": "new"})
+    await browser.sign_in()
+
+    page, form = await browser.get("/dashboard/tasks/new"), await browser.get("/dashboard/tasks/new/edit")
+
+    assert b'href="/dashboard/tasks/new/edit"' in page.body
+    assert b'action="/dashboard/tasks/new/edit"' in form.body
+
+
 async def test_what_starts_a_task_besides_its_schedule_is_typed_and_shown(
     browser: Browser, api: Call
 ) -> None:
@@ -249,7 +259,7 @@ async def test_what_starts_a_task_besides_its_schedule_is_typed_and_shown(
     typed |= {"after.0.task": "ping", "after.0.on": "failure", "onEvent.0.type": "order.paid", "once": "1"}
     typed |= {"onEvent.1.type": "stock.counted", "onEvent.1.source": "warehouse", "schedule": ""}
 
-    made = await browser.post("/dashboard/tasks/new", **typed)
+    made = await browser.post("/dashboard/new", **typed)
     task = (await api("GET", "/api/tasks/pack")).json
     page = (await browser.get("/dashboard/tasks/pack")).body.decode()
     listed = (await browser.get("/dashboard")).body.decode()
@@ -272,7 +282,7 @@ async def test_a_task_that_nothing_starts_is_not_made(browser: Browser) -> None:
     typed = {"title": "Pack", "type": "http", "params.url": "https://shop.example.com", "do": "save"}
     typed["schedule"] = ""
 
-    refused = await browser.post("/dashboard/tasks/new", **typed)
+    refused = await browser.post("/dashboard/new", **typed)
 
     assert 422 == refused.status
     assert "is required; only a task with after or onEvent can do without" in refused.body.decode()
@@ -301,7 +311,7 @@ async def test_what_is_wrong_is_said_beside_its_field(browser: Browser, api: Cal
     await browser.sign_in()
     typed = {"type": "health_check_url", "title": "Ping", "schedule": "@daily", "params.url": "ftp://x"}
 
-    answer = await browser.post("/dashboard/tasks/new", do="save", **typed)
+    answer = await browser.post("/dashboard/new", do="save", **typed)
 
     assert 422 == answer.status
     assert b"params.url" in answer.body
@@ -318,7 +328,7 @@ async def test_a_form_sent_twice_makes_one_task(browser: Browser, api: Call) -> 
         "params.url": "https://example.com",
     }
 
-    answers = [await browser.post("/dashboard/tasks/new", do="save", once="one", **typed) for _ in range(2)]
+    answers = [await browser.post("/dashboard/new", do="save", once="one", **typed) for _ in range(2)]
 
     assert [303, 303] == [answer.status for answer in answers]
     assert 1 == len((await api("GET", "/api/tasks")).json["tasks"])

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a proc
 __all__ = ["api", "browser", "clock", "make_key", "wired"]
 
 MakeKey = Callable[..., Awaitable[str]]
-NEW, EDIT = "/dashboard/tasks/new", "/dashboard/tasks/ping/edit"
+NEW, EDIT = "/dashboard/new", "/dashboard/tasks/ping/edit"
 TASK = HEALTH | {"id": "ping"}
 
 

@@ -17,7 +17,7 @@ from tests.unit.web.dashboard.conftest import Browser, make_browser
 
 __all__ = ["clock"]
 
-NEW = "/dashboard/tasks/new"
+NEW = "/dashboard/new"
 TOKEN = "a-token-that-nobody-sees"  # what must not be shown
 MakeKey = Callable[..., Awaitable[str]]
 

@@ -7,8 +7,9 @@ from pydantic import Field, SecretStr
 from functions.config.types import (
     HTTP_URL,
     ONE_WORD,
-    HttpUrl,
+    OWN_URL,
     NameList,
+    OwnUrl,
     SecretHttpUrl,
     SettingsGroup,
     Token,
@@ -45,4 +46,4 @@ class ChannelSettings(SettingsGroup):
     webhook_secret: SecretStr | None = None
     webhook_secret_previous: SecretStr | None = None
     notice_language: Literal["en", "zh"] = Field("en", description="en or zh")
-    public_url: HttpUrl | None = Field(None, description=HTTP_URL)
+    public_url: OwnUrl | None = Field(None, description=OWN_URL)

@@ -12,6 +12,7 @@ _HTTP_URL = re.compile(r"https?://[^\s/?#]+\S*")
 HOST_AND_PORT = r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
 _PORTS = re.compile(r"([0-9]{1,5})(?:\s*-\s*([0-9]{1,5}))?")
 HTTP_URL = "an address that begins with https:// or http://, with a host and, if any, a port up to 65535"
+OWN_URL = f"{HTTP_URL}, and without user name, ?, # and /dashboard: links are made by adding to it"
 ONE_WORD = "letters, digits and signs of ASCII, without spaces"
 
 
@@ -68,6 +69,13 @@ def _check_http_url(value: str) -> str:
     return value
 
 
+def _check_own_url(value: str) -> str:
+    address = urlsplit(value)
+    if {*"@?#"} & {*value} or address.path.rstrip("/").endswith("/dashboard"):
+        raise ValueError
+    return value
+
+
 def _check_secret_http_url(value: SecretStr) -> SecretStr:
     _check_http_url(value.get_secret_value())
     return value
@@ -85,6 +93,7 @@ def _to_upper(value: object) -> object:
 
 
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+OwnUrl = Annotated[HttpUrl, AfterValidator(_check_own_url)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_to_upper)]
 NameList = Annotated[
     tuple[str, ...],

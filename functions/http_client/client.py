@@ -12,7 +12,7 @@ from functions.http_client.addresses import AddressPolicy, is_public_address, is
 from functions.http_client.connections import Connections, Resolver
 from functions.http_client.errors import UnreadableUrlError
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import ANY_PORT, WEB_PORTS, Ports, check_url
+from functions.http_client.requests import ANY_PORT, WEB_PORTS, Ports, check_url, with_ascii_host
 from functions.http_client.transport import MAX_REDIRECTS, AiohttpTransport, GuardedTransport
 
 __all__ = [
@@ -239,7 +239,7 @@ class _RecordedStream(httpx.AsyncByteStream):
 @lru_cache(maxsize=2048)
 def _parse_url(text: str) -> httpx.URL:
     try:
-        return httpx.URL(text)
+        return httpx.URL(with_ascii_host(text))
     except (httpx.InvalidURL, ValueError):
         raise UnreadableUrlError from None  # the cause would show the URL
 

@@ -84,6 +84,19 @@ def parse_url(text: str) -> URL | None:
         return None
 
 
+_AUTHORITY = re.compile(r"(?<=://)[^/?#]*")
+
+
+def with_ascii_host(text: str) -> str:
+    """Return *text* with its host as `check_url` reads it, which is as browsers do.
+
+    httpx takes the letters of domain names alone: no full-width ones, emoji, or accents apart from a letter.
+    """
+    if text.isascii() or (url := parse_url(text)) is None:
+        return text
+    return _AUTHORITY.sub(lambda _: url.raw_authority, text, count=1)
+
+
 def check_parsed_url(url: URL, ports: Ports = ANY_PORT) -> URL:
     """Do what `check_url` does for a URL that is parsed already, such as the target of a redirect."""
     if url.scheme not in ("http", "https"):

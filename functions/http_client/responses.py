@@ -1,7 +1,9 @@
-"""Reading a body within bounds, decompression included."""
+"""Reading a body within bounds, decompression included, and the wait that a server asks for."""
 
+import re
 import zlib
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from functions.http_client import FetchError
@@ -12,6 +14,32 @@ _RAW_WINDOW = -15
 _COMPRESSED_SLACK = 65_536  # a gzip header may be long, and data may be incompressible; not for ever, though
 _ENDED_EARLY = "The answer ended too early"
 _BROKEN = "The answer's compression is broken"
+
+_SECONDS = re.compile(
+    r"[0-9]+(\.[0-9]*)?", re.ASCII
+)  # some servers write fractions, which the standard has not
+
+
+def parse_retry_after(value: str, *, now: datetime) -> timedelta | None:
+    """Return the wait of `Retry-After`, seconds or a date, never negative; None when it says none.
+
+    Of several, as proxies add theirs to a server's own, the longest: `5, Fri, 20 Nov 2026 12:05:00 GMT`.
+    """
+    waits = [_parse_wait(part.strip(), now=now) for part in value.split(",")]  # a date is one without its day
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _parse_wait(text: str, *, now: datetime) -> timedelta | None:
+    if _SECONDS.fullmatch(text):
+        return timedelta(seconds=float(text[:9]))
+    from email.utils import parsedate_to_datetime  # takes 20 ms to import, for a rare header
+
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max((at if at.tzinfo else at.replace(tzinfo=UTC)) - now, timedelta())
+
 
 # What a Content-Encoding may say. Any other word means nothing, as servers write charsets and the like there.
 _UNPACKED = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from functions.domain.alerts.model import Notification
+from functions.http_client.responses import parse_retry_after
 from functions.http_client.trusted import HttpResponse
 
 POST_TIMEOUT_S = 10.0  # of one request to a vendor, however much time the tick has left
@@ -58,14 +59,5 @@ class Channel(Protocol):
 
 def retry_after_header(response: HttpResponse, *, now: datetime) -> timedelta | None:
     """Return the wait of `Retry-After` (seconds or a date), at most an hour; None without a valid one."""
-    value = response.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return timedelta(seconds=min(int(value[:9]), MAX_RETRY_AFTER.total_seconds()))
-    from email.utils import parsedate_to_datetime  # takes 20 ms to import, for a rare header
-
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
-    return min(wait, MAX_RETRY_AFTER) if wait > timedelta(0) else None
+    wait = parse_retry_after(response.headers.get("retry-after", ""), now=now)
+    return min(wait, MAX_RETRY_AFTER) if wait else None

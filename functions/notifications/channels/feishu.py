@@ -238,4 +238,4 @@ def _code(body: bytes) -> int | None:
 
 def _rate_limit_reset(response: HttpResponse) -> timedelta | None:
     seconds = response.headers.get("x-ogw-ratelimit-reset", "")
-    return timedelta(seconds=min(int(seconds), 3600)) if seconds.isdecimal() else None
+    return timedelta(seconds=min(int(seconds[:9]), 3600)) if seconds.isdecimal() else None

@@ -153,7 +153,8 @@ def _is_plain(response: httpx.Response, text: str) -> bool:
 
 
 def _media_type(response: httpx.Response) -> str:
-    return response.headers.get("content-type", "").lower().partition(";")[0].strip()
+    first = response.headers.get("content-type", "").lower().partition(",")[0]  # of two headers
+    return first.partition(";")[0].strip()
 
 
 async def _to_outcome(look: _Look, part: PagePart) -> Outcome:

@@ -3,8 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from functions.domain.charsets import TextSearch, decode
@@ -14,9 +13,9 @@ from functions.domain.task import Job
 from functions.http_client import FetchError
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import lower_first
+from functions.http_client.responses import parse_retry_after
 
 MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")  # some servers write fractions, which the standard has not
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
 
 
@@ -27,16 +26,8 @@ def is_retryable_status(status: int) -> bool:
 
 def retry_after(response: httpx.Response, *, now: datetime) -> timedelta | None:
     """Return the wait of `Retry-After` (seconds or a date); None without a valid one."""
-    value = response.headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        return min(timedelta(seconds=float(value[:9])), MAX_RETRY_AFTER)
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return min(max(at - now, timedelta()), MAX_RETRY_AFTER)
+    wait = parse_retry_after(response.headers.get("retry-after", ""), now=now)
+    return None if wait is None else min(wait, MAX_RETRY_AFTER)
 
 
 def response_text(response: httpx.Response, *, limit_bytes: int | None = None) -> str:

@@ -105,6 +105,31 @@ def test_an_address_that_nothing_can_be_sent_to_is_refused(name: str, address: s
     ["http://[::1]:8080/a?b=c", "https://\u00e9cole.example/x", "http://localhost", "https://a.b:65535"],
 )
 def test_an_address_with_a_host_is_accepted(address: str) -> None:
+    assert address == settings(OTEL_EXPORTER_OTLP_ENDPOINT=address).otel_exporter_otlp_endpoint
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://c4nary@a.b",
+        "https://u:c4nary@a.b",
+        "https://a.b?c4nary",
+        "https://a.b/#c4nary",
+        "https://a.b/dashboard/",
+    ],
+)
+def test_an_address_that_no_link_can_begin_with_is_refused(address: str) -> None:
+    fault = fault_of(PUBLIC_URL=address)
+
+    assert fault.startswith("PUBLIC_URL must be an address that begins with")
+    assert "without user name, ?, # and /dashboard" in fault
+    assert "c4nary" not in fault
+
+
+@pytest.mark.parametrize(
+    "address", ["https://a.b/", "https://a-b.cloudfunctions.net/cronfire", "http://[::1]:8080"]
+)
+def test_an_address_that_links_begin_with_may_have_a_path(address: str) -> None:
     assert address == settings(PUBLIC_URL=address).public_url
 
 

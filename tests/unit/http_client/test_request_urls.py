@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.http_client import BlockedRequestError
-from functions.http_client.requests import WEB_PORTS, check_url
+from functions.http_client.client import build_guarded_client
+from functions.http_client.requests import WEB_PORTS, check_url, checked_request
 
 GOOD = {
     "https://example.com": "https://example.com",
@@ -15,6 +16,11 @@ GOOD = {
     "http://münchen.example/ä": "http://xn--mnchen-3ya.example/%C3%A4",
     "http://[2606:4700:4700:0::1111]:443/": "http://[2606:4700:4700::1111]:443/",
     "http://under_score.example/": "http://under_score.example/",
+    "http://ｅxample。ｃom:8080/ａ?ｂ": "http://example.com:8080/%EF%BD%81?%EF%BD%82",
+    "https://\u2603.example/": "https://xn--n3h.example/",  # a snowman
+    "https://cafe\u0301.example": "https://xn--caf-dma.example",  # as files of a Mac have it
+    "https://\ufb01.example/": "https://fi.example/",
+    "https://stra\u00dfe.example/": "https://xn--strae-oqa.example/",
 }
 BAD = {
     "ftp://example.com/": "start with http",
@@ -62,6 +68,16 @@ BAD = {
 @pytest.mark.parametrize("text", GOOD)
 def test_a_good_url_is_put_into_one_form(text: str) -> None:
     assert GOOD[text] == str(check_url(text))
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_the_url_that_is_checked_at_save_is_called_at_run(text: str) -> None:
+    """httpx refuses hosts that browsers read, so that a task was saved which always failed."""
+    request = build_guarded_client().build_request("GET", text)
+
+    called = checked_request(request, b"", WEB_PORTS).url
+
+    assert check_url(text).raw_host == check_url(str(called)).raw_host
 
 
 @pytest.mark.parametrize("text", BAD)

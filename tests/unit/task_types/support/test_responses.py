@@ -37,6 +37,13 @@ from tests.unit.task_types.conftest import NOON, answer
         ("1.5.5", None),
         ("²", None),
         ("soon", None),
+        ("5, 120", 120),  # two headers are one with commas
+        ("5,", 5),
+        ("soon, 5", 5),
+        ("5, Fri, 20 Nov 2026 12:05:00 GMT", 300),
+        ("Fri, 20 Nov 2026 12:05:00 GMT, Fri, 20 Nov 2026 11:00:00 GMT", 300),
+        ("Fri, 20 Nov 99999999999999999999 12:05:00 GMT", None),
+        ("1e3", None),
         ("Fri, 99 Nov 2026 12:05:00 GMT", None),
         ("", None),
     ],

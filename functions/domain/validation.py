@@ -120,6 +120,7 @@ _PATTERN_MESSAGES = {  # where a field of a task says more than the form of its 
 }
 _MESSAGES = {
     "missing": "is required",
+    "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
@@ -136,6 +137,7 @@ _MESSAGES = {
     "less_than_equal": "must be at most {le:.15g}",
     "tuple_type": "must be a list",
     "list_type": "must be a list",
+    "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
     "dict_type": "must be a mapping of names to values",
     "model_type": "must be a mapping of names to values",
@@ -249,7 +251,7 @@ def _reason(detail: ErrorDetails, path: FieldPath, model: type[BaseModel] | None
         return _unknown_field_reason(path, model)
     if kind == "string_type":
         return "must be text" + ("; put the value in quotes" if _is_unquoted(detail["input"]) else "")
-    if kind == "string_too_short":
+    if kind in ("string_too_short", "too_short") and context["min_length"] == 1:
         return "must not be empty"
     if kind == "string_pattern_mismatch":
         return _pattern_reason(path, model, str(context["pattern"]))

@@ -15,6 +15,8 @@ from functions.web.api.dependencies import ApiRoute, CurrentPrincipal, Dependenc
 from functions.web.api.errors import problem_response
 from functions.web.api.scheduler import ApiDependencies
 
+ONE_MESSAGE = 'Send one JSON-RPC message at a time, an object with "jsonrpc": "2.0"; batches are not read'
+
 router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
 
@@ -24,7 +26,9 @@ async def answer_assistant(
 ) -> Response:
     """Answer one message of an assistant, with the rights of its key."""
     body = await request.body()
-    check_body(body)  # what no store can hold is refused as everywhere
+    message = check_body(body)  # what no store can hold is refused as everywhere
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return problem_response(400, ONE_MESSAGE)  # the SDK's answer would quote its models
     return _Answer(dependencies, principal, body)
 
 

@@ -1,14 +1,16 @@
 """Values: copies that share what cannot change, and instants as text."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from functions.domain.task import Claim, Task
 from functions.domain.types import (
     LAST_INSTANT,
     Instant,
+    Model,
     earliest,
     format_instant,
     parse_stored_instant,
@@ -122,3 +124,23 @@ def test_what_lies_beyond_the_last_instant_is_never() -> None:
 
     assert earliest([beyond]) is None
     assert LAST_INSTANT == earliest([beyond, LAST_INSTANT, None])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"names": []}, "names: must not be empty"),
+        ({"pair": [1]}, "pair: must have at least 2 entries"),
+        ({"word": "a"}, "word: must have at least 2 characters"),
+    ],
+)
+def test_what_is_too_short_is_said_with_how_much_it_needs(given: dict[str, object], sentence: str) -> None:
+    class Params(Model):
+        names: Annotated[list[str], Field(min_length=1)] = ["a"]  # noqa: RUF012  # pydantic copies it
+        pair: Annotated[list[int], Field(min_length=2)] = [1, 2]  # noqa: RUF012
+        word: Annotated[str, Field(min_length=2)] = "ab"
+
+    with pytest.raises(ValidationError) as refusal:
+        Params.model_validate(given)
+
+    assert sentence == validation_sentence(refusal.value)

@@ -124,3 +124,16 @@ async def test_no_owner_has_a_name_that_looks_like_anothers(api: Call, owner: st
     key = await api("POST", "/api/keys", {"name": "k", "scopes": ["read"], "owner": owner})
 
     assert ["owner", "owner"] == [answer.json["errors"][0]["field"] for answer in (task, key)]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'[{"jsonrpc": "2.0", "method": "ping", "id": 1}]', b'{"id": 1}']
+)
+async def test_an_assistants_body_that_is_no_message_is_refused_in_words(api: Call, body: bytes) -> None:
+    """The SDK answers with the names of its models, and with what they were given."""
+    answer = await api("POST", "/mcp", raw=body, headers={"Content-Type": "application/json"})
+
+    assert (400, "Send one JSON-RPC message at a time") == (
+        answer.status,
+        answer.json["detail"].partition(",")[0],
+    )

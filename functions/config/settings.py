@@ -18,7 +18,7 @@ from functions.config.agents import AgentSettings
 from functions.config.channels import ChannelSettings
 from functions.config.mcp_servers import server_problems
 from functions.config.scale import ScaleSettings, queue_problems
-from functions.config.stores import BITABLE_SCHEME, StoreSettings, feishu_problems
+from functions.config.stores import BITABLE_SCHEME, StoreSettings, store_problems
 from functions.config.task_types import (
     SECRET_PREFIX,
     SYSTEM_ROOT,
@@ -68,7 +68,7 @@ class Settings(AccessSettings, StoreSettings, ChannelSettings, TaskSettings, Sca
         problems += oidc_problems(values)
         problems += hook_problems(values)
         problems += queue_problems(values)
-        problems += feishu_problems(values)
+        problems += store_problems(values)
         secrets, of_secrets = read_task_secrets(env)
         problems += of_secrets
         if "agent_mcp_servers" in values:

@@ -1,5 +1,6 @@
 """The settings of the store: its address, and the Feishu app that opens a table of tasks."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -16,6 +17,9 @@ _STORE_URLS = (
     "bitable://[A-Za-z0-9_-]+/tbl[A-Za-z0-9_-]+",
     "firestore://([a-z0-9.-]+:)?[a-z][a-z0-9-]{1,61}[a-z0-9](/([(]default[)]|[a-z][a-z0-9-]{2,61}[a-z0-9])?)?",
 )
+
+# A file in a folder called `~` or `$HOME`, or called `x.db?mode=ro`, is not what anybody means.
+_UNEXPANDED = re.compile(r"(sqlite|json)://.*(/(~|\$\w+|\$\{\w+\})/|\?\w+=)", re.ASCII)
 
 
 class StoreSettings(SettingsGroup):
@@ -46,9 +50,15 @@ class StoreSettings(SettingsGroup):
     settlements: Literal["at_once", "deferred"] = Field("at_once", description="at_once or deferred")
 
 
-def feishu_problems(values: Mapping[str, str]) -> list[str]:
-    """Return which variables a table lacks, or cannot have."""
-    if not values.get("store_url", "").startswith(BITABLE_SCHEME):
+def store_problems(values: Mapping[str, str]) -> list[str]:
+    """Return what is no path in the address of a file, and which variables a table lacks, or cannot have."""
+    url = values.get("store_url", "")
+    if _UNEXPANDED.match(url):
+        return [
+            "STORE_URL is taken as it is: ~ and $ stand for no folder, and nothing may follow the file; "
+            "write its whole path, such as sqlite:////home/ann/scheduler.db."
+        ]
+    if not url.startswith(BITABLE_SCHEME):
         return []
     missing = [name for name in ("feishu_app_id", "feishu_app_secret") if not values.get(name)]
     problems = [

@@ -19,6 +19,7 @@ from yaml.events import (
     SequenceStartEvent,
     StreamEndEvent,
 )
+from yaml.reader import Reader
 
 from functions.domain.json_depth import AROUND, GIVEN_TWICE, MAX_DEPTH, TOO_DEEP, RepeatedNames
 from functions.domain.validation import DocumentSyntaxError, FieldPath, Problem
@@ -35,6 +36,7 @@ _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNO
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _SYNTAX_REMEDIES = {  # by what both parsers of PyYAML say
     "while scanning an alias": "a text that starts with *, @, % or ` goes in quotes, and tabs do not indent",
+    "found a tab character": "tabs do not indent; write spaces",
     "cannot start any token": "a text that starts with *, @, % or ` goes in quotes, and tabs do not indent",
     "mapping values are not allowed": "a text with a colon and a space goes in quotes, and fields line up",
     "found unknown escape character": "in double quotes a backslash is written twice; use single quotes",
@@ -63,7 +65,7 @@ class YamlReader:
     def _read_document(self) -> Any:
         next(self._events)
         if isinstance(next(self._events), StreamEndEvent):
-            raise DocumentSyntaxError("the file is empty; write a list under tasks:, or one task")
+            raise DocumentSyntaxError("the file is empty but for comments")
         value = self._read_value(next(self._events), ())
         next(self._events)
         after = next(self._events)
@@ -151,7 +153,16 @@ def read_yaml(text: str) -> YamlReader:
         mark = exc.problem_mark or exc.context_mark
         raise DocumentSyntaxError(_syntax_problem(exc), None if mark is None else mark.line + 1) from exc
     except yaml.YAMLError as exc:
-        raise DocumentSyntaxError("this is not YAML: it holds a character that no text has") from exc
+        raise _character_error(text) from exc
+
+
+def _character_error(text: str) -> DocumentSyntaxError:
+    """Return the error for the first character of *text* that YAML does not take, such as NUL."""
+    found = Reader.NON_PRINTABLE.search(text)
+    if found is None:
+        return DocumentSyntaxError("this is not YAML: it holds a character that no text has")
+    line = text.count("\n", 0, found.start()) + 1
+    return DocumentSyntaxError(f"U+{ord(found[0]):04X} is no character of a text; remove it", line)
 
 
 def _syntax_problem(exc: yaml.MarkedYAMLError) -> str:
@@ -246,7 +257,7 @@ def parse_text(text: str, *, as_json: bool) -> ParsedFile:
         DocumentSyntaxError: *text* is empty, not YAML (or JSON), or too large or too deep.
     """
     if not text.strip():
-        raise DocumentSyntaxError("the file is empty; write a list under tasks:, or one task")
+        raise DocumentSyntaxError("the file is empty")
     document = _parse_json(text) if as_json else _parse_yaml(text)
     if _depth(document.value) > DEPTH_LIMIT:
         raise DocumentSyntaxError(f"a value {TOO_DEEP}")

@@ -399,6 +399,27 @@ def test_without_pipefail_the_failure_would_be_hidden(failing: Path) -> None:
     actions(failing, tick | {"shell": None}, code=0)
 
 
+@pytest.mark.parametrize(
+    ("value", "code"), [("repo", 0), ("Cache", 0), ("true", 1), ("a\n::set-output name=x::", 1)]
+)
+def test_the_state_is_kept_where_it_is_known_to_be(value: str, code: int) -> None:
+    said = bash(step("tick.yml", "Check PERSIST_STATE"), env={"KEEP_STATE": value}, code=code)
+
+    assert said.count("::error::PERSIST_STATE must be repo or cache") == code
+    assert said.count("\n") == code, "a value that breaks the line is a command to GitHub"
+
+
+@pytest.mark.parametrize("name", ["CRONFIRE_URL", "CRON_SECRET"])
+def test_a_variable_that_is_missing_is_named(name: str) -> None:
+    env = {"CRONFIRE_URL": "http://127.0.0.1:1", "CRON_SECRET": SECRET} | {name: ""}
+
+    ping = step("ping.yml", "Ping")
+
+    said = bash(ping | {"run": f"exec 2>&1\n{ping['run']}"}, env=env, code=1)
+
+    assert f"{name}: is missing: set it among" in said
+
+
 def test_a_run_by_hand_may_choose_where_the_state_is_kept() -> None:
     choice = workflow("tick.yml")[True]["workflow_dispatch"]["inputs"]["keep_state"]
 

@@ -22,7 +22,7 @@ from functions.taskfiles.loader import read_task_files
 from tests.conftest import NOON
 from tests.contract.conftest import make_run as make_run
 from tests.contract.documents import create
-from tests.unit.cli.conftest import Said
+from tests.unit.cli.conftest import Said, Scheduler
 
 OLDER = Path(__file__).parents[3] / "samples" / "older"
 Command = Callable[..., Said]
@@ -279,3 +279,23 @@ def test_nothing_is_written_over_the_store_itself(
         command(import_file, variables=variables, paths=[OLDER / "crontab"], write=tmp_path / name)
 
     assert 0 == command(export_store, variables=variables, path=tmp_path / "own.jsonl").code
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"# one\n# caf\xe9\n0 9 * * * /bin/backup\n", ":2: is not UTF-8 text"),
+        (b"# one\n0 9 * * * /bin/backup\n\0", ":3: U+0000 is no character of a text"),
+        (b"# one\n", ": the file is empty but for comments"),
+        (b"", ": the file is empty"),
+    ],
+)
+def test_a_file_that_is_no_text_says_where(
+    scheduler: Scheduler, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    file = tmp_path / "crontab"
+    file.write_bytes(content)
+
+    said = scheduler("import", str(file))
+
+    assert (2, True) == (said.code, f"{file}{reason}" in said.err), said.err

@@ -232,3 +232,26 @@ def test_what_settings_name_is_installed_where_a_server_starts(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(SettingsError, match=r"pip install -r requirements-otel\.txt, or unset it"):
         settings(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318").require_packages()
+
+
+@pytest.mark.parametrize(
+    ("url", "is_taken"),
+    [
+        ("sqlite:///~/x.db", False),
+        ("json:////srv/~/x.json", False),
+        ("sqlite:///$HOME/x.db", False),
+        ("sqlite:////srv/${DATA}/x.db", False),
+        ("sqlite:///x.db?mode=ro", False),
+        ("sqlite:///x.db~", True),
+        ("sqlite:////srv/~snapshot/x.db", True),
+        ("sqlite:////srv/5$/what?.db", True),
+        ("sqlite:////srv/100%/a b.db", True),
+    ],
+)
+def test_what_a_shell_or_a_url_would_expand_is_refused_and_not_taken_for_a_name(
+    url: str, is_taken: bool
+) -> None:
+    if is_taken:
+        assert settings(STORE_URL=url, **APP).store_url == url
+    else:
+        assert fault_of(STORE_URL=url, **APP).startswith("STORE_URL is taken as it is: ~ and $ stand for no ")

@@ -386,7 +386,7 @@ def test_what_is_not_a_mapping_is_not_a_task(given: object) -> None:
     [
         ("", None, "the file is empty"),
         ("   \n\n", None, "the file is empty"),
-        ("# only a comment\n", None, "the file is empty"),
+        ("# only a comment\n", None, "the file is empty but for comments"),
         ("tasks:\n  - id: a\n    schedule: */5 * * * *\n", 3, "goes in quotes"),
         ("tasks:\n  - id: a\n    schedule: @daily\n", 3, "goes in quotes"),
         ("tasks:\n  - id: a\n    title: a: b\n", 3, "colon"),
@@ -408,7 +408,8 @@ def test_what_is_not_a_mapping_is_not_a_task(given: object) -> None:
         ("id: a\ntitle: " + "9" * 5000 + "\n", 2, "too long"),
         ("? [a]\n: b\n", 1, "name of a field"),
         ("<<: 5\n", 1, "<<"),
-        ("id: \x01\n", None, "character"),
+        ("id: a\ntitle: \x01\n", 2, "U+0001 is no character of a text"),
+        ("tasks:\n- id: a\n\ttitle: b\n", 3, "tabs do not indent; write spaces"),
         ("- hello\n", 1, "mapping of names to values"),
         ("hello\n", 1, "a list of tasks"),
         ("tasks:\n", 1, "must be a list"),

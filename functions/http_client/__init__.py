@@ -16,6 +16,11 @@ trusted      `TrustedHttpClient`, for addresses that come from the settings
 No other package imports aiohttp or httpx2.
 """
 
+from contextvars import ContextVar
+
+request_sent: ContextVar[bool] = ContextVar("request_sent", default=True)
+"""Whether the other side may have what this task sent last: whoever cancels a request reads it afterwards."""
+
 
 class FetchError(Exception):
     """No usable answer came.

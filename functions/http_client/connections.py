@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import Connection
 
-from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client import BlockedRequestError, FetchError, request_sent
 from functions.http_client.addresses import AddressPolicy, parse_ip
 from functions.http_client.errors import ADDRESS_NOT_ALLOWED, AddressNotAllowedError
 from functions.http_client.resolver import NameResolver
@@ -120,11 +120,12 @@ def current_certificate() -> Certificate | None:
 
 class _Connector(aiohttp.TCPConnector):
     async def connect(self, *args: Any, **options: Any) -> Connection:
-        """Bound the heads that are read, and keep the certificate.
+        """Note the connection, bound the heads that are read, and keep the certificate.
 
         Once a short body is complete, the connection is no longer the answer's.
         """
         connection = await super().connect(*args, **options)
+        request_sent.set(True)
         if (protocol := connection.protocol) is not None:
             read = type(protocol).read.__get__(protocol)  # its own, also on a connection that is used again
             protocol.read = _BoundedRead(read)  # type: ignore[method-assign]

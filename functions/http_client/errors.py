@@ -10,7 +10,7 @@ import ssl
 
 import aiohttp
 
-from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client import BlockedRequestError, FetchError, request_sent
 from functions.http_client.addresses import parse_ip
 from functions.http_client.httpx import httpx
 
@@ -47,7 +47,7 @@ def as_httpx_error(exc: FetchError, request: httpx.Request) -> FetchError:
 
 def timeout_error(timeout_s: float, request: httpx.Request) -> FetchError:
     """Return the error of a call that took longer than *timeout_s*."""
-    error = TransportTimeoutError(f"No answer within {timeout_s:g} s")
+    error = TransportTimeoutError(f"No answer within {timeout_s:g} s", is_sent=request_sent.get())
     error.request = request
     return error
 

@@ -34,7 +34,7 @@ import aiohttp
 from yarl import URL
 
 from functions.domain.charsets import declared_codec
-from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client import BlockedRequestError, FetchError, request_sent
 from functions.http_client.connections import Connections, current_certificate
 from functions.http_client.errors import as_httpx_error, host_name, timeout_error, to_fetch_error
 from functions.http_client.httpx import httpx
@@ -105,6 +105,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         started = loop.time()
         timeout_s = _total_timeout(request.extensions.get("timeout"))
         deadline = None if timeout_s is None else started + timeout_s
+        request_sent.set(False)
         try:
             async with asyncio.timeout_at(deadline):
                 call = self._prepare(request, await request.aread())

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from functions.domain.alerts.model import Notification, NotificationKind
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
+from functions.http_client import request_sent
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import Channel, SendResult
 
@@ -59,15 +60,26 @@ class ChannelObserver(Protocol):
 MAX_MESSAGES = 16  # to one channel in one delivery, when messages are refused for what they hold
 
 
-class _Allowance:
-    """How many messages may still be sent."""
+class _Delivery:
+    """The messages to one channel in one delivery: how many may be sent, and what they have shown of it.
 
-    def __init__(self, count: int) -> None:
-        self._left = count
+    Attributes:
+        is_proven: Whether the channel has accepted one, so that a refusal of another is about its content.
+        has_failed: Whether it took one neither that way nor refused it: the others are left for later.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.is_proven = self.has_failed = False
+        self._left = MAX_MESSAGES
 
     def take(self) -> bool:
         self._left -= 1
-        return self._left >= 0
+        return self._left >= 0 and not self.has_failed
+
+    def note(self, sent: SendResult) -> None:
+        self.is_proven = self.is_proven or sent.ok
+        self.has_failed = self.has_failed or not (sent.ok or sent.rejected)
 
 
 class NotificationDispatcher:
@@ -156,13 +168,13 @@ class NotificationDispatcher:
         """Send *notifications* in one message; return the ids of those to send again.
 
         A message that is refused for what it holds is sent in halves, so that one bad notification does not
-        stop the others. A refusal of the channel itself is believed when a test message is refused as well.
+        stop the others. What a vendor blames is believed when a test message shows it, too.
         """
         now = self._clock()
         if now < self._not_before.get(name, now):
             return frozenset(one.id for one in notifications)
         parts = await self._send_parts(
-            name, sorted(notifications, key=severity_order), _deadline(within), _Allowance(MAX_MESSAGES)
+            name, sorted(notifications, key=severity_order), _Delivery(_deadline(within))
         )
         for part, sent in parts:
             self._log_result(name, part, sent)
@@ -174,27 +186,34 @@ class NotificationDispatcher:
         return frozenset(one.id for part, sent in parts if not self._is_done(sent) for one in part)
 
     async def _send_parts(
-        self, name: str, notifications: Sequence[Notification], deadline: float, allowance: "_Allowance"
+        self, name: str, notifications: Sequence[Notification], delivery: _Delivery
     ) -> list[tuple[Sequence[Notification], SendResult]]:
-        if not allowance.take():
+        if not delivery.take():
             return [(notifications, SendResult(ok=False, detail="left for the next tick"))]
-        sent = await self._send(self._channels[name], notifications, deadline)
-        if sent.permanent and not sent.ok:
-            sent = await self._confirm_refusal(name, sent, deadline)
-        if not sent.rejected or len(notifications) == 1:
+        sent = await self._send(self._channels[name], notifications, delivery.deadline)
+        is_alone = len(notifications) == 1
+        if sent.permanent or (sent.rejected and is_alone and not delivery.is_proven):
+            sent = await self._confirm_refusal(name, sent, delivery)
+        delivery.note(sent)
+        if not sent.rejected or is_alone:
             return [(notifications, sent)]
         middle = len(notifications) // 2
         return [
-            *await self._send_parts(name, notifications[:middle], deadline, allowance),
-            *await self._send_parts(name, notifications[middle:], deadline, allowance),
+            *await self._send_parts(name, notifications[:middle], delivery),
+            *await self._send_parts(name, notifications[middle:], delivery),
         ]
 
-    async def _confirm_refusal(self, name: str, sent: SendResult, deadline: float) -> SendResult:
-        """Return the refusal *sent* as it is when a test message is refused as well, else as what it is."""
-        tested = await self._send(self._channels[name], [self._test_notification(name)], deadline)
+    async def _confirm_refusal(self, name: str, sent: SendResult, delivery: _Delivery) -> SendResult:
+        """Return the refusal *sent* as what a test message shows it to be.
+
+        When the test is accepted, the content was refused. When it is refused as well, so is the channel: for
+        good if the vendor blames the channel itself, and otherwise until it takes messages again.
+        """
+        tested = await self._send(self._channels[name], [self._test_notification(name)], delivery.deadline)
+        delivery.note(tested)
         if tested.ok:
             return replace(sent, permanent=False, rejected=True)
-        return sent if tested.permanent else replace(tested, rejected=False)
+        return sent if sent.permanent and tested.permanent else replace(tested, rejected=False)
 
     def _log_result(self, name: str, notifications: Sequence[Notification], sent: SendResult) -> None:
         facts = {"channel": name, "notices": len(notifications), "detail": sent.detail}
@@ -233,15 +252,18 @@ class NotificationDispatcher:
     async def _send(
         self, channel: Channel, notifications: Sequence[Notification], deadline: float
     ) -> SendResult:
+        request_sent.set(True)  # unless a client knows better
         try:
             async with asyncio.timeout_at(deadline):
                 return await channel.send(notifications, self._clock())
         except TimeoutError:
-            return SendResult(ok=False, unconfirmed=True, detail="the tick had no time left")
+            is_sent = request_sent.get()
+            detail = "no reply in time" if is_sent else "no connection in time"
+            return SendResult(ok=False, unconfirmed=is_sent, detail=detail)
         except PostError as exc:
             return SendResult(ok=False, unconfirmed=exc.is_sent, detail=str(exc))
         except Exception as exc:  # noqa: BLE001  # a fault in one channel must not stop the others
-            return SendResult(ok=False, detail=f"internal error ({type(exc).__name__})")
+            return SendResult(ok=False, rejected=True, detail=f"internal error ({type(exc).__name__})")
 
     def _redact_notification(self, notification: Notification) -> Notification:
         return notification.model_copy(

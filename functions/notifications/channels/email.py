@@ -4,17 +4,19 @@ import ssl
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
+from functions.http_client import request_sent
 from functions.http_client.requests import lower_first
 from functions.http_client.trusted import PostError, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult
@@ -25,13 +27,16 @@ from functions.notifications.rendering.digest import (
     Message,
     to_plain_text,
 )
+from functions.notifications.rendering.formatting import WORD_JOINER
 from functions.notifications.rendering.phrases import Severity
 
 if TYPE_CHECKING:
+    import aiosmtplib
     from jinja2 import Template
 
 # Sending mail over SMTP: bounded in time, with TLS wherever a password is sent.
 
+QUIT_TIMEOUT_S = 0.5  # for a courtesy: the mail is taken
 DEFAULT_PORTS = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
 
 
@@ -88,18 +93,21 @@ async def send_mail(server: MailServer, message: EmailMessage, recipients: Seque
     """
     import aiosmtplib  # takes 30 ms to import, and most ticks send no mail
 
+    client = _client_class()(
+        hostname=server.host,
+        port=server.port,
+        username=server.user or None,
+        password=server.password or None,
+        use_tls=server.scheme == "smtps",
+        start_tls=server.scheme == "smtp+starttls",
+        timeout=POST_TIMEOUT_S,
+    )
+    request_sent.set(False)
     try:
-        refused, _ = await aiosmtplib.send(
-            message,
-            recipients=list(recipients),
-            hostname=server.host,
-            port=server.port,
-            username=server.user or None,
-            password=server.password or None,
-            use_tls=server.scheme == "smtps",
-            start_tls=server.scheme == "smtp+starttls",
-            timeout=POST_TIMEOUT_S,
-        )
+        await client.connect()
+        refused, _ = await client.send_message(message, recipients=list(recipients))
+        with suppress(aiosmtplib.SMTPException):
+            await client.quit(timeout=QUIT_TIMEOUT_S)
     except aiosmtplib.SMTPAuthenticationError as exc:
         hint = "the server does not accept the user and password of SMTP_URL"
         return MailResult(_failure(exc.code, hint, permanent=_is_final(exc.code, exc.message)))
@@ -123,8 +131,25 @@ async def send_mail(server: MailServer, message: EmailMessage, recipients: Seque
     except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
         if _NO_STARTTLS in str(exc):  # the library has no error of its own for it
             return MailResult(SendResult(ok=False, permanent=True, detail=_unsupported("")))
-        raise PostError(f"no response ({type(exc).__name__})") from None  # the cause may hold the address
+        reason = f"no response ({type(exc).__name__})"
+        raise PostError(reason, is_sent=request_sent.get()) from None  # the cause may hold the address
+    finally:
+        client.close()  # at once: whoever cancels this has no time to wait for a server
     return _classify_refusals(refused, some_accepted=True)
+
+
+@cache
+def _client_class() -> "type[aiosmtplib.SMTP]":
+    import aiosmtplib
+
+    class Client(aiosmtplib.SMTP):
+        """Notes when the message itself is sent; whatever comes before can be repeated."""
+
+        async def data(self, *message: Any, **options: Any) -> aiosmtplib.SMTPResponse:
+            request_sent.set(True)
+            return await super().data(*message, **options)
+
+    return Client
 
 
 def _connection_problem(exc: Exception, server: MailServer) -> str:
@@ -319,7 +344,7 @@ def render(
     """Return the mail. The same notifications give the same Message-ID, so a repetition is recognised."""
     digest = locale.build_message(notifications, LIMITS[0])
     message = EmailMessage()
-    message["Subject"] = f"{digest.rows[0].icon} {digest.headline}"[:SUBJECT_CHARS]
+    message["Subject"] = _as_header(f"{digest.rows[0].icon} {digest.headline}"[:SUBJECT_CHARS])
     message["From"] = sender
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(now)
@@ -328,6 +353,15 @@ def render(
     message.set_content(to_plain_text(digest) + "\n")
     message.add_alternative(_render_html(digest), subtype="html")
     return message
+
+
+def _as_header(text: str) -> str:
+    """Return *text* so that it is read as it is written.
+
+    `email` decodes what looks like an encoded word, such as `=?utf-8?b?DQo=?=`: to line breaks, or to what
+    cannot be sent at all. An invisible letter ends the likeness.
+    """
+    return text.replace("=?", f"={WORD_JOINER}?")
 
 
 def _message_id(notifications: Sequence[Notification], sender: str) -> str:

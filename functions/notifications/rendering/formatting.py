@@ -8,7 +8,8 @@ from urllib.parse import quote, urlsplit
 from functions.domain.types import timezone_or_utc, to_local
 from functions.notifications.rendering.phrases import Phrases
 
-_JOINER = "\u2060"
+WORD_JOINER = "\u2060"  # invisible, and no place to break a line
+_LOOSE_AT_A_CUT = "\u200d "  # the joiner of an emoji whose rest is cut off
 _LINK_PATTERN = re.compile(r"@(?=\w)|:(?=//)|(?<=\w)\.(?=[^\W\d_])|(?<!\w)[#/](?=\w)")
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
@@ -22,7 +23,7 @@ def single_line(text: str, limit: int) -> str:
         or not (character in _DIRECTION_MARKS or unicodedata.category(character) in ("Cc", "Cs"))
     )
     line = " ".join(printable.split())
-    return line if len(line) <= limit else line[: max(limit - 1, 0)].rstrip() + "…"
+    return line if len(line) <= limit else line[: max(limit - 1, 0)].rstrip(_LOOSE_AT_A_CUT) + "…"
 
 
 def safe_http_url(url: str) -> str:
@@ -51,7 +52,7 @@ def truncate(text: str, limit: int) -> str:
     for index, character in enumerate(text):
         used += utf16_length(character)
         if used > limit:
-            return text[:index].rstrip("\u200d ") + "…"
+            return text[:index].rstrip(_LOOSE_AT_A_CUT) + "…"
     return text
 
 
@@ -61,7 +62,7 @@ def defuse_links(text: str) -> str:
     For vendors without an option for that: an invisible letter is inserted after `@`, `://` and the dot of
     a host's name.
     """
-    return _LINK_PATTERN.sub(lambda found: found[0] + _JOINER, text)
+    return _LINK_PATTERN.sub(lambda found: found[0] + WORD_JOINER, text)
 
 
 # Instants and durations.

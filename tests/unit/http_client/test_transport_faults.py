@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from functions.http_client import BlockedRequestError
+from functions.http_client import BlockedRequestError, request_sent
 from functions.http_client.httpx import httpx
 from tests.support.peers import Request, Script, answer, drip, raw
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
@@ -152,6 +152,28 @@ async def test_only_what_may_be_repeated_is_sent_once_more(
     await failure(make_client(server), server.url, method)
 
     assert times == len(server.requests)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_call_that_ends_before_there_is_a_connection_is_known_not_to_be_sent(
+    answers: bool, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    """Whether it ends by its own timeout, or is cancelled."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        await asyncio.sleep(0 if answers else 5)
+        return ["127.0.0.1"]
+
+    server = await serve(drip(b"", b""))
+    client = make_client(server, resolve=resolve)
+    url = f"http://example.com:{server.port}/"
+
+    error = await failure(client, url, timeout=0.05)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.get(url)
+
+    assert (answers, answers) == (error.is_sent, request_sent.get())
 
 
 async def reset(_: Request, writer: asyncio.StreamWriter) -> None:

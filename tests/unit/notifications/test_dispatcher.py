@@ -9,6 +9,7 @@ import pytest
 
 from functions.domain.alerts.model import Notification
 from functions.domain.redaction import Redactor
+from functions.http_client import request_sent
 from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.interfaces import Notify
 from functions.notifications import create_channels
@@ -154,6 +155,22 @@ async def test_silent_channel_costs_no_more_than_the_time_there_is(
 
     assert [("silent",)] == left
     assert 1 == len(fine.messages)
+
+
+@pytest.mark.parametrize("connects", [True, False])
+async def test_message_that_never_got_a_connection_is_not_one_that_may_have_arrived(
+    connects: bool, clock: Clock
+) -> None:
+    """Three of those that may have arrived are the last: a vendor out of reach would lose its notices."""
+
+    class Slow(Silent):
+        async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
+            request_sent.set(connects)
+            return await super().send(notifications, now)
+
+    sent = await teller_of(clock, Slow("slow")).test("slow", within=timedelta(milliseconds=10))
+
+    assert (False, connects) == (sent.ok, sent.unconfirmed)
 
 
 async def test_cancellation_passes_through(clock: Clock, make_notice: MakeNotice) -> None:

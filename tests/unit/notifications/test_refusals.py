@@ -18,19 +18,26 @@ HOUR = timedelta(hours=1)
 GONE = SendResult(ok=False, permanent=True, detail="HTTP 410: the hook is gone")
 
 
-class Censor(Listener):
-    """A channel whose vendor refuses messages with a word in them; *blames_itself*: as if it were gone."""
+REFUSED = SendResult(ok=False, rejected=True, detail="code 554")
 
-    def __init__(self, name: str, clock: Clock, word: str, *, blames_itself: bool = False) -> None:
+
+class Censor(Listener):
+    """A channel that takes no message with a word in it, and what it says of one."""
+
+    def __init__(
+        self, name: str, clock: Clock, word: str, *, says: SendResult | BaseException = REFUSED
+    ) -> None:
         super().__init__(name, clock)
-        self.word, self.blames_itself = word, blames_itself
+        self.word, self.says = word, says
         self.asked = 0
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         self.asked += 1
-        if any(self.word in one.title for one in notifications):
-            return GONE if self.blames_itself else SendResult(ok=False, rejected=True, detail="code 554")
-        return await super().send(notifications, now)
+        if not any(self.word in one.title for one in notifications):
+            return await super().send(notifications, now)
+        if isinstance(self.says, BaseException):
+            raise self.says
+        return self.says
 
 
 class Counting(Listener):
@@ -74,11 +81,11 @@ def titles(listener: Listener) -> list[list[str]]:
     return [[one.title for one in notices] for _, notices in listener.messages]
 
 
-@pytest.mark.parametrize("blames_itself", [False, True])
+@pytest.mark.parametrize("says", [REFUSED, GONE, ValueError("cannot be rendered")])
 async def test_one_notice_that_is_refused_stops_no_other_and_is_reported_elsewhere(
-    blames_itself: bool, engines: Any, clock: Clock
+    says: SendResult | BaseException, engines: Any, clock: Clock
 ) -> None:
-    mail = Censor("mail", clock, "Viagra", blames_itself=blames_itself)
+    mail = Censor("mail", clock, "Viagra", says=says)
     chat = Listener("chat", clock)
     engine = engines(mail, chat)
     engine.work = broken
@@ -102,8 +109,47 @@ async def test_report_of_a_refused_notice_names_channel_reason_and_notice(engine
 
     assert [["failure"], ["undelivered"]] == chat.kinds
     assert "failure: Answered 503 (not delivered: mail: code 554)" == chat.messages[1][1][0].summary
-    assert [] == mail.messages
+    assert [["test"]] == mail.kinds  # which showed that it was the content
     assert "lostNotices" not in engine.reports[0]
+
+
+async def test_channel_that_refuses_every_content_is_one_that_fails_and_loses_nothing(
+    engines: Any, clock: Clock
+) -> None:
+    """A vendor's code that we do not know may mean the channel: no rights to write, a locked thread."""
+    chat = Counting("chat", clock)
+    chat.answer = REFUSED
+    engine = engines(chat)
+    engine.work = broken
+    await engine.put({"title": "Shop"}, {"title": "Blog"})
+
+    await engine.live(NOON + 5 * MINUTE)
+    problem = (await engine.channels.settings())["chat"].problem
+    chat.answer = SendResult(ok=True)
+    await engine.live(NOON + 8 * MINUTE)
+
+    assert "code 554" == problem.reason
+    assert [["failure", "failure"]] == chat.kinds
+    assert "lostNotices" not in {name for report in engine.reports for name in report}
+
+
+async def test_nothing_more_is_sent_to_a_channel_that_asks_to_wait(engines: Any, clock: Clock) -> None:
+    """The halves of a refused message are messages, too."""
+    chat = Counting("chat", clock)
+    answers = [REFUSED, SendResult(ok=False, retry_after=HOUR, detail="HTTP 429")]
+
+    async def send(notifications: Sequence[Notification], now: datetime) -> SendResult:
+        chat.asked.append(now)
+        return answers.pop(0)
+
+    chat.send = send  # type: ignore[method-assign]
+    engine = engines(chat)
+    engine.work = broken
+    await engine.put({"title": "Shop"}, {"title": "Blog"})
+
+    await engine.live(NOON + 5 * MINUTE)
+
+    assert ([], 2) == (answers, len(chat.asked))
 
 
 async def test_notice_that_nobody_got_is_in_the_report_and_in_the_store(

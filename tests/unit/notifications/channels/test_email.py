@@ -3,16 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from functions.domain.alerts.model import Notification
+from functions.http_client import request_sent
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import Channel
 from functions.notifications.channels import email
 from functions.notifications.channels.email import parse_smtp_url
+from functions.notifications.rendering.digest import Locale
+from functions.notifications.rendering.phrases import EN
 from tests.conftest import NOON
 from tests.fakes.smtp_server import SmtpServer
 from tests.support.authority import Authority
@@ -116,6 +121,19 @@ async def test_a_title_makes_no_header(make_notice: MakeNotice) -> None:
 
     assert ["alice@example.com", "bob@example.com"] == server.recipients
     assert server.mails[0]["Bcc"] is None
+
+
+@pytest.mark.parametrize("title", ["=?utf-8?b?DQpCY2M6IGV2ZQ==?=", "=?utf-8?b?////?=", "=?zlib_codec?b?eJw=?="])
+def test_a_title_that_looks_like_an_encoded_word_is_shown_as_it_is(
+    title: str, make_notice: MakeNotice
+) -> None:
+    """One such title made a mail of all tasks that could not be sent."""
+    mail = email.render(
+        [make_notice(title=title)], Locale(EN), sender="a@example.com", recipients=["b@example.com"], now=NOON
+    )
+
+    shown = message_from_bytes(mail.as_bytes(), policy=default)["Subject"]
+    assert f"🔴 “{title}” failed" == shown.replace("\u2060", "")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +258,40 @@ async def test_a_lost_reply_leaves_open_whether_the_mail_arrived(make_notice: Ma
             await channel(server).send([make_notice("failure")], NOON)
 
     assert caught.value.is_sent
+
+
+@pytest.mark.parametrize("last", ["", "EHLO", "MAIL", "RCPT"])
+async def test_a_server_that_is_gone_before_the_message_cannot_have_it(
+    last: str, make_notice: MakeNotice
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com\r\n")
+        while last and not (line := await reader.readline()).startswith(last.encode()) and line:
+            writer.write(b"250 ok\r\n")
+
+    async with listening(talk) as port:
+        with pytest.raises(PostError) as caught:
+            await channel(port).send([make_notice("failure")], NOON)
+
+    assert not caught.value.is_sent
+
+
+@pytest.mark.parametrize(("last", "is_sent"), [("MAIL", False), ("DATA", True)])
+async def test_a_server_that_hangs_keeps_nobody_and_what_it_may_have_is_known(
+    last: str, is_sent: bool, make_notice: MakeNotice
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com\r\n")
+        while not (line := await reader.readline()).startswith(last.encode()) and line:
+            writer.write(b"250 ok\r\n")
+        await reader.read()
+
+    async with listening(talk) as port, asyncio.timeout(5):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await channel(port).send([make_notice("failure")], NOON)
+
+    assert is_sent is request_sent.get()
 
 
 async def test_a_server_that_is_not_there_is_no_answer(make_notice: MakeNotice) -> None:

@@ -65,6 +65,7 @@ def test_moment_is_on_the_tasks_own_clock(timezone: str, shown: str, name: str) 
         ("0123456789", 5, "0123…"),
         ("0123456789", 10, "0123456789"),
         ("   ", 5, ""),
+        ("👩\u200d👧\u200d👦", 3, "👩…"),
     ],
 )
 def test_foreign_text_becomes_one_line(text: str, limit: int, line: str) -> None:

@@ -24,6 +24,7 @@ class SendResult:
         rejected: The vendor refuses this message for what it holds or for its size: it will never be
             accepted, but others may be.
         unconfirmed: The message was sent and no reply came: it may have arrived.
+        accepted: Ids of notifications that were accepted all the same, where each is sent by itself.
         retry_after: The wait that the vendor requests; None when it requests none.
         detail: The vendor's code and the remedy, for the log; on success what was lost, if
             anything. Never an address, never a text that the vendor wrote.
@@ -33,6 +34,7 @@ class SendResult:
     permanent: bool = False
     rejected: bool = False
     unconfirmed: bool = False
+    accepted: frozenset[str] = frozenset()
     retry_after: timedelta | None = None
     detail: str = ""
 

@@ -183,7 +183,8 @@ class NotificationDispatcher:
         waits = [sent.retry_after for _, sent in parts if sent.retry_after]
         if waits:
             self._not_before[name] = now + max(waits)
-        return frozenset(one.id for part, sent in parts if not self._is_done(sent) for one in part)
+        left = {one.id for part, sent in parts if not self._is_done(sent) for one in part}
+        return frozenset(left.difference(*(sent.accepted for _, sent in parts)))
 
     async def _send_parts(
         self, name: str, notifications: Sequence[Notification], delivery: _Delivery

@@ -113,6 +113,14 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
+def web_page_instead(response: HttpResponse) -> SendResult | None:
+    """Return the result of a refusal that is a proxy's or a firewall's page; None for a vendor's answer."""
+    if response.status in (401, 403) and response.body.lstrip()[:1] == b"<":
+        detail = f"HTTP {response.status}: a web page answered; is there a proxy or a firewall on the way?"
+        return SendResult(ok=False, detail=detail)
+    return None
+
+
 def retry_after(seconds: object) -> timedelta | None:
     """Return a vendor's number of *seconds* as a wait, at most an hour; None unless it is positive."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
@@ -140,7 +148,10 @@ async def post_with_fallback(
     first_refusal = ""
     classified = ClassifiedResponse(SendResult(ok=False))
     for render in renderings:
-        classified = classify(await post_body(render()))
+        response = await post_body(render())
+        if page := web_page_instead(response):
+            return page
+        classified = classify(response)
         if not classified.try_plain_text:
             break
         first_refusal = first_refusal or classified.result.detail

@@ -38,7 +38,7 @@ SCHEMES = frozenset(
         *("zulip",),
     }
 )
-MAX_CHARS = 2_000  # most services accept more; for the others the library splits the message
+MAX_CHARS = 2_000  # as much as a person reads; some services take less
 TITLE_UNITS = 200
 MAX_REMEMBERED = 50  # messages that some services have accepted and others have not
 MISSING = "the package is not installed: pip install -r requirements-apprise.txt"
@@ -82,15 +82,21 @@ class AppriseChannel:
         if unknown := [number for number, service in enumerate(services, 1) if service is None]:
             detail = f"APPRISE_URLS: number {unknown[0]} is not complete; see apprise's own page on it"
             return SendResult(ok=False, permanent=True, detail=detail)
-        title, body = render(notifications, self._locale)
         accepted = self._accepted_by(tuple(notification.id for notification in notifications))
         pending = [number for number in range(len(services)) if number not in accepted]
-        results = await asyncio.gather(*(_notify(services[number], title, body) for number in pending))
+        messages = [self._render_for(services[number], notifications) for number in pending]
+        results = await asyncio.gather(
+            *(_notify(services[number], *message) for number, message in zip(pending, messages, strict=True))
+        )
         accepted.update(number for number, is_ok in zip(pending, results, strict=True) if is_ok)
         if len(accepted) == len(services):
             return SendResult(ok=True)
         refused = [str(number + 1) for number in range(len(services)) if number not in accepted]
         return SendResult(ok=False, detail=f"not accepted by number {', '.join(refused)} of APPRISE_URLS")
+
+    def _render_for(self, service: Any, notifications: Sequence[Notification]) -> tuple[str, str]:
+        limits = {"title_chars": service.title_maxlen, "body_chars": service.body_maxlen}
+        return render(notifications, self._locale, **limits)
 
     def _load_services(self) -> list[Any]:
         """Return the services; None for an address that the library cannot use.
@@ -120,14 +126,23 @@ class AppriseChannel:
         return "AppriseChannel()"
 
 
-def render(notifications: Sequence[Notification], locale: Locale) -> tuple[str, str]:
-    """Return the title and the text."""
+def render(
+    notifications: Sequence[Notification], locale: Locale, *, title_chars: int, body_chars: int
+) -> tuple[str, str]:
+    """Return the title and the text, of as much as a service takes; no title for one that has none.
+
+    The library would send what is longer all the same, and the service refuse it. The text says by itself
+    what the title does.
+    """
 
     def render_within(limits: Limits) -> tuple[str, str]:
         digest = locale.build_message(notifications, limits)
-        return truncate(defuse_links(digest.headline), TITLE_UNITS), defuse_links(to_plain_text(digest))
+        return defuse_links(digest.headline), defuse_links(to_plain_text(digest))
 
-    return render_fullest(render_within, lambda message: len(message[1]) <= MAX_CHARS)
+    max_chars = min(MAX_CHARS, body_chars)
+    title, text = render_fullest(render_within, lambda message: len(message[1]) <= max_chars)
+    shown = truncate(title, min(TITLE_UNITS, title_chars)) if title_chars > 0 else ""
+    return shown, truncate(text, max_chars)
 
 
 async def _notify(service: Any, title: str, body: str) -> bool:

@@ -134,10 +134,13 @@ PERMANENT_ERRORS = {
     10003: "the webhook's Discord channel is gone",
     10015: "the webhook is gone",
     50027: "the webhook's token is not valid",
+    50083: "the webhook's thread is archived",
+    160005: "the webhook's thread is locked",
     220001: "the webhook writes to a forum, which takes no messages outside a thread",
     220003: "the webhook's Discord channel has no threads",
 }
 REMEDY = "; make a new webhook and set DISCORD_WEBHOOK_URL"
+BLOCKED = 40333  # by Cloudflare, for a while: what it says of the sender's address, not of the webhook
 
 
 def with_wait_parameter(url: str) -> str:
@@ -186,7 +189,7 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
         return ClassifiedResponse(
             SendResult(ok=False, permanent=True, detail=f"code {code}: {PERMANENT_ERRORS[code]}{REMEDY}")
         )
-    if response.status in (401, 404) or (response.status == 403 and body):
+    if response.status in (401, 404) or (response.status == 403 and body and code != BLOCKED):
         detail = f"HTTP {response.status}: the webhook is gone or not valid{REMEDY}"
         return ClassifiedResponse(SendResult(ok=False, permanent=True, detail=detail))
     if response.status in (400, 413):

@@ -14,7 +14,12 @@ from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_after_header
-from functions.notifications.json_webhook import JSON_HEADERS, parse_json_object, to_json_bytes
+from functions.notifications.json_webhook import (
+    JSON_HEADERS,
+    parse_json_object,
+    to_json_bytes,
+    web_page_instead,
+)
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Item,
@@ -110,7 +115,7 @@ def _defuse_mentions(plain: str) -> str:
 SETTINGS = ("FEISHU_WEBHOOK_URL", "FEISHU_WEBHOOK_SECRET", *LOCALE_SETTINGS)
 MAX_BYTES = 18_000  # Feishu's limit is 20 KB, signature included; the rest is margin
 
-RATE_LIMIT_CODES = frozenset({11232, 99991400})
+RATE_LIMIT_CODES = frozenset({429, 11232, 11233, 230020, 99991400})
 CONTENT_ERRORS = frozenset({9499, 11246, 11310, 19002, 200621, 230025, 230028, 230099})
 PERMANENT_ERRORS = {
     19001: "the bot is gone or FEISHU_WEBHOOK_URL is wrong; copy the address from the group's bot settings",
@@ -224,6 +229,8 @@ def classify_response(response: HttpResponse, *, now: datetime) -> tuple[SendRes
             ok=False, retry_after=wait, detail=f"code {code or 429}: too many messages"
         ), code or 429
     if code is None:
+        if page := web_page_instead(response):
+            return page, None
         gone = response.status in (401, 403, 404, 410)
         hint = "no bot at this address; check FEISHU_WEBHOOK_URL" if gone else "not a response of a bot"
         return SendResult(ok=False, permanent=gone, detail=f"HTTP {response.status}: {hint}"), None
@@ -233,6 +240,8 @@ def classify_response(response: HttpResponse, *, now: datetime) -> tuple[SendRes
 def _code(body: bytes) -> int | None:
     response = parse_json_object(body)
     code = response.get("code", response.get("StatusCode"))
+    if code == 9499 and "too many request" in str(response.get("msg")):
+        return 11232  # the gateway has one code for what it cannot read and for what comes too fast
     return code if type(code) is int else None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -10,7 +11,7 @@ from functions.domain.alerts.model import Notification
 from functions.domain.alerts.outbox import ABOUT_DELIVERY
 from functions.domain.types import Priority, format_instant
 from functions.errors import SettingsError
-from functions.http_client.trusted import HttpResponse, PostRequest
+from functions.http_client.trusted import HttpResponse, PostError, PostRequest
 from functions.notifications.channel import SendResult, retry_after_header
 from functions.notifications.json_webhook import (
     ClassifiedResponse,
@@ -29,6 +30,10 @@ KEY_CHARS = 32
 SUMMARY_UNITS = 1024
 DETAIL_UNITS = 2000
 SOURCE = "cronfire"
+CONCURRENCY = 20  # events at a time; PagerDuty takes some hundred a minute
+# A report about delivery is no trouble of the task's: its recovery must not close it, nor it open one.
+# Nothing ends a late start, whose incident would swallow the failure that comes.
+APART_FROM_THE_TASK = ABOUT_DELIVERY | {"late"}
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "PagerDutyChannel | None":
@@ -61,12 +66,11 @@ class PagerDutyChannel:
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send an event for each notification of a problem or of its end; others open no incident.
 
-        An event sent twice changes nothing: an incident is identified by the task's id.
-
-        Raises:
-            PostError: No response came; events may have arrived.
+        An event sent twice changes nothing: an incident is identified by the task's id. When PagerDuty takes
+        only so many, the result names those that it took: the next time begins with the others.
         """
         incidents: dict[str, dict[str, dict[str, Any]]] = {}
+        ids: dict[str, list[str]] = {}
         for notification in sorted(notifications, key=attrgetter("at")):
             event = render(notification, self._locale, key=self._key)
             if event is None:
@@ -74,19 +78,33 @@ class PagerDutyChannel:
             actions = incidents.setdefault(notification.task_id, {})
             actions.pop(event["event_action"], None)  # only a newer event of the same kind replaces one
             actions[event["event_action"]] = event
-        results = await asyncio.gather(
-            *(self._send_in_order(one.values(), now) for one in incidents.values())
-        )
-        return next((result for result in results if not result.ok), SendResult(ok=True))
+            ids.setdefault(notification.task_id, []).append(notification.id)
+        waiting = iter(incidents.items())
+        accepted: set[str] = set()
+
+        async def work() -> SendResult:
+            for task_id, events in waiting:
+                result = await self._send_in_order(events.values(), now)
+                if not result.ok:
+                    return result
+                accepted.update(ids[task_id])
+            return SendResult(ok=True)
+
+        results = await asyncio.gather(*(work() for _ in range(min(CONCURRENCY, len(incidents)))))
+        problem = next((result for result in results if not result.ok), None)
+        return replace(problem, accepted=frozenset(accepted)) if problem else SendResult(ok=True)
 
     async def _send_in_order(self, events: Iterable[Mapping[str, Any]], now: datetime) -> SendResult:
         """Send the events of one incident one after the other: a resolve must not overtake its trigger."""
-        result = SendResult(ok=True)
         for event in events:
-            result = classify_response(await self._post_body(to_json_bytes(event)), now=now).result
+            try:
+                response = await self._post_body(to_json_bytes(event))
+            except PostError as exc:
+                return SendResult(ok=False, unconfirmed=exc.is_sent, detail=str(exc))
+            result = classify_response(response, now=now).result
             if not result.ok:
-                break
-        return result
+                return result
+        return SendResult(ok=True)
 
     def __repr__(self) -> str:
         return "PagerDutyChannel()"
@@ -95,10 +113,9 @@ class PagerDutyChannel:
 def render(notification: Notification, locale: Locale, *, key: str) -> dict[str, Any] | None:
     """Return the event of *notification*; None when it is neither a problem nor the end of one."""
     tone = STYLES[notification.kind].severity
-    # A report about delivery is no trouble of the task's: its recovery must not close it, nor it open one.
     subject = (
         f"{notification.task_id}/{notification.kind}"
-        if notification.kind in ABOUT_DELIVERY
+        if notification.kind in APART_FROM_THE_TASK
         else notification.task_id
     )
     event: dict[str, Any] = {"routing_key": key, "dedup_key": subject[:255]}
@@ -132,7 +149,7 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     if response.status == 202 and body.get("status") == "success":
         return ClassifiedResponse(SendResult(ok=True))
     wait = retry_after_header(response, now=now)
-    if response.status == 429:
+    if response.status == 429 or body.get("status") == "throttle exceeded":
         return ClassifiedResponse(SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many events"))
     blames_key = "routing" in f"{body.get('message')} {body.get('errors')}".lower()
     if response.status in (400, 413) and not blames_key:

@@ -37,11 +37,16 @@ PERMANENT_ERRORS = (
     "bot was kicked",
     "user is deactivated",
     "group chat was deleted",
+    "user not found",
+    "channel_private",
+    "administrator rights",
+    "chat_admin_required",
     "not enough rights",
     "have no rights",
     "chat_write_forbidden",
     "message thread not found",
     "topic_closed",
+    "topic_deleted",
     "peer_id_invalid",
 )
 

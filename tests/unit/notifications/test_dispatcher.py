@@ -173,6 +173,17 @@ async def test_message_that_never_got_a_connection_is_not_one_that_may_have_arri
     assert (False, connects) == (sent.ok, sent.unconfirmed)
 
 
+async def test_what_was_accepted_of_a_message_is_not_sent_again(
+    clock: Clock, make_notice: MakeNotice
+) -> None:
+    notices = [make_notice(task_id=name) for name in ("a", "b")]
+    busy = SendResult(ok=False, accepted=frozenset({notices[0].id}), detail="HTTP 429")
+
+    left = await teller_of(clock, Recorder("pager", busy))(notices, within=TEN_S)
+
+    assert [(), ("pager",)] == left
+
+
 async def test_cancellation_passes_through(clock: Clock, make_notice: MakeNotice) -> None:
     telling = asyncio.ensure_future(teller_of(clock, Silent("silent"))([make_notice()], within=TEN_S))
     await asyncio.sleep(0)

@@ -12,7 +12,9 @@ from aiohttp import web
 from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse
-from functions.notifications.channels.apprise import MISSING, AppriseChannel, create_channel
+from functions.notifications.channels.apprise import MISSING, AppriseChannel, create_channel, render
+from functions.notifications.rendering.digest import Locale
+from functions.notifications.rendering.phrases import EN
 from tests.conftest import NOON
 
 CANARY = "c4nary-token"
@@ -102,6 +104,24 @@ async def test_a_refusal_is_tried_again_later(service: Service) -> None:
     taken = await one.send([notice()], NOON)
 
     assert (False, True, 1) == (refused.ok, taken.ok, len(service.taken))
+
+
+@pytest.mark.parametrize(
+    ("title_chars", "body_chars", "has_title"),
+    [(250, 1024, True), (0, 160, False), (60, 10_000, True), (0, 2048, False)],  # Pushover, SMS, Zulip, WeCom
+)
+def test_a_message_is_never_longer_than_a_service_takes(
+    title_chars: int, body_chars: int, has_title: bool
+) -> None:
+    """The library sends it all the same, and the service refuses it."""
+    many = [notice("Answered 503 " * 30).model_copy(update={"title": f"Shop {n} " * 15}) for n in range(20)]
+
+    for notices in (many[:1], many):
+        title, text = render(notices, Locale(EN), title_chars=title_chars, body_chars=body_chars)
+
+        assert has_title is bool(title)
+        assert len(title) <= title_chars
+        assert 100 < len(text) <= body_chars
 
 
 @pytest.mark.parametrize(

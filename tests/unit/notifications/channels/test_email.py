@@ -123,7 +123,9 @@ async def test_a_title_makes_no_header(make_notice: MakeNotice) -> None:
     assert server.mails[0]["Bcc"] is None
 
 
-@pytest.mark.parametrize("title", ["=?utf-8?b?DQpCY2M6IGV2ZQ==?=", "=?utf-8?b?////?=", "=?zlib_codec?b?eJw=?="])
+@pytest.mark.parametrize(
+    "title", ["=?utf-8?b?DQpCY2M6IGV2ZQ==?=", "=?utf-8?b?////?=", "=?zlib_codec?b?eJw=?="]
+)
 def test_a_title_that_looks_like_an_encoded_word_is_shown_as_it_is(
     title: str, make_notice: MakeNotice
 ) -> None:

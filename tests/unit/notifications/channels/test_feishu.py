@@ -300,6 +300,7 @@ async def test_sixth_message_in_a_second_is_temporary_and_not_said_again_as_text
         (429, {"retry-after": "999999"}, b"", False, False, 3600),
         (400, {"x-ogw-ratelimit-reset": "7"}, b'{"code":99991400}', False, False, 7),
         (200, {}, b'{"code":11232}', False, False, None),
+        (403, {}, b"<html>blocked</html>", False, False, None),
     ],
 )
 def test_vendors_word_counts_not_its_status(
@@ -310,6 +311,32 @@ def test_vendors_word_counts_not_its_status(
 
     assert (ok, permanent) == (sent.ok, sent.permanent)
     assert wait_s == (None if sent.retry_after is None else sent.retry_after.total_seconds())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b'{"code":9499,"msg":"too many request","data":{}}'),  # the gateway's
+        (200, b'{"code":11233,"msg":"frequency limited"}'),
+        (400, b'{"code":230020,"msg":"ext=chat rate limit"}'),
+        (429, b""),
+    ],
+)
+async def test_a_bot_that_is_sent_too_much_gets_no_second_message_and_refuses_no_content(
+    status: int, body: bytes, make_notice: MakeNotice
+) -> None:
+    requests = []
+
+    async def post(url: str, **how: Any) -> HttpResponse:
+        requests.append(url)
+        return HttpResponse(status, {}, body)
+
+    channel = create_channel({"FEISHU_WEBHOOK_URL": "https://open.feishu.cn/hook/x"}, post)
+    assert channel is not None
+    sent = await channel.send([make_notice()], NOON)
+
+    assert (False, False, False, 1) == (sent.ok, sent.permanent, sent.rejected, len(requests))
+    assert "too many messages" in sent.detail
 
 
 @pytest.mark.parametrize(

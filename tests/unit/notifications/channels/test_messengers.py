@@ -32,8 +32,11 @@ class Kind:
     canary: str
 
 
-def telegram_says(code: int, **parameters: int) -> Reply:
-    said = {"ok": False, "error_code": code, "description": "Forbidden: bot was blocked by the user"}
+BLOCKED = "Forbidden: bot was blocked by the user"
+
+
+def telegram_says(code: int, *, text: str = BLOCKED, **parameters: int) -> Reply:
+    said = {"ok": False, "error_code": code, "description": text}
     return code, json.dumps(said | {"parameters": parameters}), {}
 
 
@@ -257,6 +260,41 @@ async def test_pagerduty_lets_only_a_newer_event_of_the_same_kind_replace_one(
     await vendor.server.close()
 
 
+async def test_a_late_start_is_an_incident_of_its_own(make_notice: MakeNotice) -> None:
+    """Nothing ends it: still open, it would swallow the failure that comes."""
+    kind = KINDS[3]
+    vendor = Vendor(kind.rules)
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    channel = create_channels(dict(kind.settings), post)["pagerduty"]
+
+    for one in ("late", "failure", "recovery"):
+        assert (await channel.send([make_notice(one)], NOON)).ok
+
+    assert ["shop-front/late", "shop-front", "shop-front"] == [event["dedup_key"] for event in vendor.taken]
+    await post.close()
+    await vendor.server.close()
+
+
+async def test_pagerduty_that_takes_only_so_many_gets_the_others_the_next_time(
+    make_notice: MakeNotice,
+) -> None:
+    kind = KINDS[3]
+    vendor = Vendor(kind.rules)
+    busy: Reply = (429, '{"status":"throttle exceeded"}', {})
+    vendor.instead = [(202, '{"status":"success"}', {})] * 30 + [busy] * 20
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    channel = create_channels(dict(kind.settings), post)["pagerduty"]
+
+    sent = await channel.send([make_notice(task_id=f"task-{n}") for n in range(60)], NOON)
+
+    assert (False, False, 30) == (sent.ok, sent.rejected, len(sent.accepted))
+    assert sent.accepted == {f"{event['dedup_key']}@2026-11-20T12:00:00Z#failure" for event in vendor.taken}
+    await post.close()
+    await vendor.server.close()
+
+
 async def test_telegram_follows_a_group_that_has_another_id_now(make_notice: MakeNotice) -> None:
     kind = KINDS[0]
     vendor = Vendor(kind.rules)
@@ -313,6 +351,16 @@ _LAYOUT = '{"code": 50035, "message": "Invalid Form Body"}'
         ("ntfy", [(507, '{"code":50701}', {})], "later"),
         ("pagerduty", [(400, '{"status":"invalid event","errors":["Length of summary"]}', {})], "rejected"),
         ("pagerduty", [(403, "", {})], "permanent"),
+        ("pagerduty", [(403, '{"status":"throttle exceeded"}', {})], "later"),
+        ("telegram", [(403, "<html>blocked</html>", {})], "later"),
+        ("slack", [(403, " <!DOCTYPE html>", {})], "later"),
+        ("teams", [(401, "<html>", {})], "later"),
+        ("telegram", [telegram_says(400, text="Bad Request: need administrator rights")], "permanent"),
+        ("telegram", [telegram_says(400, text="Bad Request: TOPIC_DELETED")], "permanent"),
+        ("discord", [(400, '{"code": 50083}', {})], "permanent"),
+        ("discord", [(400, '{"code": 160005}', {})], "permanent"),
+        ("discord", [(403, '{"code": 40333, "message": "internal network error"}', {})], "later"),
+        ("ntfy", [(429, "", {"Retry-After": "Fri, 01 Jan 2027 00:00:00 +99999999999999"})], "later"),
     ],
 )
 async def test_what_is_refused_is_the_message_or_the_channel(

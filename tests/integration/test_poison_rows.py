@@ -70,6 +70,10 @@ POISON_TASKS: Mapping[str, Mapping[str, Any]] = {
         "consecutiveFailures": 1,
     },
     "wild-status": {"status": "asleep"},
+    "no-occurrence": {
+        "status": "running",
+        "claim": {"token": "t.7", "until": "2026-11-20T12:00:00Z", "startedAt": "2026-11-20T11:59:00Z"},
+    },
     "far-budget": {"budget": {"creditsPerRun": -5}},
     "wild-spent": {"creditsSpent": {"month": "never", "credits": -1e308}},
 }

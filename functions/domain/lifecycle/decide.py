@@ -241,7 +241,7 @@ def decide(
         defers: Whether settlements may be deferred, see `lifecycle.deferral`.
     """
     match task.status:
-        case Status.RUNNING if task.claim is not None:
+        case Status.RUNNING if task.claim is not None and task.occurrence is not None:
             return RecoverClaim(task.claim.token.rpartition(".")[0])
         case Status.RETRYING if task.retry_at is not None and task.retry_at > now:
             return ApplyTransition(claim_delivery(task, now=now))

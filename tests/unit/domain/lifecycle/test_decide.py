@@ -364,6 +364,19 @@ class TestExpiredClaim:
             after.last_result_summary,
         )
 
+    def test_a_claim_of_no_occurrence_is_put_away(self, dead: MakeTask) -> None:
+        """Somebody has removed the occurrence by hand: nothing can be recovered, and others wait."""
+        task = dead().model_copy(update={"occurrence": None})
+
+        after, runs = _settled(task, now=NOON + 36 * SECOND)
+
+        assert (Status.SCHEDULED, None, NOON + 5 * MINUTE, ()) == (
+            after.status,
+            after.claim,
+            after.next_run_at,
+            runs,
+        )
+
     def test_at_most_once_is_never_tried_again(self, dead: MakeTask) -> None:
         task = dead(delivery="at_most_once")
 

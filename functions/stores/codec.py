@@ -48,7 +48,7 @@ def _decode_known_fields(text: str) -> Run | None:
     try:
         given = replace_half_pairs(json.loads(text))
         return Run.model_validate({name: given[name] for name in RUN_FIELDS & given.keys()})
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
 
 

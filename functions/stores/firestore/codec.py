@@ -7,7 +7,7 @@ a nesting too deep) is kept as JSON text in a map of one field, `{"$json": "[[1,
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 
 from functions.domain.storage import ConditionalWrite, InvalidDocument, QueryResult, VersionedTask
 from functions.domain.task import Task
+from functions.domain.types import format_instant
 from functions.domain.validation import validation_sentence
 
 # Documents are read and written as the protobuf messages beneath the library's wrappers (`Type.pb(...)`).
@@ -66,8 +67,16 @@ def encode_value(slot: RawValue, value: Any, *, depth: int = 0) -> None:
         encode_value(slot, _to_jsonable(value), depth=depth)
 
 
-def decode_value(value: RawValue) -> Any:
+def decode_timestamp(timestamp: RawTimestamp) -> datetime:
+    """Return the instant of a timestamp, in UTC, to the microsecond."""
+    return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+
+
+def decode_value(value: RawValue, instant: Callable[[RawTimestamp], Any] = decode_timestamp) -> Any:
     """The Python value of a message that `encode_value`, or a user of the console, has written.
+
+    Args:
+        instant: Makes the value of a timestamp.
 
     Raises:
         ValueError: A kind of value no task has: a place on Earth, a reference, bytes.
@@ -76,16 +85,21 @@ def decode_value(value: RawValue) -> Any:
     if kind == "string_value":
         return value.string_value
     if kind == "timestamp_value":
-        return decode_timestamp(value.timestamp_value)
+        return instant(value.timestamp_value)
     if kind == "map_value":
-        return _decode_map(value.map_value.fields)
+        return _decode_map(value.map_value.fields, instant)
     if kind == "array_value":
-        return [decode_value(item) for item in value.array_value.values]
+        return [decode_value(item, instant) for item in value.array_value.values]
     if kind == "null_value":
         return None
     if kind in ("integer_value", "boolean_value", "double_value"):
         return getattr(value, kind)
     raise ValueError(f"a value of the kind {kind} cannot be read")
+
+
+def decode_json(value: RawValue) -> Any:
+    """As `decode_value`, with instants as text: what is read so is JSON, as from every other store."""
+    return decode_value(value, _to_instant_text)
 
 
 def encode_timestamp(slot: RawTimestamp, instant: datetime) -> None:
@@ -94,11 +108,6 @@ def encode_timestamp(slot: RawTimestamp, instant: datetime) -> None:
     slot.seconds = since.days * 86_400 + since.seconds
     slot.nanos = since.microseconds * 1000
     slot.SetInParent()
-
-
-def decode_timestamp(timestamp: RawTimestamp) -> datetime:
-    """Return the instant of a timestamp, in UTC, to the microsecond."""
-    return EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
 
 
 def to_value(value: Any) -> RawValue:
@@ -166,16 +175,24 @@ def _is_valid_key(key: Any) -> bool:
         return False
 
 
-def _decode_map(fields: Mapping[str, RawValue]) -> Any:
+def _decode_map(fields: Mapping[str, RawValue], instant: Callable[[RawTimestamp], Any]) -> Any:
     if len(fields) == 1 and JSON_KEY in fields:
-        return json.loads(fields[JSON_KEY].string_value)
-    return {key: decode_value(item) for key, item in fields.items()}
+        try:
+            return json.loads(fields[JSON_KEY].string_value)
+        except RecursionError:
+            raise ValueError("its JSON text is nested too deep") from None
+    return {key: decode_value(item, instant) for key, item in fields.items()}
+
+
+def _to_instant_text(timestamp: RawTimestamp) -> str:
+    return format_instant(decode_timestamp(timestamp))
 
 
 # -- tasks as documents, and back -----------------------------------------------------------
 
 ALIASES = {name: field.alias or name for name, field in Task.model_fields.items()}
 ALWAYS_WRITTEN = frozenset({"next_run_at", "status", "shard"})  # queries do not find what is not there
+JSON_FIELDS = frozenset({"params", "memory"})  # of whatever a type has; all others have a form of their own
 
 NANOS = 10**9
 
@@ -253,7 +270,7 @@ def _decode_versioned_task(document: RawDocument) -> VersionedTask:
     given: dict[str, Any] = {}
     for alias, value in document.fields.items():
         try:
-            given[alias] = decode_value(value)
+            given[alias] = decode_json(value) if alias in JSON_FIELDS else decode_value(value)
         except ValueError as error:
             raise ValueError(
                 f"{alias}: {_describe_value_error(error)}"

@@ -6,7 +6,7 @@ queries need stands beside the records: whose they are (`taskIds`) and between w
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,9 @@ from functions.domain.storage import RUN_RETENTION, Document, DocumentKind, Orde
 from functions.stores.codec import decode_run, encode_run, truncate_run
 from functions.stores.firestore.codec import (
     RawDocument,
+    RawValue,
     RawWrite,
+    decode_json,
     decode_value,
     encode_value,
     id_of,
@@ -49,7 +51,7 @@ def decode_runs(document: RawDocument) -> list[Run]:
 
 def get_timestamp(document: RawDocument, field: str) -> datetime | None:
     """The timestamp kept in *field*; None when there is none."""
-    given = decode_value(document.fields[field]) if field in document.fields else None
+    given = _decode_field(document, field, decode_value)
     return given if isinstance(given, datetime) else None
 
 
@@ -101,28 +103,28 @@ def encode_delete(slot: RawWrite, document: Document, *, name: str) -> None:
 
 
 def decode_documents(kind: DocumentKind, documents_read: list[RawDocument]) -> list[Document]:
-    """What was found, as documents; one that was spoilt by hand is left out and reported."""
-    documents = []
-    for one in documents_read:
-        data = _decode_field(one, "data")
-        if not isinstance(data, Mapping):
-            log.warning("document_unreadable", extra={"kind": kind, "document": id_of(one)})
-            continue
-        expires = _decode_field(one, "expireAt")
-        documents.append(
-            Document(
-                kind,
-                id_of(one),
-                data,
-                revision_of(one.update_time),
-                expires if isinstance(expires, datetime) else None,
-            )
-        )
-    return documents
+    """What was found, as documents; one that was spoilt by hand is reported, and there without its data."""
+    return [_decode_document(kind, one) for one in documents_read]
 
 
-def _decode_field(document: RawDocument, field: str) -> Any:
+def _decode_document(kind: DocumentKind, document: RawDocument) -> Document:
+    name = id_of(document)
+    data = _decode_field(document, "data", decode_json)
+    is_readable = isinstance(data, dict)
+    if not is_readable:
+        log.warning("document_unreadable", extra={"kind": kind, "document": name})
+    return Document(
+        kind,
+        name,
+        data if is_readable else {},
+        revision_of(document.update_time),
+        get_timestamp(document, "expireAt"),
+        is_readable=is_readable,
+    )
+
+
+def _decode_field(document: RawDocument, field: str, decode: Callable[[RawValue], Any]) -> Any:
     try:
-        return decode_value(document.fields[field]) if field in document.fields else None
+        return decode(document.fields[field]) if field in document.fields else None
     except ValueError:
         return None

@@ -8,7 +8,7 @@ from google.cloud.firestore_v1.types import Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.stores.firestore.codec import decode_value, encode_value, to_value
+from functions.stores.firestore.codec import EPOCH, decode_json, decode_value, encode_value, to_value
 
 JSON = st.recursive(
     st.none()
@@ -81,6 +81,22 @@ def test_an_instant_is_a_timestamp_to_the_microsecond() -> None:
 
     assert "timestamp_value" == kept.WhichOneof("value_type")
     assert moment == decode_value(kept)
+
+
+def test_what_is_read_as_json_has_its_instants_as_text() -> None:
+    """Who edits in the console takes a timestamp for a text; pages and exports write JSON."""
+    kept = over_the_wire({"since": datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC), "rows": [{"at": EPOCH}, 5]})
+
+    expected = {"since": "2026-02-28T23:59:59Z", "rows": [{"at": "1970-01-01T00:00:00Z"}, 5]}
+    assert expected == decode_json(kept)
+
+
+def test_json_text_nested_too_deep_is_refused_like_any_other_that_cannot_be_read() -> None:
+    kept = Value.pb()()
+    kept.map_value.fields["$json"].string_value = "[" * 90_000
+
+    with pytest.raises(ValueError, match="nested too deep"):
+        decode_value(kept)
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_result_from_being_kept() -> None:

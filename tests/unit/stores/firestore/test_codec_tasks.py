@@ -57,6 +57,17 @@ def test_instants_are_timestamps_wherever_they_are(make_task: Callable[..., Task
     assert "timestamp_value" == kept["claim"].map_value.fields["startedAt"].WhichOneof("value_type")
 
 
+def test_instants_in_what_a_type_has_are_text_as_in_every_other_store(
+    make_task: Callable[..., Task],
+) -> None:
+    given = {"params": {"since": NOON}, "memory": {"seen": [{"at": NOON}]}}
+
+    [stored] = to_query_result([document_of(ConditionalWrite(make_task(**given), None))]).tasks
+
+    text = "2026-11-20T12:00:00Z"
+    assert ({"since": text}, {"seen": [{"at": text}]}) == (stored.task.params, stored.task.memory)
+
+
 def test_a_field_back_at_its_default_is_in_the_mask_and_not_in_the_document(
     make_task: Callable[..., Task],
 ) -> None:

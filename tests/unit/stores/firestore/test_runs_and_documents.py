@@ -9,8 +9,13 @@ from functions.domain.run import Run
 from functions.domain.storage import RUN_RETENTION, RunBatch
 from functions.domain.types import OutcomeKind
 from functions.stores.codec import merge_newest_first
-from functions.stores.firestore.codec import decode_value
-from functions.stores.firestore.runs_and_documents import decode_runs, encode_run_batch, get_timestamp
+from functions.stores.firestore.codec import decode_value, encode_value
+from functions.stores.firestore.runs_and_documents import (
+    decode_documents,
+    decode_runs,
+    encode_run_batch,
+    get_timestamp,
+)
 from tests.conftest import NOON
 
 
@@ -96,7 +101,7 @@ def test_a_record_spoilt_by_hand_does_not_hide_the_others() -> None:
     document = entry_of(make_run("a"), make_run("b"), make_run("c"))
     values = document.fields["runs"].array_value.values
     values[0].string_value = "{"
-    values[1].string_value = "[1]"
+    values[1].string_value = '{"items": ' + "[" * 90_000
 
     assert [make_run("c")] == decode_runs(document)
 
@@ -112,6 +117,28 @@ def test_a_document_that_is_no_entry_has_no_runs_and_no_moments() -> None:
 
     assert [] == decode_runs(document)
     assert get_timestamp(document, "at") is None
+
+
+def test_an_entry_without_a_moment_where_one_belongs_has_none() -> None:
+    document = Write.pb()().update
+    document.fields["at"].geo_point_value.latitude = 56.9
+
+    assert get_timestamp(document, "at") is None
+
+
+def test_a_document_spoilt_by_hand_is_there_without_data() -> None:
+    """An account that was left out would be one without limits, and its row could not be written again."""
+    alice, bob, carol = (Write.pb()().update for _ in range(3))
+    encode_value(alice.fields["data"], {"monthlyCredits": 5, "since": NOON})
+    encode_value(bob.fields["data"], ["monthlyCredits"])
+    for number, document in enumerate((alice, bob, carol)):
+        document.name, document.update_time.nanos = f"projects/p/x/owners/{number}", 7
+
+    found = decode_documents("owners", [alice, bob, carol])
+
+    assert [("0", True), ("1", False), ("2", False)] == [(one.id, one.is_readable) for one in found]
+    assert [{"monthlyCredits": 5, "since": "2026-11-20T12:00:00Z"}, {}, {}] == [one.data for one in found]
+    assert {7} == {one.revision for one in found}
 
 
 def entry_of(*runs: Run) -> Any:

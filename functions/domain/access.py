@@ -225,7 +225,7 @@ def audit_subject(kind: Literal["key", "channel", "owner", "tag", "calendar"], n
 
 def audit_entry_id(entry: AuditEntry, suffix: str) -> str:
     """A document id that sorts the entries of one subject together, oldest first."""
-    return f"{entry.subject}@{entry.at:%Y%m%dT%H%M%S%f}.{suffix}"
+    return f"{audit_id_prefix(entry.subject)}{entry.at:%Y%m%dT%H%M%S%f}.{suffix}"
 
 
 TIMELINE = "@"  # begins the ids of the copies that sort all entries by time; no subject begins so
@@ -239,8 +239,11 @@ def audit_timeline_id(entry: AuditEntry, suffix: str) -> str:
 
 
 def audit_id_prefix(subject: str) -> str:
-    """The prefix of the ids of all entries of *subject*, and of no others."""
-    return f"{subject}@"
+    """The prefix of the ids of all entries of *subject*, and of no others.
+
+    People give names with slashes, which no id of a document may have: `owner:ci/cd` is `owner:ci%2Fcd`.
+    """
+    return f"{subject.replace('%', '%25').replace('/', '%2F')}@"
 
 
 def audit_expiry(entry: AuditEntry) -> datetime:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from functions.domain.access import AuditEntry, audit_subject
 from functions.domain.storage import Document, DocumentKind, WriteStatus
 from functions.interfaces import Store
+from functions.services.access import audit
 from tests.conftest import NOON
 
 NESTED: dict[str, Any] = {
@@ -165,3 +167,14 @@ async def test_ids_may_be_what_the_contract_says(store: Store, document_id: str)
     await store.put_documents([Document("meta", document_id, {"a": 1})])
 
     assert [document_id] == [one.id for one in await store.list_documents("meta")]
+
+
+@pytest.mark.parametrize("name", ["ci/cd", "a/b/c", "100%", "a%2Fb", "🔥/大小"])
+async def test_a_change_is_on_record_whatever_people_call_its_subject(store: Store, name: str) -> None:
+    entry = AuditEntry(at=NOON, verb="owner changed", subject=audit_subject("owner", name), by="ann")
+
+    await audit.record_entry(store, entry, new_id=lambda: "e1")
+
+    assert [entry] == await audit.list_entries(store, entry.subject)
+    assert [] == await audit.list_entries(store, entry.subject.replace("/", "%2F") + "?")
+    assert ([entry], "") == await audit.list_latest(store, limit=9)

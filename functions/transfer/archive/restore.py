@@ -190,7 +190,8 @@ def _is_same_document(one: Document, other: Document) -> bool:
 
 def _merge_subscribers(known: Document, one: Document) -> Document:
     """Return the subscribers of both: one too many does no harm, a missing one is never started."""
-    ids = {str(name) for document in (known, one) for name in document.data.get("tasks", ())}
+    lists = [document.data.get("tasks") for document in (known, one)]  # one was perhaps spoilt by hand
+    ids = {str(name) for some in lists if isinstance(some, list) for name in some}
     return replaced(one, data={"tasks": sorted(ids)})
 
 

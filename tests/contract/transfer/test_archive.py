@@ -402,6 +402,20 @@ async def test_who_listens_in_either_store_listens_afterwards(
     assert (RecordCounts(documents=1), RecordCounts(documents=1)) == (first.replaced, second.unchanged)
 
 
+@pytest.mark.parametrize("spoilt", [{"tasks": None}, {"tasks": 5}, {}])
+async def test_listeners_spoilt_by_hand_keep_none_of_an_archive_away(
+    source: Store, target: Store, path: Path, spoilt: dict[str, Any]
+) -> None:
+    await source.put_documents([Document("listeners", "order.paid", {"tasks": ["a"]})])
+    await target.put_documents([Document("listeners", "order.paid", spoilt)])
+    await exported(source, path)
+
+    await imported(target, path)
+
+    [document] = await target.get_documents("listeners", ["order.paid"])
+    assert {"tasks": ["a"]} == dict(document.data)
+
+
 async def test_a_trial_changes_nothing(
     source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
 ) -> None:

@@ -42,3 +42,29 @@ def test_a_byte_order_mark_is_no_harm(tmp_path: Path) -> None:
 
     assert is_archive(archive)
     assert ["cronfire", "end"] == [record.kind for record in read_records(archive)]
+
+
+@pytest.mark.parametrize("name", ["a/b", ".", "..", "__x__", "a\0", "line\n", "", "大" * 500, 5, None, ["a"]])
+def test_an_id_that_some_store_does_not_take_is_refused_with_its_line(name: Any) -> None:
+    """A document under it would end the whole import, or be where no list shows it."""
+    with pytest.raises(InputError, match="line 7: is no document"):
+        ArchiveRecord(7, "document", {"documentKind": "owners", "id": name, "data": {}}).parse_document()
+
+
+def test_an_audit_entry_of_an_older_version_is_taken_under_the_id_of_today() -> None:
+    fields = {"documentKind": "audit", "id": "owner:ci/cd@20261120T120000000000.e1", "data": {}}
+
+    assert (
+        "owner:ci%2Fcd@20261120T120000000000.e1" == ArchiveRecord(7, "document", fields).parse_document().id
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", r'"\ud800"', r'{"\uDFFF": 1}', "[" * 90_000], ids=lambda text: text[:9]
+)
+def test_what_no_store_holds_spoils_its_line_alone(tmp_path: Path, value: str) -> None:
+    archive = tmp_path / "edited.jsonl"
+    pair = r'"\ud83d\ude00"'
+    archive.write_text(f'{{"kind":"run","run":{{"a":{value}}}}}\n{{"kind":"run","run":{{"a":{pair}}}}}\n')
+
+    assert ["fault", "run"] == [record.kind for record in read_records(archive)]

@@ -161,10 +161,12 @@ CurrentPage = Annotated[PageContext, Depends(get_page_context)]
 async def redirect_to_login(request: Request, _: Exception) -> Response:
     """Redirect to the sign-in page, which returns to the requested page.
 
-    A page that refreshes a part of itself loads itself anew, and is redirected then.
+    A page that refreshes a part of itself loads itself anew, and is redirected then. A form that asks for the
+    preview of what is typed stays as it is: loading it anew would lose the rest, which is kept when sent.
     """
     if "hx-request" in request.headers:
-        return Response(status_code=204, headers=HEADERS | {"HX-Refresh": "true"})
+        is_own = urlsplit(request.headers.get("hx-current-url", "")).path == request.url.path
+        return Response(status_code=204, headers=HEADERS | ({"HX-Refresh": "true"} if is_own else {}))
     if request.method != "GET":
         return redirect("/dashboard/sign-in?to=/dashboard")
     query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "message"])

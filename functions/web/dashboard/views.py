@@ -1,4 +1,4 @@
-"""Signing in and out, and what was typed into a task's form when its session had ended.
+"""Signing in and out, and what was typed into a form when its session had ended.
 
 The page that asks for the key carries the fields. The next page sends them to the form, which shows them
 and saves nothing: a form that was sent without a session may be anybody's.
@@ -32,8 +32,10 @@ router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 DASHBOARD_PATH = "/dashboard"
 MAX_LINK_CHARS = 300
-TASK_FORM = re.compile(r"/dashboard/(?:new|tasks/[^/]{1,100}/edit)")
+# Forms that only their button saves; those that are an action alone, such as "Run now", are not sent again.
+KEPT_FORM = re.compile(r"/dashboard/(?:new|tasks/[^/]{1,100}/edit|channels/[^/]{1,63}|calendars|keys|owners)")
 MAX_KEPT_CHARS = 20_000  # of its fields as JSON; the page that asks for the key sends 64 KB at most
+ACTIONS = ("remove", "refresh")  # of a button that needs nothing typed
 NOT_KEPT = ("csrf_token", "do")  # what is of the session that ended, and the button
 SPENT_LINK = "This link was used before or is too old: sign in with the key"
 
@@ -87,7 +89,7 @@ async def sign_out(context: CurrentPage) -> Response:
 
 
 async def ask_to_sign_in(request: Request, error: Exception) -> Response:
-    """Ask the sender of *request* to sign in; what was typed into a task's form is kept until then."""
+    """Ask the sender of *request* to sign in; what was typed into a form is kept until then."""
     kept = await _read_kept(request)
     if not kept:
         return await redirect_to_login(request, error)
@@ -95,7 +97,7 @@ async def ask_to_sign_in(request: Request, error: Exception) -> Response:
 
 
 async def refuse_form(request: Request, error: Exception) -> Response:
-    """Refuse a form of another session; what was typed into a task's form is kept for this one."""
+    """Refuse a form of another session; what was typed into a form is kept for this one."""
     sessions: Sessions = request.app.state.sessions
     session, fields = await sessions.current(request), _parse_kept(await _read_kept(request))
     if session is None or not fields:
@@ -104,13 +106,15 @@ async def refuse_form(request: Request, error: Exception) -> Response:
 
 
 async def _read_kept(request: Request) -> str:
-    """Return the fields of a task's form as JSON; empty for another form, and where they are too long."""
-    is_form = request.method == "POST" and TASK_FORM.fullmatch(request.url.path)
+    """Return the fields of a form as JSON; empty for one that is not kept, and where they are too long."""
+    is_form = request.method == "POST" and KEPT_FORM.fullmatch(request.url.path)
     if not is_form or is_from_elsewhere(request):
         return ""
     try:
         form = await request.form(max_files=0, max_fields=MAX_FORM_FIELDS)
     except (HTTPException, ClientDisconnect):
+        return ""
+    if form.get("do") in ACTIONS:
         return ""
     fields = {name: value for name, value in form.items() if isinstance(value, str) and name not in NOT_KEPT}
     kept = json.dumps(fields, ensure_ascii=False)
@@ -131,7 +135,7 @@ def _render_kept(
     request: Request, session: Session, to: str, fields: Mapping[str, str], response: Response
 ) -> Response:
     """Return the page that sends *fields* to the form at *to*, with the cookie that *response* sets."""
-    if not TASK_FORM.fullmatch(to):
+    if not KEPT_FORM.fullmatch(to):
         return response
     dependencies: ApiDependencies = request.app.state.dependencies
     page = render_page(

@@ -39,6 +39,8 @@ async def save_calendar(context: CurrentPage) -> Response:
             return redirect(CALENDARS, message=f"{name} is removed")
         if typed.get("do") == "refresh":
             update = await service.refresh(name, owner=owner)
+        elif typed.get("do") != "save":
+            return _render(context, await service.list_all(), typed)
         else:
             entries = split_entries(typed.get("entries", ""))
             assert isinstance(entries, list)

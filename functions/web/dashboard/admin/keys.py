@@ -36,7 +36,7 @@ async def create_key(context: CurrentPage) -> Response:
         request = KeyRequest.model_validate(fields)
     except ValidationError as exc:
         problems += problems_of(exc, fields, model=KeyRequest)
-    if problems:
+    if problems or typed.get("do") != "save":
         return await _render(context, typed=typed, problems=problems)
     try:
         key, token = await context.dependencies.keys.create(
@@ -96,6 +96,7 @@ async def _render(
         keys=found.keys,
         unreadable=found.unreadable,
         token=token,
+        is_typed=typed is not None,
         groups=form.shown(typed or {}, problems),
         summary=form.summary(problems),
     )

@@ -55,7 +55,7 @@ async def set_owner(context: CurrentPage) -> Response:
         problems += problems_of(exc, given, model=PlanChange)
     if not name:
         problems.insert(0, Problem(("name",), "is required"))
-    if problems:
+    if problems or typed.get("do") != "save":
         return _render(context, name, form, typed=typed, problems=problems)
     try:
         await set_owner_plan(

@@ -58,7 +58,7 @@ async def test_an_account_is_read_and_set_whatever_its_owner_is_called(
     """The dashboard and tasks take any name, so no account may be out of reach."""
     signed_in = make_browser(wired)()
     await signed_in.sign_in()
-    made = await signed_in.post("/dashboard/owners", name=name, monthlyCredits="100")
+    made = await signed_in.post("/dashboard/owners", do="save", name=name, monthlyCredits="100")
     address = f"/api/owners/{quote(name, safe='')}"
 
     read, changed = await api("GET", address), await api("PUT", address, {"monthlyCredits": 50})
@@ -123,8 +123,8 @@ async def test_a_channel_is_tested_and_switched_off_and_on_from_its_page(
 
 
 async def test_credits_are_given_on_the_owners_page(browser: Browser) -> None:
-    await browser.post("/dashboard/owners", name="alice", monthlyCredits="100", plan="small")
-    wrong = await browser.post("/dashboard/owners", name="bob", monthlyCredits="many")
+    await browser.post("/dashboard/owners", do="save", name="alice", monthlyCredits="100", plan="small")
+    wrong = await browser.post("/dashboard/owners", do="save", name="bob", monthlyCredits="many")
 
     page = (await browser.get("/dashboard/owners")).body
     assert b"alice" in page
@@ -146,7 +146,7 @@ async def test_the_owners_form_stores_no_amount_out_of_bounds(
     signed_in: Browser, wired: App, typed: str
 ) -> None:
     """Stored as it was, no route could read the account again, nor repair it."""
-    answer = await signed_in.post("/dashboard/owners", name="alice", monthlyCredits=typed)
+    answer = await signed_in.post("/dashboard/owners", do="save", name="alice", monthlyCredits=typed)
 
     assert 422 == answer.status
     assert b'id="wrong-monthlyCredits"' in answer.body
@@ -165,7 +165,7 @@ async def test_an_account_that_cannot_be_read_is_shown_and_repaired(
     listed = (await api("GET", "/api/owners")).json
     refused = await api("PUT", "/api/owners/alice", {"plan": "small"})
     repaired = await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
-    await signed_in.post("/dashboard/owners", name="bob", monthlyCredits="60")
+    await signed_in.post("/dashboard/owners", do="save", name="bob", monthlyCredits="60")
 
     assert b"The account of alice cannot be read" in page
     assert ([], ["alice", "bob"]) == (listed["owners"], listed["unreadable"])
@@ -177,7 +177,7 @@ async def test_an_account_that_cannot_be_read_is_shown_and_repaired(
 
 async def test_a_change_of_credits_is_in_the_audit_trail(signed_in: Browser, api: Call, wired: App) -> None:
     await api("PUT", "/api/owners/alice", {"monthlyCredits": 50})
-    await signed_in.post("/dashboard/owners", name="alice", monthlyCredits="60", plan="pro")
+    await signed_in.post("/dashboard/owners", do="save", name="alice", monthlyCredits="60", plan="pro")
 
     trail = await audit.list_entries(wired.store, "owner:alice")
 

@@ -200,7 +200,7 @@ async def test_a_key_of_no_owner_may_be_limited(api: Call, wired: App, make_key:
     assert (403, "capabilities.types") == (granted.status, granted.json["detail"].partition(":")[0])
     browser = make_browser(wired)()
     await browser.sign_in(narrow)
-    form = await browser.post("/dashboard/owners", name="bob", **{"capabilities.types": "*"})
+    form = await browser.post("/dashboard/owners", do="save", name="bob", **{"capabilities.types": "*"})
     assert 403 == form.status
     assert 404 == (await api("GET", "/api/owners/bob")).status
 

@@ -37,7 +37,7 @@ async def test_a_key_has_scopes_limits_and_an_end(browser: Browser, api: Call, c
     typed = {"scopes.read": "on", "scopes.run": "on", "owner": "alice", "expiresAt": "2026-11-21T12:00"}
     typed |= {"capabilities.types": "http, rss_watch", "capabilities.secrets": "SHOP"}
 
-    made = await browser.post(KEYS, name="Phone", **typed)
+    made = await browser.post(KEYS, do="save", name="Phone", **typed)
     [key] = (await api("GET", "/api/keys")).json["keys"]
     page = (await browser.get(KEYS)).body.decode()
 
@@ -58,7 +58,9 @@ async def test_a_key_has_scopes_limits_and_an_end(browser: Browser, api: Call, c
 async def test_a_key_without_limits_may_what_its_owner_may(browser: Browser, api: Call) -> None:
     await browser.sign_in()
 
-    await browser.post(KEYS, name="Phone", **{"scopes.admin": "on", "capabilities.operatorToken": ""})
+    await browser.post(
+        KEYS, do="save", name="Phone", **{"scopes.admin": "on", "capabilities.operatorToken": ""}
+    )
 
     assert [None] == [one["capabilities"] for one in (await api("GET", "/api/keys")).json["keys"]]
 
@@ -67,9 +69,15 @@ async def test_what_is_wrong_with_a_key_is_said_at_its_fields(browser: Browser, 
     await browser.sign_in()
 
     answer = await browser.post(
-        KEYS, name="", expiresAt="tomorrow", **{"scopes.sent": "1", "capabilities.types": "no type!"}
+        KEYS,
+        do="save",
+        name="",
+        expiresAt="tomorrow",
+        **{"scopes.sent": "1", "capabilities.types": "no type!"},
     )
-    past = await browser.post(KEYS, name="x", expiresAt="2020-01-01T00:00", **{"scopes.read": "on"})
+    past = await browser.post(
+        KEYS, do="save", name="x", expiresAt="2020-01-01T00:00", **{"scopes.read": "on"}
+    )
 
     page = answer.body.decode()
     assert (422, 422) == (answer.status, past.status)

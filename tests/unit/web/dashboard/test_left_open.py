@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from functions.app.application import App
 from functions.web.dashboard.session import SESSION_LIFETIME
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
 from tests.unit.web.asgi import Answer
-from tests.unit.web.dashboard.conftest import Browser
+from tests.unit.web.dashboard.conftest import Browser, make_browser
+from tests.unit.web.test_odd_requests import everything
 
 MakeKey = Callable[..., Awaitable[str]]
 TYPED = {
@@ -88,6 +90,21 @@ async def test_a_form_of_another_session_is_shown_again_and_saves_nothing(
     assert HEALTH["title"] == (await api("GET", "/api/tasks/shop")).json["title"]
 
 
+@pytest.mark.parametrize(
+    ("path", "refreshes"), [("/dashboard/runs?task=a", True), ("/dashboard/schedule-preview", False)]
+)
+async def test_a_form_is_not_loaded_anew_while_one_types(
+    browser: Browser, path: str, refreshes: bool
+) -> None:
+    """Its preview was asked for without a session, and what was typed was gone before it could be kept."""
+    page = path if refreshes else "/dashboard/new"
+    browser.extra_headers = {"HX-Request": "true", "HX-Current-URL": f"https://cronfire.example{page}"}
+
+    answer = await browser.get(path)
+
+    assert (204, refreshes) == (answer.status, "hx-refresh" in answer.headers)
+
+
 @pytest.mark.parametrize("header", ["Origin", "Referer"])
 async def test_what_another_site_sends_is_not_kept(browser: Browser, header: str) -> None:
     browser.extra_headers = {header: "https://elsewhere.example/"}
@@ -107,9 +124,10 @@ async def test_what_another_site_sends_is_not_kept(browser: Browser, header: str
         ("/dashboard/new", {"title": "x" * 30_000}),
         ("/dashboard/new", {}),
         ("/dashboard/tasks/shop/delete", {"note": "n"}),
-        ("/dashboard/keys", {"name": "k"}),
+        ("/dashboard/calendars", {"name": "company", "do": "remove"}),
+        ("/dashboard/incidents/silence", {"note": "n"}),
     ],
-    ids=["too long", "empty", "a button", "another form"],
+    ids=["too long", "empty", "a button", "a button beside a form", "another form"],
 )
 async def test_other_forms_are_not_kept(browser: Browser, path: str, typed: dict[str, str]) -> None:
     assert 303 == (await browser.post(path, proof="", **typed)).status
@@ -122,12 +140,34 @@ async def test_a_form_that_says_it_was_kept_and_was_not_only_signs_in(browser: B
     assert (303, "/dashboard/new") == (answer.status, answer.headers["location"])
 
 
-async def test_what_was_kept_is_sent_to_a_form_of_a_task_alone(browser: Browser) -> None:
-    fields = '{"name": "k", "scope": "admin"}'
+async def test_what_was_kept_is_sent_to_no_other_form(browser: Browser) -> None:
+    answer = await browser.post(
+        "/dashboard/sign-in", key=ADMIN, to="/dashboard/links/words", kept='{"tag": "shop", "title": "t"}'
+    )
 
-    answer = await browser.post("/dashboard/sign-in", key=ADMIN, to="/dashboard/keys", kept=fields)
+    assert (303, "/dashboard/links/words") == (answer.status, answer.headers["location"])
 
-    assert (303, "/dashboard/keys") == (answer.status, answer.headers["location"])
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    [
+        ("/dashboard/keys", {"scopes.read": "on", "scopes.sent": "1", "name": "Phone of Ann"}),
+        ("/dashboard/owners", {"name": "ann", "plan": "Plan of Ann"}),
+        ("/dashboard/calendars", {"name": "company", "entries": "2027-05-03"}),
+    ],
+)
+async def test_what_was_typed_into_settings_is_shown_and_not_saved(
+    wired: App, path: str, typed: dict[str, str]
+) -> None:
+    browser = make_browser(wired)()
+    asked = await browser.post(path, **typed, do="save")
+    back = await browser.post("/dashboard/sign-in", key=ADMIN, **hidden(asked))
+    before = await everything(wired)
+    form = await browser.post(target(back), **hidden(back))
+
+    assert [401, 200, 200] == [one.status for one in (asked, back, form)]
+    assert list(typed.values())[-1] in text_of(form)
+    assert before == await everything(wired)
 
 
 async def test_the_form_of_a_task_that_was_removed_is_that_of_a_new_one(browser: Browser, api: Call) -> None:

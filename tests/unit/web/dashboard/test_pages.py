@@ -337,7 +337,9 @@ async def test_a_form_sent_twice_makes_one_task(browser: Browser, api: Call) -> 
 async def test_an_administrator_makes_and_revokes_keys(browser: Browser, api: Call) -> None:
     await browser.sign_in()
 
-    made = await browser.post("/dashboard/keys", name="Phone", **{"scopes.read": "on", "scopes.sent": "1"})
+    made = await browser.post(
+        "/dashboard/keys", do="save", name="Phone", **{"scopes.read": "on", "scopes.sent": "1"}
+    )
     found = re.search(rb'<code id="token">(cf_\w+?_[\w-]+)</code>', made.body)
     assert found is not None
     token = found[1].decode()

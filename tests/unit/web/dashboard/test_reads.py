@@ -88,7 +88,7 @@ async def test_every_page_reads_no_more_than_its_documented_figure(
     run = await fill(served, make_task)
     browser = make_browser(served)()
     await browser.sign_in()
-    made = await browser.post("/dashboard/keys", name="k", **{"scopes.read": "on"})
+    made = await browser.post("/dashboard/keys", do="save", name="k", **{"scopes.read": "on"})
     [key] = set(re.findall(rb"/dashboard/keys/(\w+)/revoke", made.body))
     await browser.post("/dashboard/calendars", name="company", do="save", entries="12-25")
     await browser.post("/dashboard/owners", name="ann", do="save", monthlyCredits="5")

@@ -68,18 +68,19 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         app.add_exception_handler(error, _as_page(dependencies, app.exception_handlers[error]))
 
 
+PAGES = ("/dashboard", "/public/")  # addresses that browsers open
 KEPT_HEADERS = ("Allow", "Retry-After")  # of a problem that is shown as a page
 
 
 def _as_page(
     dependencies: ApiDependencies, problem_handler: Any
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Return a handler that shows an error of a dashboard page as a page; other errors stay problems."""
+    """Return a handler that shows an error of one of our pages as a page; other errors stay problems."""
 
     async def handle(request: Request, error: Exception) -> Response:
         problem: Response = await problem_handler(request, error)
         path = request.url.path
-        if not path.startswith("/dashboard"):
+        if not path.startswith(PAGES):
             return problem
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
         if status == NOT_FOUND and request.method == "GET" and path.endswith("/"):
@@ -91,6 +92,7 @@ def _as_page(
             now=dependencies.now(),
             session=None,
             language=dependencies.language,
+            here=path,
             status=status,
             title=TITLES[status],
             text=text,

@@ -400,7 +400,9 @@ async def test_a_status_page_shows_a_tag_and_tells_no_errors(browser: Browser, a
     }
     files = {f"/dashboard/{name}" for name in ("style.css", "icon.svg", "htmx.js", "page.js")}
     assert files | {found[1]} == needed  # what docs/how-to/status-page.md lets through on another domain
-    assert 404 == (await browser.get("/public/office.00000000000000000000000000000000")).status
+    gone = await browser.get("/public/office.00000000000000000000000000000000")
+    assert (404, "text/html; charset=utf-8") == (gone.status, gone.headers["content-type"])
+    assert b"To the overview" not in gone.body, "its visitors have none"
 
 
 async def badge_address(browser: Browser) -> str:

@@ -217,7 +217,7 @@ VERDICTS: dict[str, set[int]] = {
     "GET /dashboard/page.js": OWN,
     "GET /dashboard/style.css": OWN,
     "GET /dashboard/forms.css": OWN,
-    "POST /mcp": {421},  # no message of the protocol; below, and in tests/unit/assistants each tool
+    "POST /mcp": {400},  # no message of the protocol; below, and in tests/unit/assistants each tool
     "GET /mcp": {405},
     "PUT /mcp": {405},
     "PATCH /mcp": {405},

@@ -30,6 +30,7 @@ from tests.support.queue_of_tests import QueueOfTests
 
 FORKS = get_context("fork")
 LAST_WORDS_S = 20.0  # what a process may take to end when it has no tests left
+GARBAGE = (20_000, 20, 50)  # with Python's 700, 10 and 10, a twentieth of the tests' time is spent on collections
 COSTS = pytest.StashKey[Costs]()
 
 # The folder that all processes of this run share; None where one process runs all.
@@ -211,6 +212,7 @@ def _work(session: pytest.Session, connection: Connection, of_parent: list[Conne
         inherited.close()
     _part_from_parent(session.config, folder)
     gc.freeze()  # what was collected lives as long as the run: it is not searched for garbage again and again
+    gc.set_threshold(*GARBAGE)
     reports: list[Any] = []
     session.config.pluginmanager.register(_Collector(reports.append))
     try:

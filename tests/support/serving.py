@@ -1,4 +1,4 @@
-"""The function on the real functions-framework, as a process of its own on a free port of loopback."""
+"""The function on a free port of loopback: a process of its own on functions-framework, or a thread of this one."""
 
 import asyncio
 import os
@@ -12,6 +12,13 @@ from socketserver import BaseServer
 from threading import Thread
 
 import aiohttp
+import uvicorn
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from functions.app import application
+from functions.config.settings import Settings
+from functions.web.factory import create_app
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +57,34 @@ def starting(
         finally:
             process.terminate()
             process.wait(40)
+
+
+@contextmanager
+def serving_here(**variables: str) -> Iterator[str]:
+    """Serve the function in a thread: for who asks it. A process of its own takes a second to import everything."""
+    settings = Settings.from_env(variables)
+    wired = application.build_app(settings)
+    function = create_app(settings, lambda: wired)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await function(Request(scope, receive))
+        await response(scope, receive, send)
+
+    config = uvicorn.Config(answer, interface="asgi3", lifespan="off", log_config=None)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(config)
+
+        async def serve() -> None:
+            await server.serve(sockets=[listening])
+            await wired.close()  # what its tasks have called is open in this loop
+
+        thread = Thread(target=lambda: asyncio.run(serve()))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 async def answered(session: aiohttp.ClientSession, address: str) -> None:

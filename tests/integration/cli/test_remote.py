@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from functions.domain.storage import RunBatch
 from functions.domain.types import OutcomeKind
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
-from tests.support.serving import ROOT, answered, serving
+from tests.support.serving import ROOT, answered, serving, serving_here
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
 KEY = "the-first-administrators-key-0123456789"
@@ -27,32 +26,30 @@ async def _ready(address: str) -> None:
         await answered(session, address)
 
 
-@contextmanager
-def asked(folder: Path, **more: str) -> Iterator[dict[str, str]]:
-    """Serve a function over a new store; what a command needs to ask it."""
-    store = {
+def over(folder: Path) -> dict[str, str]:
+    """What a function over a new store needs."""
+    return {
         "CRON_SECRET": "a-secret-of-the-tests-with-32-characters",
         "API_KEY": KEY,
         "STORE_URL": f"sqlite:///{folder}/remote.db",
         "ALLOW_PRIVATE_NETWORKS": "1",
     }
-    with serving(ROOT / "main.py", folder, **store, **more) as address:
-        asyncio.run(_ready(address))
-        yield {"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY}
 
 
 @pytest.fixture
 def environment(tmp_path: Path, site: str) -> Iterator[dict[str, str]]:
-    """A function of the test's own."""
-    with asked(tmp_path, WEBHOOK_URL=site) as variables:
-        yield variables
+    """What a command needs to ask a function of the test's own."""
+    with serving_here(**over(tmp_path), WEBHOOK_URL=site) as address:
+        yield {"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY}
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A function for the tests that store nothing."""
-    with asked(tmp_path_factory.mktemp("empty")) as variables:
-        yield variables
+    """What it needs to ask one that is deployed, for the tests that store nothing."""
+    folder = tmp_path_factory.mktemp("empty")
+    with serving(ROOT / "main.py", folder, **over(folder)) as address:
+        asyncio.run(_ready(address))
+        yield {"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY}
 
 
 def test_calendars_are_set_shown_applied_and_removed(scheduler: Scheduler, tmp_path: Path) -> None:
@@ -137,7 +134,7 @@ def test_single_tasks_are_made_changed_and_removed_with_the_same_codes(
         (1, ("cancel", "shop")),
         (1, ("run", "nobody")),
         (1, ("rm", "nobody", "--yes")),
-        (1, ("rm", "shop")),
+        (2, ("rm", "shop")),
         (0, ("rm", "shop", "--yes")),
     ]
     local = {"SCHEDULER_URL": "", "STORE_URL": f"sqlite:///{tmp_path}/local.db"}

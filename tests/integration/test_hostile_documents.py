@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from functions.domain.run import Outcome
 from functions.domain.task import Job
@@ -20,6 +21,8 @@ from functions.task_types.registry import Tools, check_params, run_job
 from functions.task_types.support.context import LanguageModel
 from functions.testing import httpx, make_job, mock_http
 from tests.unit.task_types.conftest import FakeRecords
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 URL = "https://example.com/x"
 MAX_STALL_S = 0.25
@@ -100,8 +103,8 @@ class Heartbeat:
 async def beside_a_heartbeat(work: Awaitable[Any]) -> tuple[Any, Heartbeat]:
     heart = Heartbeat()
     task = asyncio.create_task(heart.beat())
-    # To search all that some thousand tests have left takes as long as a stall. It stays frozen: the tests to come,
-    # in this process, would search it as well, with all that was collected.
+    # To search all that some thousand tests have left takes as long as a stall. It stays frozen: with it would
+    # thaw what was collected, and the tests to come, in this process, would search that again and again.
     gc.freeze()
     await asyncio.sleep(0.05)
     result = await work
@@ -112,8 +115,9 @@ async def beside_a_heartbeat(work: Awaitable[Any]) -> tuple[Any, Heartbeat]:
     return result, heart
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def parsers() -> AsyncIterator[ParserPool]:
+    """One for all: a process ends by what is too hostile, and is kept for the next document otherwise."""
     pool = ParserPool()
     yield pool
     await pool.close()

@@ -30,7 +30,7 @@ from tests.support.queue_of_tests import QueueOfTests
 
 FORKS = get_context("fork")
 LAST_WORDS_S = 20.0  # what a process may take to end when it has no tests left
-GARBAGE = (20_000, 20, 50)  # with Python's 700, 10 and 10, a twentieth of the tests' time is spent on collections
+GARBAGE = (20_000, 20, 50)  # with Python's 700, 10 and 10, collections take a twentieth of the tests' time
 COSTS = pytest.StashKey[Costs]()
 
 # The folder that all processes of this run share; None where one process runs all.

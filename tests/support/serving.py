@@ -1,4 +1,4 @@
-"""The function on a free port of loopback: a process of its own on functions-framework, or a thread of this one."""
+"""The function on a free port of loopback: a process on functions-framework, or a thread of this one."""
 
 import asyncio
 import os
@@ -61,7 +61,7 @@ def starting(
 
 @contextmanager
 def serving_here(**variables: str) -> Iterator[str]:
-    """Serve the function in a thread: for who asks it. A process of its own takes a second to import everything."""
+    """Serve the function in a thread, for those who ask it: a process takes a second to import everything."""
     settings = Settings.from_env(variables)
     wired = application.build_app(settings)
     function = create_app(settings, lambda: wired)

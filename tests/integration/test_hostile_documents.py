@@ -103,8 +103,8 @@ class Heartbeat:
 async def beside_a_heartbeat(work: Awaitable[Any]) -> tuple[Any, Heartbeat]:
     heart = Heartbeat()
     task = asyncio.create_task(heart.beat())
-    # To search all that some thousand tests have left takes as long as a stall. It stays frozen: with it would
-    # thaw what was collected, and the tests to come, in this process, would search that again and again.
+    # To search all that some thousand tests have left takes as long as a stall. It stays frozen: with it
+    # would thaw what was collected, and the tests to come in this process would search that again and again.
     gc.freeze()
     await asyncio.sleep(0.05)
     result = await work

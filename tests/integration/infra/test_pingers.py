@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from functions.cli.main import main
 from tests.support.pinger_files import (
     CLOUDFLARE,
     NODE,
@@ -343,9 +346,9 @@ def git(*words: str, folder: Path) -> str:
     return ran("git", *who, *words, cwd=folder)
 
 
-def actions(repository: Path, script: str | Mapping[str, Any], *, code: int = 0) -> str:
-    """Run *script* with the variables of the workflow, in the repository."""
-    env = {
+def variables(repository: Path) -> dict[str, str]:
+    """Those of the workflow."""
+    return {
         "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),  # what the repository has itself comes first
         "ALLOW_COMMANDS": "1",
@@ -353,7 +356,19 @@ def actions(repository: Path, script: str | Mapping[str, Any], *, code: int = 0)
         "GITHUB_STEP_SUMMARY": str(repository / "logs" / "summary"),
         **workflow("tick.yml")["env"],
     }
-    return bash(script, code=code, cwd=repository, env=env)
+
+
+def actions(repository: Path, script: str | Mapping[str, Any], *, code: int = 0) -> str:
+    """Run *script* with the variables of the workflow, in the repository."""
+    return bash(script, code=code, cwd=repository, env=variables(repository))
+
+
+def command(repository: Path, *words: str) -> str:
+    """Run a command in the repository, in this process: it prepares a tick, or shows what came of one."""
+    out = StringIO()
+    with chdir(repository):
+        assert 0 == main(words, variables(repository), out=out, err=StringIO())
+    return out.getvalue()
 
 
 def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(repository: Path) -> None:
@@ -362,7 +377,7 @@ def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(r
     git("add", "--all", folder=repository)
     git("commit", "--quiet", "--message=A copy of the product", folder=repository)
 
-    actions(repository, "python -m functions.cli run once")
+    command(repository, "run", "once")
     actions(repository, tick)
     actions(repository, keep)
 
@@ -378,7 +393,7 @@ def test_without_any_server_a_tick_runs_what_is_due_and_the_store_is_committed(r
 def failing(repository: Path) -> Path:
     task = {"id": "no", "type": "command", "schedule": "@yearly", "params": {"command": ["false"]}}
     (repository / "tasks.json").write_text(json.dumps({"tasks": [task]}))
-    actions(repository, "python -m functions.cli run no")
+    command(repository, "run", "no")
     return repository
 
 
@@ -431,12 +446,12 @@ def test_the_next_run_of_the_workflow_finds_the_history_in_the_repository(
     repository: Path, tmp_path: Path
 ) -> None:
     tick, keep = step("tick.yml", "Tick"), step("tick.yml", "Keep the store")
-    actions(repository, "python -m functions.cli run once")
+    command(repository, "run", "once")
     actions(repository, tick)
     actions(repository, keep)
 
     git("clone", "--quiet", str(tmp_path / "origin.git"), str(tmp_path / "second"), folder=tmp_path)
-    runs = actions(tmp_path / "second", "python -m functions.cli runs once --json")
+    runs = command(tmp_path / "second", "runs", "once", "--json")
 
     assert "succeeded" in runs
 
@@ -457,7 +472,7 @@ def test_a_task_edited_while_the_workflow_runs_keeps_the_edit_and_its_result(
     repository: Path, tmp_path: Path
 ) -> None:
     """The state goes on top of the edit without a conflict: they are in different files."""
-    actions(repository, "python -m functions.cli run once")
+    command(repository, "run", "once")
     actions(repository, step("tick.yml", "Tick"))
     person = tmp_path / "person"
     git("clone", "--quiet", str(tmp_path / "origin.git"), str(person), folder=tmp_path)
@@ -471,7 +486,7 @@ def test_a_task_edited_while_the_workflow_runs_keeps_the_edit_and_its_result(
     log = git("log", "--format=%s", "origin/main", folder=repository).splitlines()
     assert ["Keep the state of the scheduler [skip ci]", "Once a month is better", "Begin"] == log
     actions(repository, step("tick.yml", "Tick"))
-    shown = json.loads(actions(repository, "python -m functions.cli show once --json"))
+    shown = json.loads(command(repository, "show", "once", "--json"))
     assert ("@monthly", "succeeded") == (shown["schedule"], shown["lastOutcome"])
 
 

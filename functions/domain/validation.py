@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from functions.domain.events import After, OnEvent
-from functions.domain.task import Misfire, NotifyRule, Retry, TaskSpec
+from functions.domain.task import Misfire, NotifyRule, Retry, Task, TaskSpec
 from functions.domain.types import OUT_OF_RANGE, words_of_pattern
 from functions.errors import InputError
 
@@ -101,8 +101,11 @@ FIELD_SUGGESTIONS = {
     "depends_on": "after",
     "dependsOn": "after",
     "needs": "after",
+    "event": "onEvent",
+    "alert": "notify",
     "labels": "tags",
     "disabled": "enabled",
+    "pause": "enabled",
     "paused": "enabled",
     "timeout": "timeoutSeconds",
     "retries": "retry.maxAttempts",
@@ -113,6 +116,9 @@ FIELD_SUGGESTIONS = {
     "prompt": "params.prompt",
     "func": "params.callable",
 }
+STATE_FIELDS = frozenset(
+    field.alias or name for name, field in Task.model_fields.items() if name not in TaskSpec.model_fields
+)
 INSTANT_MESSAGE = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
 _PATTERN_MESSAGES = {  # where a field of a task says more than the form of its text
     "onEvent.type": "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid",
@@ -280,6 +286,8 @@ def _unknown_field_reason(path: FieldPath, model: type[BaseModel] | None) -> str
     name = str(path[-1])
     if is_task and len(path) == 1 and name in FIELD_SUGGESTIONS:
         return f"unknown field; did you mean {FIELD_SUGGESTIONS[name]}?"
+    if is_task and len(path) == 1 and name in STATE_FIELDS:
+        return "is kept by the scheduler, and cannot be set; leave it out"
     if question := suggest(name, known):
         return f"unknown field; {question}"
     if not known:

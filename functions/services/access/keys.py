@@ -112,7 +112,7 @@ class KeyStore:
         key = ApiKey(
             id=self._new_id(),
             name=name,
-            scopes=scopes,
+            scopes=tuple(dict.fromkeys(scopes)),
             owner=owner,
             capabilities=capabilities if capabilities is not None else by.capabilities,
             created_at=now,

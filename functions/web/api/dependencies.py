@@ -314,7 +314,7 @@ async def parse_task_body(request: Request) -> dict[str, Any]:
     check_media_type(request)
     fields = check_body(await request.body())
     if not isinstance(fields, dict):
-        raise ProblemError(422, "The body must be a JSON object: one task")
+        raise ProblemError(422, "The body must be a JSON object")
     await load_holidays_for_text(fields.get("except"))
     return fields
 

@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -135,16 +134,24 @@ async def _handle_scheduler_error(_: Request, error: Exception) -> JSONResponse:
     return problem_response(status, str(error), errors=errors)
 
 
-async def _handle_validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    if any(one["type"] == "json_invalid" for one in error.errors()):
+    details = error.errors()
+    if any(one["type"] == "json_invalid" for one in details):
         return problem_response(400, "The body is not JSON")
-    errors = [
-        FieldProblem(field=replace(problem, path=problem.path[1:]).field, reason=problem.reason)
-        for problem in problems_from(error.errors())
-    ]
+    inside = [{**one, "loc": one["loc"][1:]} for one in details]  # without `body` or `query`
+    problems = problems_from(inside, model=_body_model(request))
+    errors = [FieldProblem(field=problem.field, reason=problem.reason) for problem in problems]
     texts = [f"{one.field}: {one.reason}" if one.field else f"The body {one.reason}" for one in errors]
     return problem_response(422, "; ".join(texts), errors=errors)
+
+
+def _body_model(request: Request) -> type[BaseModel] | None:
+    """Return the model of the body, whose fields are suggested in place of unknown ones; None for no body."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    kind = None if field is None else field.field_info.annotation
+    models = (one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel))
+    return next(models, None)
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:

@@ -65,6 +65,28 @@ async def test_a_body_that_is_no_task_is_refused(api: Call, body: bytes, status:
     assert status == refused.status
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("/api/tasks/shop/pause", {"notes": "x"}, "notes: unknown field; did you mean note?"),
+        ("/api/tasks/shop/run", {"seconds": 5}, "seconds: unknown field; known are wait"),
+        (
+            "/api/keys",
+            {"name": "k", "scopes": ["read"], "expires": None},
+            "expires: unknown field; did you mean expiresAt?",
+        ),
+    ],
+)
+async def test_a_field_that_no_action_has_is_named_with_the_likely_one(
+    api: Call, path: str, body: dict[str, Any], reason: str
+) -> None:
+    await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+
+    answer = await api("POST", path, body)
+
+    assert (422, reason) == (answer.status, answer.json["detail"])
+
+
 async def test_an_id_that_exists_is_a_conflict(api: Call) -> None:
     await api("POST", "/api/tasks", HEALTH)
 

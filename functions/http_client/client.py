@@ -239,7 +239,7 @@ class _RecordedStream(httpx.AsyncByteStream):
 @lru_cache(maxsize=2048)
 def _parse_url(text: str) -> httpx.URL:
     try:
-        return httpx.URL(with_ascii_host(text))
+        return httpx.URL(text if text.isascii() else with_ascii_host(text))
     except (httpx.InvalidURL, ValueError):
         raise UnreadableUrlError from None  # the cause would show the URL
 

@@ -92,7 +92,7 @@ def with_ascii_host(text: str) -> str:
 
     httpx takes the letters of domain names alone: no full-width ones, emoji, or accents apart from a letter.
     """
-    if text.isascii() or (url := parse_url(text)) is None:
+    if (url := parse_url(text)) is None:
         return text
     return _AUTHORITY.sub(lambda _: url.raw_authority, text, count=1)
 

@@ -34,7 +34,7 @@ DASHBOARD_PATH = "/dashboard"
 MAX_LINK_CHARS = 300
 # Forms that only their button saves; those that are an action alone, such as "Run now", are not sent again.
 KEPT_FORM = re.compile(r"/dashboard/(?:new|tasks/[^/]{1,100}/edit|channels/[^/]{1,63}|calendars|keys|owners)")
-MAX_KEPT_CHARS = 20_000  # of its fields as JSON; the page that asks for the key sends 64 KB at most
+MAX_KEPT_BYTES = 60_000  # of its fields as JSON; the page that asks for the key sends 64 KB at most
 ACTIONS = ("remove", "refresh")  # of a button that needs nothing typed
 NOT_KEPT = ("csrf_token", "do")  # what is of the session that ended, and the button
 SPENT_LINK = "This link was used before or is too old: sign in with the key"
@@ -118,12 +118,12 @@ async def _read_kept(request: Request) -> str:
         return ""
     fields = {name: value for name, value in form.items() if isinstance(value, str) and name not in NOT_KEPT}
     kept = json.dumps(fields, ensure_ascii=False)
-    return kept if fields and len(kept) <= MAX_KEPT_CHARS else ""
+    return kept if fields and len(kept.encode("utf-8", "replace")) <= MAX_KEPT_BYTES else ""
 
 
 def _parse_kept(kept: str) -> dict[str, str]:
     try:
-        fields = parse_json(kept[: MAX_KEPT_CHARS + 1]) if kept else None
+        fields = parse_json(kept[:MAX_KEPT_BYTES]) if kept else None
     except ValueError:
         return {}
     if not isinstance(fields, dict):

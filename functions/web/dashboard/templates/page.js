@@ -21,6 +21,16 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = label; }, 2000);
 });
 
+// A second press, while the first is being answered, would run a task or make a key twice.
+const ANSWERED_WITHIN_MS = 10_000;
+document.addEventListener("submit", (event) => {
+  const { dataset, method } = event.target;
+  if (method !== "post") return;
+  if (dataset.sent) event.preventDefault();
+  dataset.sent = "yes";
+  setTimeout(() => { delete dataset.sent; }, ANSWERED_WITHIN_MS);
+});
+
 // A link that signs in once is used by whoever looks at it, not by what reads pages in advance.
 const pressOnceSeen = () => {
   const form = document.querySelector("form[data-press]");

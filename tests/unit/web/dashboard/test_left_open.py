@@ -77,6 +77,13 @@ async def test_what_was_typed_is_there_after_signing_in_again(
     assert 303 == saved.status
 
 
+async def test_what_is_kept_in_any_script_can_be_sent_with_the_key(browser: Browser) -> None:
+    """A letter of Chinese takes nine bytes in other forms than multipart ones, and half of these too many."""
+    asked = await browser.post("/dashboard/new", **TYPED | {"description": "\u4efb" * 19_000}, do="save")
+
+    assert (401, True) == (asked.status, 'class="stack" enctype="multipart/form-data"' in text_of(asked))
+
+
 async def test_a_form_of_another_session_is_shown_again_and_saves_nothing(
     browser: Browser, api: Call
 ) -> None:
@@ -121,7 +128,7 @@ async def test_what_another_site_sends_is_not_kept(browser: Browser, header: str
 @pytest.mark.parametrize(
     ("path", "typed"),
     [
-        ("/dashboard/new", {"title": "x" * 30_000}),
+        ("/dashboard/new", {"title": "\u4efb" * 20_100}),
         ("/dashboard/new", {}),
         ("/dashboard/tasks/shop/delete", {"note": "n"}),
         ("/dashboard/calendars", {"name": "company", "do": "remove"}),

@@ -254,6 +254,8 @@ def decide(
             return StartAttempt(changes, is_catch_up=is_catch_up)
         case Status.PAUSED if task.pause and task.pause.until and task.pause.until <= now:
             return ApplyTransition(end_pause(task, now=now))
+        case Status.SCHEDULED if _has_lost_its_place(task):
+            return ApplyTransition(Transition(_return_to_schedule(task, now=now), ()))
         case Status.SCHEDULED:
             return _decide_scheduled(task, token=token, now=now, ticks=ticks, defers=defers)
         case Status.PAUSED | Status.ENDED if (extra := next_manual_run(task)) is not None:
@@ -399,6 +401,24 @@ def _start_queued_run(task: Task, queued: QueuedRun) -> dict[str, Any]:
         "attempt": 1,
         "missed": None,
     }
+
+
+def _has_lost_its_place(task: Task) -> bool:
+    """Whether *task* waits for a schedule without knowing its next occurrence: no tick writes that.
+
+    Somebody has removed it by hand, or a version wrote it that had another name for it. The task would count
+    as ended, and nobody would know.
+    """
+    is_used_up = task.max_runs is not None and task.run_count >= task.max_runs
+    waits = task.schedule and not task.has_event_triggers and not task.backlog
+    return task.next_occurrence is None and bool(waits) and not is_used_up
+
+
+def _return_to_schedule(task: Task, *, now: datetime) -> dict[str, Any]:
+    """Its next occurrence is the first behind all that is known to have been; it may be due."""
+    known = [task.created_at, task.updated_at, task.last_run_at or task.created_at]
+    changes = {"next_occurrence": next_occurrence(task, after=max(known))}
+    return changes | idle_state(task, changes, now=now)
 
 
 def _repair_state(task: Task, *, now: datetime) -> dict[str, Any]:

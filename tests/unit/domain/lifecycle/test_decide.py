@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import AlertState, Notification
+from functions.domain.events import OnEvent
 from functions.domain.lifecycle.decide import (
     ApplyTransition,
     KnownTicks,
@@ -318,6 +319,38 @@ class TestTelling:
         alert = AlertState(pending=(notice,), retry_at=NOON)
 
         assert isinstance(decide(make_task(alert=alert), token="t.1", now=NOON), StartAttempt)
+
+
+class TestLostPlace:
+    """A task that waits for its schedule without a next occurrence: removed by hand, or never written."""
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"last_run_at": NOON - 5 * MINUTE}, (Status.SCHEDULED, NOON)),  # due now, and run
+            ({"last_run_at": NOON + SECOND}, (Status.SCHEDULED, NOON + 5 * MINUTE)),  # it has run
+            ({"last_run_at": None, "updated_at": NOON - MINUTE}, (Status.SCHEDULED, NOON)),
+            ({"schedule": "at 2026-11-20T11:00", "last_run_at": NOON - HOUR}, (Status.ENDED, None)),
+            ({"last_run_at": NOON - HOUR, "max_runs": 3, "run_count": 3}, (Status.ENDED, None)),
+            ({"last_run_at": NOON, "end_at": NOON + MINUTE}, (Status.ENDED, None)),
+        ],
+    )
+    def test_it_goes_on_behind_its_last_run(
+        self, make_task: MakeTask, given: dict[str, Any], expected: tuple[Status, datetime | None]
+    ) -> None:
+        task = make_task(**{"created_at": NOON - HOUR, "updated_at": NOON - HOUR, **given})
+        task = task.model_copy(update={"next_occurrence": None})
+
+        after, runs = _settled(task, now=NOON + 2 * SECOND)
+
+        assert (*expected, ()) == (after.status, after.next_occurrence, runs)
+
+    def test_one_that_waits_for_events_alone_has_not_lost_it(self, make_task: MakeTask) -> None:
+        task = make_task(on_event=(OnEvent(type="shop.opened"),)).model_copy(update={"next_occurrence": None})
+
+        after, _ = _settled(task, now=NOON)
+
+        assert (Status.SCHEDULED, None) == (after.status, after.next_occurrence)
 
 
 class TestExpiredClaim:

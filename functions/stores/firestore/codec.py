@@ -194,6 +194,8 @@ ALIASES = {name: field.alias or name for name, field in Task.model_fields.items(
 ALWAYS_WRITTEN = frozenset({"next_run_at", "status", "shard"})  # queries do not find what is not there
 JSON_FIELDS = frozenset({"params", "memory"})  # of whatever a type has; all others have a form of their own
 
+NEVER_DUE = "nextRunAt: must be a timestamp, or null; as it is, no query finds the task"
+
 NANOS = 10**9
 
 
@@ -276,7 +278,10 @@ def _decode_versioned_task(document: RawDocument) -> VersionedTask:
                 f"{alias}: {_describe_value_error(error)}"
             ) from None  # the cause would show the value
     given["id"] = id_of(document)  # the name is what writes go to, whatever the field says
-    return VersionedTask(Task.model_validate(given), revision_of(document.update_time))
+    task = Task.model_validate(given)
+    if not isinstance(given.get("nextRunAt", ""), datetime | None):
+        raise ValueError(NEVER_DUE)
+    return VersionedTask(task, revision_of(document.update_time))
 
 
 def _describe_value_error(error: ValueError) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from google.cloud.firestore_v1.types import Document, Write
 
 from functions.domain.alerts.model import AlertState, Notification
@@ -66,6 +67,19 @@ def test_instants_in_what_a_type_has_are_text_as_in_every_other_store(
 
     text = "2026-11-20T12:00:00Z"
     assert ({"since": text}, {"seen": [{"at": text}]}) == (stored.task.params, stored.task.memory)
+
+
+@pytest.mark.parametrize("due", ["2026-11-20T12:00:00Z", 1_795_000_000, 5.5, ...])
+def test_a_task_that_no_query_would_find_is_told(make_task: Callable[..., Task], due: Any) -> None:
+    """It would look like any other that waits, and never run."""
+    document = document_of(ConditionalWrite(make_task(), None))
+    del document.fields["nextRunAt"]
+    if due is not ...:
+        encode_value(document.fields["nextRunAt"], due)
+
+    [broken] = to_query_result([document]).invalid
+
+    assert broken.reason.startswith("nextRunAt: must be a timestamp")
 
 
 def test_a_field_back_at_its_default_is_in_the_mask_and_not_in_the_document(

@@ -79,6 +79,13 @@ new_id = partial(secrets.token_hex, 8)  # an id for a tick, a run or a key: 64 r
 new_secret = partial(secrets.token_urlsafe, 32)  # 256 random bits, in letters, digits, `-` and `_`
 
 
+def _store_problem(report: TickReport) -> str:
+    """Return in a sentence what the store did not take of a tick; empty when it took all."""
+    if report.unwritten:
+        return f"the store did not take {report.unwritten} results of the last tick"
+    return f"the store did not take {report.unclaimed} claims of the last tick" if report.unclaimed else ""
+
+
 class App:
     """The scheduler with its store, its task types and its channels; used from one event loop.
 
@@ -224,8 +231,7 @@ class App:
         except SchedulerError as exc:
             self._tick_problem = f"the last tick did not work: {self.redact(str(exc))}"
             raise
-        lost = report.unwritten
-        self._tick_problem = f"the store did not take {lost} results of the last tick" if lost else ""
+        self._tick_problem = _store_problem(report)
         await self._after_tick(report, began_at, budget)
         self._last_tick_at = self.now()
         self.last_tick_ms = round((self._last_tick_at - began_at).total_seconds() * 1000)

@@ -366,7 +366,7 @@ REPORT_LABELS = {
     "unreadable": "unreadable",
     "lostNotices": "notices that reached nobody",
 }
-FAILURE_FIELDS = ("failed", "retrying", "unreadable", "unwritten", "lostNotices")
+FAILURE_FIELDS = ("failed", "retrying", "unreadable", "unwritten", "unclaimed", "lostNotices")
 
 
 async def run_tick(context: CliContext) -> int:

@@ -23,6 +23,7 @@ class TickReport:
         without_room: Those of the skipped for which ticks had no room.
         unwritten: Results that the store did not take. They are in no other figure: the claims expire, and a
             later tick writes what was recorded of them, or repeats the attempts.
+        unclaimed: Those of the lost claims that no other writer was faster with: the store did not take them.
         has_backlog: Whether there were more due tasks than were read; they count as nothing else.
         lost_claims: Tasks that another tick claimed, or a user changed, before this one could.
         handed_off: Messages to workers, about long tasks and about a backlog.
@@ -42,6 +43,7 @@ class TickReport:
     postponed: int = 0
     without_room: int = 0
     unwritten: int = 0
+    unclaimed: int = 0
     has_backlog: bool = False
     lost_claims: int = 0
     unreadable: int = 0
@@ -67,7 +69,7 @@ class TickReport:
     def as_json(self) -> dict[str, Any]:
         """Return the report as the caller of the function gets it."""
         figures = {
-            "status": "degraded" if self.unwritten else "ok",
+            "status": "degraded" if self.unwritten or self.unclaimed else "ok",
             "due": self.due,
             "started": self.started,
             "succeeded": self.succeeded,
@@ -83,6 +85,7 @@ class TickReport:
         rare = {
             "unreadable": self.unreadable,
             "unwritten": self.unwritten,
+            "unclaimed": self.unclaimed,
             "handedOff": self.handed_off,
             "publishFailures": self.publish_failures,
             "lostNotices": self.lost_notices,

@@ -376,6 +376,7 @@ class _Tick:
             return []
         claimed = await self._writer.claim(batch.starts)
         self.report.lost_claims += len(batch.starts) - len(claimed)
+        self.report.unclaimed = len(self._writer.unclaimed)
         return claimed
 
     async def _reserve_credits(self, claimed: Sequence[VersionedTask]) -> Sequence[GrantedAttempt]:

@@ -65,6 +65,8 @@ class TickWriter:
 
     Attributes:
         unwritten: The ids of tasks whose transitions the store did not take until the deadline.
+        unclaimed: The ids of tasks that were not claimed because the store did not take the claim: when read
+            again, they were as before.
         unanswered_claims: Tasks, as claimed, by id: the store did not answer and, when read again, did not
             have the claim. It may still get it, for an attempt that nobody makes.
     """
@@ -84,6 +86,7 @@ class TickWriter:
         self._batch_numbers = count(1)
         self._claim_numbers = count(1)
         self.unwritten: set[str] = set()
+        self.unclaimed: set[str] = set()
         self.unanswered_claims: dict[str, Task] = {}
 
     def new_claim_token(self) -> str:
@@ -97,12 +100,12 @@ class TickWriter:
             StoreUnavailableError: It is not known what became of the claims. Those that were applied expire.
         """
         writes = [ConditionalWrite.for_changes(stored, changes) for stored, changes in wanted]
-        won, unknown, refused = [], {}, []
+        won, unknown, revisions, refused = [], {}, {}, []
         for (stored, _), write, written in zip(wanted, writes, await self._send(None, writes), strict=True):
             if written.status is WriteStatus.APPLIED:
                 won.append(VersionedTask(write.task, written.revision))
             elif written.status is WriteStatus.UNKNOWN:
-                unknown[write.task.id] = write.task
+                unknown[write.task.id], revisions[write.task.id] = write.task, write.revision
             elif written.status is WriteStatus.INVALID:
                 refused.append(PendingTransition(stored, Transition({}, ())))
         if refused:
@@ -111,7 +114,8 @@ class TickWriter:
         if unknown:
             log.warning("claims_unanswered", extra={"count": len(unknown)})
             self.unanswered_claims |= unknown
-            found = await self._find_applied_claims(unknown)
+            found, others = await self._find_claims(unknown)
+            self.unclaimed |= {one.task.id for one in others if one.revision == revisions[one.task.id]}
             for stored in found:
                 del self.unanswered_claims[stored.task.id]
             won += found
@@ -124,7 +128,7 @@ class TickWriter:
         """
         claimed, self.unanswered_claims = self.unanswered_claims, {}
         try:
-            found = await self._find_applied_claims(claimed)
+            found, _ = await self._find_claims(claimed)
         except StoreError:
             return
         now = self._clock()
@@ -132,9 +136,15 @@ class TickWriter:
             None, [ConditionalWrite.for_changes(one, release_claim(one.task, now=now)) for one in found]
         )
 
-    async def _find_applied_claims(self, claimed: Mapping[str, Task]) -> list[VersionedTask]:
-        result = await self._store.get_tasks(list(claimed))
-        return [stored for stored in result.tasks if _has_same_claim(stored.task, claimed[stored.task.id])]
+    async def _find_claims(
+        self, claimed: Mapping[str, Task]
+    ) -> tuple[list[VersionedTask], list[VersionedTask]]:
+        """Read the tasks of *claimed* again; return those that have the claim, and the others."""
+        ours: list[VersionedTask] = []
+        others: list[VersionedTask] = []
+        for stored in (await self._store.get_tasks(list(claimed))).tasks:
+            (ours if _has_same_claim(stored.task, claimed[stored.task.id]) else others).append(stored)
+        return ours, others
 
     async def apply(self, transitions: Sequence[PendingTransition]) -> list[VersionedTask | None]:
         """Write the run records and then the transitions that are not deferred; answer in the same order.
@@ -253,7 +263,10 @@ class TickWriter:
                 if batch is None:
                     return await self._store.write(writes), True
                 results = await self._store.write_with_runs(batch, writes)
-        except (StoreUnavailableError, TimeoutError):
+        except (StoreUnavailableError, TimeoutError) as exc:
+            log.warning(
+                "writes_unanswered", extra={"count": len(writes), "error": str(exc) or "no time left"}
+            )
             return [WriteResult(WriteStatus.UNKNOWN)] * len(writes), False
         except InvalidWriteError:
             if len(writes) <= 1:

@@ -21,6 +21,7 @@ REPORT_COUNTERS = {
     "lostClaims": "claims lost to another tick",
     "unreadable": "documents that could not be read",
     "unwritten": "results that the store did not take",
+    "unclaimed": "claims that the store did not take",
     "handedOff": "messages to workers",
     "publishFailures": "events lost",
     "lostNotices": "notices that reached nobody",

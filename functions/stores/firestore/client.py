@@ -43,6 +43,17 @@ REMEDIES = {
     grpc.StatusCode.UNIMPLEMENTED: "use a database in native mode",
 }
 
+NATIVE_MODE = REMEDIES[grpc.StatusCode.UNIMPLEMENTED]
+# Where the code says too little: words of Google's message, and what to do.
+REMEDIES_BY_WORDS = {
+    "API is not available for": NATIVE_MODE,  # "... for Firestore in Datastore Mode database ..."
+    "Database mode": NATIVE_MODE,  # of an emulator
+    "has not been used in project": "enable the Cloud Firestore API",
+    "requires billing": "enable billing for the project",
+}
+PLUGIN_FAILED = "metadata from plugin failed"  # so gRPC says, as UNAVAILABLE, that a call has no token
+MAX_DETAILS = 1000  # a link that creates a missing index has some 600 characters
+
 T = TypeVar("T")
 
 
@@ -185,9 +196,21 @@ def _credentials_problem(error: Exception) -> str:
 def to_store_error(error: GoogleAPICallError) -> StoreError:
     """Return our error for Google's. One that has a remedy will not mend by itself; all others may."""
     code = error.grpc_status_code or grpc.StatusCode.UNKNOWN
+    said = error.message or ""
     if code in REMEDIES:
-        details = (error.message or "")[:300]
-        return StoreError(f"Firestore refused the call ({code.name}): {REMEDIES[code]}. It said: {details}")
+        found = (remedy for words, remedy in REMEDIES_BY_WORDS.items() if words in said)
+        remedy = next(found, REMEDIES[code])
+        return StoreError(
+            f"Firestore refused the call ({code.name}): {remedy}. It said: {said[:MAX_DETAILS]}"
+        )
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return StoreUnavailableError(
+            f"A quota of Firestore is used up ({code.name}): the free one of a day begins anew at midnight "
+            "in California; with billing enabled there is none"
+        )
+    if PLUGIN_FAILED in said:  # the rest of it may name files of this machine
+        remedy = REMEDIES[grpc.StatusCode.UNAUTHENTICATED]
+        return StoreUnavailableError(f"Google gave no token for Firestore ({code.name}): {remedy}")
     return StoreUnavailableError(f"Firestore could not be reached ({code.name})")
 
 

@@ -1,6 +1,7 @@
 """Guarded writes in batches: how they are cut into requests, and what the answers mean."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -16,6 +17,8 @@ from functions.stores.firestore.codec import RawWrite, encode_write, revision_of
 from functions.stores.firestore.queries import ResourcePaths
 from functions.stores.firestore.runs_and_documents import encode_run_batch
 from functions.stores.metering import add_operations
+
+log = logging.getLogger(__name__)
 
 CHUNK_WRITES = 400
 CHUNK_BYTES = 3_500_000  # the emulator refuses 4 MiB (with an error that invites to try again), Firestore 10
@@ -167,7 +170,10 @@ async def _send(
         fault = to_store_error(error)
         if error.grpc_status_code is grpc.StatusCode.INVALID_ARGUMENT:
             fault = InvalidWriteError(str(fault))
-        return [UNKNOWN if isinstance(fault, StoreUnavailableError) else fault] * size
+        if not isinstance(fault, StoreUnavailableError):
+            return [fault] * size
+        log.warning("writes_unanswered", extra={"count": size, "error": str(fault)})
+        return [UNKNOWN] * size
     response = BatchWriteResponse.pb(answer)
     return [to_write_status(*each) for each in zip(response.status, response.write_results, strict=True)]
 

@@ -636,6 +636,25 @@ async def test_a_result_that_was_not_written_is_not_counted_and_the_tick_is_degr
     await world.store.close()
 
 
+async def test_a_store_that_takes_no_claims_degrades_the_tick(world: World, make_task: MakeTask) -> None:
+    """Its quota is used up, or another process holds the lock: nothing runs, and that was "ok"."""
+
+    class Full(SqliteStore):
+        async def write(self, writes: Sequence[ConditionalWrite]) -> Any:
+            raise StoreUnavailableError("A quota is used up")
+
+    await world.put(*(make_task(f"t{n}") for n in range(3)))
+    await world.store.close()
+    world.store = Full(str(world.store._connection.path))
+
+    report = await world.tick()
+
+    assert ("degraded", 3, 0, 3) == tuple(
+        report[name] for name in ("status", "unclaimed", "started", "lostClaims")
+    )
+    await world.store.close()
+
+
 async def test_a_public_host_is_not_called_by_all_its_tasks_at_once_and_others_do_not_wait(
     world: World, make_task: MakeTask
 ) -> None:

@@ -114,6 +114,7 @@ async def test_a_claim_that_never_arrived_is_not_ours(store: Forgetful, make_tas
     store.losses = ["request"]
 
     assert [] == await ours.claim(wanted)
+    assert {"water-plants"} == ours.unclaimed
 
 
 async def test_a_claim_that_is_applied_after_the_tick_stopped_waiting_is_released(
@@ -144,6 +145,7 @@ async def test_a_claim_that_somebody_else_won_is_not_ours_whatever_was_lost(
     store.losses = ["items"]
 
     assert [] == await ours.claim(wanted)
+    assert set() == ours.unclaimed
 
 
 @pytest.mark.parametrize("losses", [["request"], ["answer"], ["items"], ["request", "request", "answer"]])
@@ -182,7 +184,8 @@ async def test_a_settlement_that_never_gets_through_is_left_to_the_expiry_of_its
     store.losses = ["request"] * writer.MAX_TRIES
 
     assert [None] == await ours.apply([_decided(stored)])
-    assert ["settlements_not_written"] == [record.message for record in caplog.records]
+    said = [record.message for record in caplog.records]
+    assert [*["writes_unanswered"] * writer.MAX_TRIES, "settlements_not_written"] == said
 
 
 async def test_a_settlement_after_an_edit_keeps_the_edit(store: Forgetful, make_task: MakeTask) -> None:

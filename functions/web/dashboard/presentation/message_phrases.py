@@ -475,6 +475,7 @@ RESULTS = {
         "请设置 LLM_BASE_URL 和 LLM_MODEL（以及 LLM_API_KEY）：没有设置模型"
     ),
     "The task type {} failed unexpectedly ({})": "任务类型 {0} 意外失败（{1}）",
-    "the store did not take {} results": "存储没有接受 {0} 个结果",
+    "the store did not take {} results of the last tick": "存储没有接受上次触发的 {0} 个结果",
+    "the store did not take {} claims of the last tick": "存储没有接受上次触发的 {0} 个领取",
 }
 CHINESE = FORMS | FLASHES | RESULTS | DAYS | WATCHING

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -89,19 +89,24 @@ class Screen:
     def warn(self, text: str) -> None:
         """Write *text* to the error stream without a prefix: editors jump to `file:line: ...`."""
         for line in text.splitlines():
-            print(replace_unprintable(line), file=self._err, flush=True)
+            self._write_error_stream(replace_unprintable(line))
 
     def note(self, text: str) -> None:
         """Write *text* to the error stream, dimmed: a word about the result, which is no part of it."""
         line = replace_unprintable(text)
-        print(self.paint(line, "dim") if self._err.isatty() else line, file=self._err, flush=True)
+        self._write_error_stream(self.paint(line, "dim") if self._err.isatty() else line)
+
+    def _write_error_stream(self, text: str, *, end: str = "\n") -> None:
+        """Write *text*; where nobody can be told, what the command did and printed stands all the same."""
+        with suppress(OSError):
+            print(text, end=end, file=self._err, flush=True)
 
     def confirm(self, question: str, *, default: bool) -> bool | None:
         """Return whether the person at the terminal agrees; None when nobody is there."""
         if self._ask is None:
             return None
         choices = "[Y/n]" if default else "[y/N]"
-        print(replace_unprintable(question), choices, end=" ", file=self._err, flush=True)
+        self._write_error_stream(f"{replace_unprintable(question)} {choices}", end=" ")
         try:
             answer = self._ask().strip().lower()
         except EOFError:

@@ -70,6 +70,10 @@ def main(
         return EXIT_USAGE
     except BrokenPipeError:
         raise
+    except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):  # so the parser ends where the reader of help has
+            raise exc.__context__ from None
+        raise
     except OSError as exc:
         raise OutputError.of(exc) from exc
     if not isinstance(command, CommandContext):  # help, or a completion

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from functions.domain.run import Run
 from functions.domain.task import Task
-from functions.domain.types import Status
+from functions.domain.types import FIRST_INSTANT, Status
 
 RUNS_PER_BATCH = 100  # keeps a batch of long summaries well under a store's limit of 1 MiB a document
 RUN_RETENTION = timedelta(days=90)  # after that a batch of runs may be removed
@@ -35,10 +35,12 @@ class InvalidDocument:
 
     Attributes:
         reason: Field and fault in one sentence; never the document's values.
+        revision: As of a `VersionedTask`, for its removal; None where it is not known.
     """
 
     id: str
     reason: str
+    revision: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,14 @@ class ConditionalWrite:
     revision: Any
     fields: frozenset[str] | None = None
     delete: bool = False
+
+    @classmethod
+    def for_removal(cls, invalid: InvalidDocument) -> "ConditionalWrite":
+        """The removal of a document that cannot be read: of its task, stores look at the id alone."""
+        task = Task.model_construct(
+            id=invalid.id, title="", type="", created_at=FIRST_INSTANT, updated_at=FIRST_INSTANT
+        )
+        return cls(task, invalid.revision, delete=True)
 
     @classmethod
     def for_changes(cls, versioned: VersionedTask, changes: Mapping[str, Any]) -> "ConditionalWrite":

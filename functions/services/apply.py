@@ -14,13 +14,14 @@ from functions.domain.run import Run
 from functions.domain.storage import (
     RUNS_PER_BATCH,
     ConditionalWrite,
+    InvalidDocument,
     RunBatch,
     TaskFilter,
     VersionedTask,
     WriteStatus,
 )
 from functions.domain.task import NotifyRule, TaskCalendar, TaskFields, TaskSpec
-from functions.errors import ConflictError, InputError
+from functions.errors import ConflictError, InputError, UnreadableError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.limits import OwnerLimits
 from functions.services.calendars.book import OwnedName, resolve_calendars
@@ -315,6 +316,7 @@ async def _write_all(
 
     Raises:
         ConflictError: Another writer changed one of the tasks since it was read.
+        UnreadableError: See `_not_in_effect`.
     """
     writes = [
         (with_dependents(planned.write, kept), planned.runs) for planned in plan if planned.write is not None
@@ -333,6 +335,11 @@ async def _write_all(
             raise ConflictError(f"{name_some(missing)}: changed by another writer meanwhile; apply again")
 
 
+def unreadable_text(found: InvalidDocument) -> str:
+    """Return what is wrong with a task that cannot be read, and what to do."""
+    return f"{found.id} cannot be read: {found.reason}; correct it in the store, or scheduler rm {found.id}"
+
+
 def name_some(names: Sequence[str]) -> str:
     """Return the first ten of *names*, and how many more there are."""
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
@@ -340,8 +347,14 @@ def name_some(names: Sequence[str]) -> str:
 
 
 async def _not_in_effect(store: TaskStore, writes: Sequence[ConditionalWrite]) -> list[str]:
-    """Return the ids of those *writes* that the store does not show: one without an answer may be applied."""
+    """Return the ids of those *writes* that the store does not show: one without an answer may be applied.
+
+    Raises:
+        UnreadableError: A task of the same id is there, and cannot be read.
+    """
     found = await store.get_tasks([write.task.id for write in writes])
+    if found.invalid:
+        raise UnreadableError("\n".join(unreadable_text(one) for one in found.invalid))
     stored = {one.task.id: one.task for one in found.tasks}
     return [
         write.task.id

@@ -20,7 +20,14 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status, Trigger
-from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailableError
+from functions.errors import (
+    ConflictError,
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    StoreUnavailableError,
+    UnreadableError,
+)
 from functions.interfaces import Store
 from functions.services.access import audit
 from functions.services.access.limits import OwnerLimits
@@ -248,20 +255,31 @@ class TaskService:
     async def delete(self, task_id: str, *, expected: str | None = None) -> None:
         """Delete a task; its run records stay until they expire. See `removal` for how to undo it.
 
+        One that cannot be read is deleted for good, by who is bound to no owner.
+
         Raises:
             ConflictError: The task is another revision now, or was changed at the same moment.
             StoreUnavailableError: It is not known whether the task was deleted.
         """
         self._require_scope("write")
-        stored = await self._check_revision(task_id, expected)
-        await keep_removed(self._store, stored.task, by=self.principal.name, now=self._clock())
-        await self._remove(stored)
+        try:
+            stored = await self._check_revision(task_id, expected)
+        except UnreadableError:
+            found = await self._store.get_tasks([task_id])
+            for invalid in found.invalid:
+                await self._write_removal(ConditionalWrite.for_removal(invalid))
+        else:
+            await keep_removed(self._store, stored.task, by=self.principal.name, now=self._clock())
+            await self._remove(stored)
         await self._audit("deleted", task_id)
 
     async def _remove(self, stored: VersionedTask) -> None:
-        task_id = stored.task.id
         async with sync_links(self._store, None, before=stored.task):
-            [written] = await self._store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
+            await self._write_removal(ConditionalWrite(stored.task, stored.revision, delete=True))
+
+    async def _write_removal(self, write: ConditionalWrite) -> None:
+        task_id = write.task.id
+        [written] = await self._store.write([write])
         if written.status is WriteStatus.UNKNOWN:
             raise StoreUnavailableError(
                 f"The store did not say whether {task_id} was deleted; look, and try again"

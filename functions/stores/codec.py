@@ -106,9 +106,9 @@ def decode_task(task_id: bytes, revision: int, text: bytes) -> VersionedTask | I
     try:
         task = _decode(Task, text)
     except ValidationError as exc:
-        return InvalidDocument(name, validation_sentence(exc))
+        return InvalidDocument(name, validation_sentence(exc), revision)
     if task.id != name:
-        return InvalidDocument(name, "id: it differs from the name of the stored document")
+        return InvalidDocument(name, "id: it differs from the name of the stored document", revision)
     return VersionedTask(task, revision)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -277,6 +278,21 @@ async def test_an_unreadable_document_is_reported_wherever_it_is_met(
     found: QueryResult = await ask(store)
 
     assert (["good"], ["spoiled"]) == (ids(found), broken_ids(found))
+
+
+async def test_an_unreadable_document_is_removed_at_the_revision_that_was_read(
+    store: Store, place: Place, make_task: MakeTask
+) -> None:
+    await create(store, make_task("good"))
+    await place.plant("spoiled", spoiled(title=None), at=NOON)
+    [invalid] = (await store.get_tasks(["spoiled"])).invalid
+
+    refused = await store.write([ConditionalWrite.for_removal(replace(invalid, revision=None))])
+    removed = await store.write([ConditionalWrite.for_removal(invalid)])
+
+    assert [WriteStatus.CONFLICT, WriteStatus.APPLIED] == [one.status for one in (*refused, *removed)]
+    found = await store.list_tasks(TaskFilter())
+    assert (["good"], []) == (ids(found), broken_ids(found))
 
 
 async def test_a_document_whose_own_id_differs_is_known_by_the_name_it_is_kept_under(

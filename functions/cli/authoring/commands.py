@@ -6,7 +6,7 @@ from typing import Any
 from functions.cli.authoring.document import changed_fields, render_document, spec_fields
 from functions.cli.authoring.editor import Draft
 from functions.cli.authoring.fields import FieldOptions
-from functions.cli.authoring.writer import WrittenTask, task_writer
+from functions.cli.authoring.writer import TaskWriter, WrittenTask, task_writer
 from functions.cli.options import (
     EXIT_FAILED,
     EXIT_OK,
@@ -19,7 +19,7 @@ from functions.cli.session import CliContext
 from functions.cli.tasks import task_to_json
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.task import Task, TaskSpec, why_never_started
-from functions.errors import InputError
+from functions.errors import InputError, NotFoundError
 from functions.taskfiles.validation import check_task
 
 FILE_ORIGIN = "file:"  # of tasks that `apply` made, and will change back
@@ -99,9 +99,9 @@ async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: boo
     """Remove tasks, all of which must exist; their history stays until it expires."""
     ids = list(dict.fromkeys(task_ids))
     writer = task_writer(context)
-    found = [(await writer.read(task_id)).task for task_id in ids]
+    found = [await _describe(writer, task_id) for task_id in ids]
     if not yes:
-        names = ", ".join(f"{task.id} ({task.title})" for task in found)
+        names = ", ".join(found)
         answer = context.screen.confirm(f"Remove {names}?", default=False)
         if answer is None:
             raise UsageError("rm: nobody is here to confirm it; say --yes")
@@ -113,6 +113,16 @@ async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: boo
     lines = [f"{task_id} is removed; scheduler runs {task_id} still shows its history" for task_id in ids]
     context.screen.show([{"id": task_id, "removed": True} for task_id in ids], lines)
     return EXIT_OK
+
+
+async def _describe(writer: TaskWriter, task_id: str) -> str:
+    """Return the task as the question names it; one that cannot be read may be removed as well."""
+    try:
+        return f"{task_id} ({(await writer.read(task_id)).task.title})"
+    except NotFoundError:
+        raise
+    except InputError as exc:
+        return f"{task_id} ({exc})"
 
 
 def _check_edit(context: CliContext, spec: TaskSpec, fields: dict[str, Any]) -> TaskSpec | None:

@@ -239,7 +239,8 @@ async def _check_tasks(context: CliContext, *, mend: bool) -> AsyncIterator[Find
     page = await context.store.list_tasks(TaskFilter(), limit=500)
     for invalid in page.invalid:
         text = f"{invalid.id} cannot be read: {invalid.reason}"
-        yield Finding("tasks", "FAIL", text, "correct or remove it")
+        remedy = f"correct it in the store, or {shlex.join(('scheduler', 'rm', invalid.id))}"
+        yield Finding("tasks", "FAIL", text, remedy)
     for finding in _check_quarantine(tasks):
         yield finding
     overdue = list(_check_overdue(tasks, now))
@@ -312,8 +313,10 @@ def _check_predecessors(tasks: Sequence[Task]) -> Iterator[Finding]:
     known = {task.id for task in tasks}
     for task in tasks:
         if missing := [one.task for one in task.after if one.task not in known]:
-            text = f"{task.id} runs after {', '.join(missing)}"
-            yield Finding("tasks", "warn", text, "which does not exist")
+            text = f"{task.id} runs after {', '.join(missing)}, which does not exist"
+            yield Finding(
+                "tasks", "warn", text, f"create it, or take it out of after: scheduler edit {task.id}"
+            )
 
 
 async def _check_requirements(context: CliContext, tasks: Sequence[Task]) -> AsyncIterator[Finding]:

@@ -245,7 +245,7 @@ class EditableRow:
         try:
             return self._import_at(self.saved_at)
         except InvalidTaskError as exc:
-            return InvalidDocument(self.task_id, str(exc))
+            return InvalidDocument(self.task_id, str(exc), self.revision)
 
     @cached_property
     def versioned(self) -> VersionedTask | InvalidDocument:

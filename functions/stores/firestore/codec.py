@@ -246,9 +246,10 @@ def decode_task(document: RawDocument) -> VersionedTask | InvalidDocument:
     try:
         return _decode_versioned_task(document)
     except ValidationError as error:
-        return InvalidDocument(id_of(document), validation_sentence(error))
+        reason = validation_sentence(error)
     except ValueError as error:
-        return InvalidDocument(id_of(document), str(error))
+        reason = str(error)
+    return InvalidDocument(id_of(document), reason, revision_of(document.update_time))
 
 
 def _encode_task(slot: RawWrite, write: ConditionalWrite) -> None:

@@ -41,6 +41,8 @@ def to_store_error(exc: Exception, path: str) -> StoreError:
     if code == sqlite3.SQLITE_CANTOPEN:
         return StoreError(f"{path}: {_explain_open_failure(Path(path))}")
     name = getattr(exc, "sqlite_errorname", type(exc).__name__)
+    if not isinstance(exc, sqlite3.Error):
+        return StoreError(f"{path}: it keeps no text that is not UTF-8 and no number beyond 64 bits ({name})")
     remedy = REMEDIES.get(code, "the database refused; is the file another program's?")
     return StoreError(f"{path}: {remedy} ({name})")
 

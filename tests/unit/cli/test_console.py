@@ -8,6 +8,7 @@ from io import BytesIO, StringIO, TextIOWrapper
 import pytest
 
 from functions.cli.console import Cell, OutputError, Screen
+from functions.cli.main import main
 
 
 class Terminal(StringIO):
@@ -118,3 +119,33 @@ def test_json_is_json_whatever_letters_a_stream_lacks(encoding: str) -> None:
 def test_an_output_that_takes_no_more_is_an_error() -> None:
     with pytest.raises(OutputError, match="the output cannot be written: No space left on device"):
         Screen(FullDisk(), StringIO()).write_line("x")
+
+
+class Shut(StringIO):
+    """A stream that takes nothing more: closed by the caller, on a full disk, or its reader has ended."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def write(self, _: str) -> int:
+        raise OSError(self._number, os.strerror(self._number))
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.ENOSPC, errno.EPIPE])
+def test_notes_that_nobody_can_read_fail_nothing(number: int) -> None:
+    screen = Screen(StringIO(), Shut(number), ask=lambda: "y")
+
+    screen.note("Store: sqlite:///x.db")
+    screen.warn("careful")
+    screen.error("wrong")
+
+    assert screen.confirm("Remove it?", default=False)
+
+
+def test_a_reader_of_help_that_has_ended_is_no_failure() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with os.fdopen(writer, "w") as out, pytest.raises(BrokenPipeError):  # of which `start` makes exit code 0
+        main(["list", "--help"], {}, out=out, err=StringIO())

@@ -210,6 +210,22 @@ def test_a_task_that_cannot_be_read_is_named(
     assert "no tasks yet" not in said.out
 
 
+def test_a_task_that_cannot_be_read_is_removed_as_doctor_says(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path
+) -> None:
+    file = write_tasks({"id": "spoilt"})
+    scheduler("apply", file)
+    with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = '{}'")
+    [named] = [one["remedy"] for one in scheduler("doctor", "--json").data if "spoilt" in one["text"]]
+    blocked = scheduler("apply", file)
+
+    removed = scheduler(*named.partition("or scheduler ")[2].split(), "--yes")
+
+    assert "spoilt cannot be read: id: is required" in blocked.err
+    assert [2, 0, 0] == [blocked.code, removed.code, scheduler("apply", file).code], removed.err
+
+
 @pytest.mark.parametrize("at", ["9999-12-31T23:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"])
 @pytest.mark.parametrize(
     ("words", "option"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.storage import ConditionalWrite, Document, RunBatch, WriteStatus
+from functions.domain.storage import ConditionalWrite, Document, RunBatch, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.sqlite.connection import SqliteConnection
@@ -414,3 +414,15 @@ async def test_no_temporary_file_is_needed(
         changed = await store.write(writes)
 
     assert {WriteStatus.APPLIED} == {one.status for one in changed}
+
+
+@pytest.mark.parametrize("value", ["\udcff", 2**63])
+async def test_a_value_that_no_database_keeps_is_not_taken_for_a_strange_file(
+    tmp_path: Path, value: str | int
+) -> None:
+    store = SqliteStore(str(tmp_path / "tasks.db"))
+    try:
+        with pytest.raises(StoreError, match="it keeps no text that is not UTF-8 and no number beyond 64"):
+            await store.list_tasks(TaskFilter(), after=value, limit=1)  # type: ignore[arg-type]
+    finally:
+        await store.close()

@@ -63,3 +63,10 @@ async def test_no_task_of_an_owner_runs_after_it(api: Call, make_key: MakeKey) -
 
     assert 422 == answer.status
     assert b"after.0.task: there is no task 'broken'" in answer.body
+
+
+@pytest.mark.usefixtures("broken")
+async def test_the_operator_removes_it(api: Call) -> None:
+    removed = await api("DELETE", "/api/tasks/broken")
+
+    assert (204, 404) == (removed.status, (await api("GET", "/api/tasks/broken")).status)

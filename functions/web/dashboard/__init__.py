@@ -1,10 +1,12 @@
 """The dashboard: HTML pages rendered on the server, which work without scripts."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -64,7 +66,7 @@ def add_dashboard(app: FastAPI, dependencies: ApiDependencies) -> None:
         add_routes(app, module.router)
     app.add_exception_handler(LoginRequiredError, views.ask_to_sign_in)
     app.add_exception_handler(CsrfError, views.refuse_form)
-    for error in (SchedulerError, ProblemError, HTTPException, Exception):
+    for error in (SchedulerError, ProblemError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(error, _as_page(dependencies, app.exception_handlers[error]))
 
 
@@ -85,7 +87,7 @@ def _as_page(
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
         if status == NOT_FOUND and request.method == "GET" and path.endswith("/"):
             return redirect(quote(path.rstrip("/")))  # as people type addresses
-        said = "" if isinstance(error, HTTPException) else str(error)
+        said = "" if isinstance(error, HTTPException) else json.loads(problem.body)["detail"]
         text = said if status < SERVER_ERROR else "Try again in some seconds"
         page = render_page(
             "problem",

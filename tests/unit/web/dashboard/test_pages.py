@@ -240,6 +240,18 @@ async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: 
     assert {name: before[name] for name in unseen} == {name: task[name] for name in unseen}
 
 
+@pytest.mark.parametrize(
+    "path", [f"/dashboard/tasks/{'x' * 101}", f"/dashboard/owners/edit?name={'x' * 101}"]
+)
+async def test_an_address_with_too_long_a_name_gets_a_page(browser: Browser, path: str) -> None:
+    await browser.sign_in()
+
+    page = await browser.get(path)
+
+    assert (422, "text/html; charset=utf-8") == (page.status, page.headers["content-type"])
+    assert b"must have at most 100 characters" in page.body
+
+
 async def test_a_task_whose_id_is_new_has_a_page(browser: Browser, api: Call) -> None:
     await api("POST", "/api/tasks", TASK | {"id": "new"})
     await browser.sign_in()

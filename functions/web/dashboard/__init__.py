@@ -87,7 +87,7 @@ def _as_page(
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
         if status == NOT_FOUND and request.method == "GET" and path.endswith("/"):
             return redirect(quote(path.rstrip("/")))  # as people type addresses
-        said = "" if isinstance(error, HTTPException) else json.loads(problem.body)["detail"]
+        said = "" if isinstance(error, HTTPException) else json.loads(bytes(problem.body))["detail"]
         text = said if status < SERVER_ERROR else "Try again in some seconds"
         page = render_page(
             "problem",

@@ -348,11 +348,11 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(
     await send(
         "/keys", name="", expiresAt="tomorrow", **{"scopes.sent": "1", "capabilities.types": "no type!"}
     )
-    await send("/keys", name="x", expiresAt="2020-01-01T00:00", **{"scopes.read": "on"})
+    await send("/keys", do="save", name="x", expiresAt="2020-01-01T00:00", **{"scopes.read": "on"})
     clock.now += MINUTE  # a key may send so many requests in a minute
-    await send("/owners", name="", monthlyCredits="x", maxTasks="-1")
+    await send("/owners", do="save", name="", monthlyCredits="x", maxTasks="-1")
     for entries in (*DAYS[:6], "", "calendar:other"):  # the messages are those of tasks
-        await send("/calendars", name="公司" if not entries else "company", entries=entries)
+        await send("/calendars", do="save", name="公司" if not entries else "company", entries=entries)
     for days in (*DAYS[6:], "calendar:other"):
         await send(
             "/new",

@@ -93,7 +93,7 @@ DIFFERENT: dict[NotificationKind, dict[str, Any]] = {
         "schedule": "",
         "summary": "80 of the 100 credits of November 2026 are used",
     },
-    "test": {"title": "slack", "summary": "This channel works"},
+    "test": {"title": "slack", "summary": "Notices of your tasks will look like this"},
 }
 
 

@@ -248,7 +248,8 @@ def _item(item: dict[str, str], marker: str, limits: Limits) -> Item:
     url = safe_http_url(item.get("url", ""))
     url = url if len(url) <= MAX_URL_CHARS else ""
     title = single_line(item.get("title", ""), TITLE_CHARS) or single_line(url, TITLE_CHARS) or "…"
-    text = single_line(item.get("text", ""), limits.item_chars) if limits.item_chars else ""
+    lines = " · ".join(filter(None, map(str.strip, item.get("text", "").splitlines())))  # as in a briefing
+    text = single_line(lines, limits.item_chars) if limits.item_chars else ""
     return Item(marker, title, url, text)
 
 
@@ -296,7 +297,9 @@ def to_plain_text(message: Message) -> str:
 def _lines(row: Row) -> list[str]:
     lines = [f"{row.icon} {row.sentence}" + (f": {row.summary}" if row.summary else "")]
     lines += [row.details] if row.details else []
-    lines += [f"{item.marker} {item.title} {item.url}".rstrip() for item in row.items]
+    for item in row.items:
+        lines.append(f"{item.marker} {item.title} {item.url}".rstrip())
+        lines += [f"   {item.text}"] if item.text else []
     lines += [row.omitted] if row.omitted else []
     lines += [row.page_url] if row.page_url else []
     return lines

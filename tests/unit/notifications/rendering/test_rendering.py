@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.notifications.rendering.digest import LIMITS, build_message
+from functions.notifications.rendering.digest import LIMITS, build_message, to_plain_text
 from functions.notifications.rendering.formatting import (
     format_duration,
     format_instant,
@@ -155,4 +155,19 @@ def test_braces_in_a_title_are_letters(make_notice: MakeNotice) -> None:
     assert (
         "“{n} {0} {title.x}” failed"
         == build_message([make_notice(title="{n} {0} {title.x}")], EN, LIMITS[0]).headline
+    )
+
+
+def test_plain_text_has_what_items_say_and_each_fact_of_a_section(make_notice: MakeNotice) -> None:
+    sections = [
+        {"title": "Failing now (2)", "text": "Shop: failed once\n\nBackup: no success"},
+        {"title": "Release 2.0", "url": "https://example.com/2"},
+    ]
+    notice = make_notice("news", title="Morning", summary="2 problems", items=sections)
+
+    plain = to_plain_text(build_message([notice], EN, LIMITS[0]))
+
+    assert (
+        "• Failing now (2)\n   Shop: failed once · Backup: no success\n• Release 2.0 https://example.com/2"
+        in plain
     )

@@ -358,7 +358,7 @@ def _name_document(text: str, *, content_type: str, url: str) -> str:
     head = head[:_HEAD_CHARS].lower()
     is_declared = "html" in content_type.lower() and head.startswith("<") and not head.startswith("<?xml")
     if not is_declared and "<html" not in head and not head.startswith("<!doctype html"):
-        return "XML that is neither RSS nor Atom" if head.startswith("<") else "something that is no feed"
+        return "XML that is neither RSS nor Atom" if head.startswith("<") else "something else"
     title, feeds = page_heading(text, url=url)
     feed = next((one for one in feeds if one != url), "")
     more = [f"“{title}”"] * bool(title) + [f"its feed is {feed}"] * bool(feed)

@@ -14,7 +14,8 @@ from functions.cli.session import CliContext
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError
-from functions.notifications import channel_names, enabling_setting
+from functions.http_client.trusted import TrustedHttpClient
+from functions.notifications import channel_names, channel_problems, enabling_setting
 from functions.services.apply import sync_digest_task
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
@@ -114,6 +115,8 @@ async def _require_channel(context: CliContext, name: str) -> None:
     known = await context.app.channels.settings()
     if name in known:
         return
+    if problem := channel_problems(context.settings.channel_settings(), TrustedHttpClient()).get(name):
+        raise InputError(f"{name} is not open: {problem}")
     if setting := enabling_setting(name):
         raise InputError(f"{name} is not set up: set {setting}, in the environment or in .env")
     near = get_close_matches(name, [*known, *channel_names()], n=1)

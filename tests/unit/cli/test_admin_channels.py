@@ -159,6 +159,14 @@ def test_what_makes_no_sense_is_refused_with_the_reason(
     assert "[0-5]" not in said.err, "a pattern is no word"
 
 
+@pytest.mark.parametrize("command", ["test", "enable"])
+def test_channel_whose_settings_are_wrong_says_what_is_wrong(command: str, scheduler: Scheduler) -> None:
+    said = scheduler("channels", command, "telegram", TELEGRAM_BOT_TOKEN="123456:abc")
+
+    assert 1 == said.code
+    assert "scheduler: telegram is not open: TELEGRAM_CHAT_ID: give the chat" in said.err
+
+
 def test_null_is_the_default_and_every_example_is_accepted(scheduler: Scheduler, hook: str) -> None:
     for example in CHANNEL_EXAMPLES.values():
         assert 0 == scheduler("channels", "set", "webhook", example, WEBHOOK_URL=hook).code

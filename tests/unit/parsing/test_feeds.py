@@ -79,7 +79,7 @@ def test_an_empty_feed_is_a_feed() -> None:
         ("<!DOCTYPE html><html><body><item>x</item></body></html>", "a web page"),
         ("<html><head><title>Sign in</title></head></html>", "a web page (“Sign in”)"),
         ('{"version": "https://jsonfeed.org/version/1.1"}', "JSON that is no JSON Feed"),
-        ("just words", "something that is no feed"),
+        ("just words", "something else"),
         (b"\x89PNG\r\n\x1a\n\x00", "an image"),
         (b"\x1f\x8bnothing", "broken gzip data"),
         ('<rss version="2.0"><channel><title>Cut of', "a feed broken off before its first entry"),

@@ -337,7 +337,9 @@ def _check_timeouts(tasks: Sequence[Task], longest: timedelta) -> Iterator[Findi
     if ids:
         limit = f"{longest.total_seconds():g} s"
         text = f"timeoutSeconds of {len(ids)} is longer than a tick ({limit}): {_first_names(ids)}"
-        remedy = "an attempt that needs more is cut; lower it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
+        remedy = (
+            "what needs more is cut; lower it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE (serve waits)"
+        )
         yield Finding("tasks", "warn", text, remedy)
 
 

@@ -100,7 +100,7 @@ def describe_long_timeout(task: TaskFields, *, longest: timedelta) -> str:
     if timedelta(seconds=task.timeout_seconds) <= longest:
         return ""
     what = "no attempt is made, for it could be cut" if task.delivery == "at_most_once" else "more is cut"
-    remedy = "lower it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE"
+    remedy = "lower it, raise TICK_BUDGET_SECONDS or set WORKER_QUEUE (serve waits for it)"
     return f"{task.timeout_seconds:g} s, but an attempt has {longest.total_seconds():g} s: {what}; {remedy}"
 
 

@@ -24,6 +24,7 @@ DELAY_VARIABLES = {  # of cronie and anacron; no command reads them
     "START_HOURS_RANGE": "hours belong to the schedule here",
 }
 NO_REBOOT_REASON = "there is no start of a machine here; start it by the machine's own means, such as systemd"
+MACHINE_CLOCK = "cron ran by the clock of its machine; here in UTC: give --timezone if that was another zone"
 
 
 @dataclass
@@ -77,6 +78,8 @@ def read_crontab(
             "commands run where ALLOW_COMMANDS=1 is set",
         ):
             reading.notes.append(ImportNote("", "", "changed", why))
+        if any(one.spec.timezone == defaults.timezone == "UTC" for one in reading.tasks):
+            reading.notes.append(ImportNote("", "", "changed", MACHINE_CLOCK))
     shape = "cron.d" if with_user else "crontab"
     return ForeignTasks(shape, tuple(reading.tasks), tuple(reading.notes), tuple(reading.problems))
 

@@ -33,7 +33,7 @@ class ImportDefaults:
     def timeout_remark(self) -> str:
         """A sentence about attempts without a limit of time."""
         most = TaskSpec.model_fields["timeout_seconds"].default if self.timeout_s is None else self.timeout_s
-        more = "give one that needs longer timeoutSeconds, and the tick as much (TICK_BUDGET_SECONDS)"
+        more = "give one that needs longer timeoutSeconds; a tick needs TICK_BUDGET_SECONDS, serve waits"
         return f"there was no limit of time; an attempt may take {most:g} s here: {more}"
 
 

@@ -36,6 +36,7 @@ from functions.transfer.foreign.unreadable import (
 )
 
 MAX_CHARS = 16_000_000
+SETTINGS_SECTIONS = ("scheduler", "settings", "config", "daemon")  # beside the entries
 DraftReader = Callable[[ForeignEntry, ImportDefaults, Mapping[str, Any]], TaskDraft]
 
 
@@ -131,6 +132,7 @@ def _read_source(
         return read_crontab(text, name, defaults, with_user=has_user_column(text, name), ids=ids)
     document = _parse_source(text, name)
     listed, wrong, beside = find_entries(document)
+    beside = _with_timezone(beside)
     chosen = format_name or _detect_format(document, listed, name)
     older = _convert_entries(chosen, listed, beside, name, defaults, ids, is_certain=format_name is not None)
     faults = [
@@ -145,7 +147,7 @@ def _read_source(
             "",
             str(key),
             "left out",
-            "stands beside the entries; what it says was not read",
+            _why_unread(key, value),
             document.line_of((key,)),
         )
         for key, value in beside.items()
@@ -156,6 +158,21 @@ def _read_source(
         notes=(*older.notes, *unsaid),
         problems=tuple(sorted((*faults, *older.problems), key=lambda fault: fault.line or 0)),
     )
+
+
+def _with_timezone(beside: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *beside* with the zone of the settings, as in `scheduler: {timezone: Europe/Riga}`."""
+    for name in SETTINGS_SECTIONS:
+        section = beside.get(name)
+        if isinstance(section, Mapping) and isinstance(zone := section.get("timezone"), str):
+            return {"timezone": zone, **beside}
+    return beside
+
+
+def _why_unread(name: object, value: Any) -> str:
+    if name in SETTINGS_SECTIONS and isinstance(value, Mapping):
+        return "only its timezone is read here, for entries without one; serve --config reads the others"
+    return "stands beside the entries; what it says was not read"
 
 
 def _detect_format(document: ParsedFile, entries: list[ForeignEntry], name: str) -> str:

@@ -1,5 +1,7 @@
 """Crontabs: variables, percent signs, users, comments, and what cannot be moved."""
 
+import pytest
+
 from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
 from functions.transfer.foreign.formats import read_foreign
 from tests.conftest import NOON
@@ -42,6 +44,23 @@ def test_a_zone_holds_for_what_stands_below_it() -> None:
     older = read("0 1 * * * one\nCRON_TZ=Asia/Tokyo\n0 2 * * * two\n")
 
     assert ["UTC", "Asia/Tokyo"] == [one.spec.timezone for one in older.tasks]
+
+
+@pytest.mark.parametrize(
+    ("crontab", "zone", "is_said"),
+    [
+        ("0 1 * * * one", "UTC", True),
+        ("0 1 * * * one\nCRON_TZ=Asia/Tokyo\n0 2 * * * two\n", "UTC", True),
+        ("CRON_TZ=Asia/Tokyo\n0 2 * * * two\n", "UTC", False),
+        ("0 1 * * * one", "Europe/Riga", False),
+    ],
+)
+def test_tasks_whose_zone_nobody_named_say_that_they_are_in_utc(
+    crontab: str, zone: str, is_said: bool
+) -> None:
+    older = read_foreign([("crontab", crontab)], ImportDefaults(NOON, zone))
+
+    assert is_said == any("cron ran by the clock of its machine" in note.reason for note in older.notes)
 
 
 def test_cron_tries_nothing_twice_and_neither_do_its_tasks() -> None:

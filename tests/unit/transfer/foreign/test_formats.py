@@ -470,3 +470,13 @@ def test_days_of_an_expression_that_apscheduler_counts_otherwise_are_told(cron: 
     older = read_foreign([("x.json", text)], ImportDefaults(now=NOON))
 
     assert is_told == any("from_crontab" in note.reason for note in older.notes)
+
+
+def test_zone_among_the_settings_of_a_scheduler_is_that_of_its_jobs() -> None:
+    jobs = "jobs:\n  - {name: one, command: date, schedule: 0 2 * * *}\n"
+    older = read_foreign(
+        [("d.yaml", f"scheduler: {{timezone: Europe/Riga, workers: 4}}\n{jobs}")], ImportDefaults(NOON)
+    )
+
+    assert ["Europe/Riga"] == [one.spec.timezone for one in older.tasks]
+    assert ["scheduler"] == [note.field for note in older.notes if "serve --config" in note.reason]

@@ -180,6 +180,21 @@ def test_one_version_is_in_the_code_the_project_and_the_changelog() -> None:
     assert __version__ == project == newest
 
 
+def test_every_event_of_the_log_is_in_its_page_with_its_level() -> None:
+    page = document("docs/reference/logs.md")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    levels = {name: level.strip() for _, names, level, *_ in rows for name in re.findall(r"`(\w+)`", names)}
+    logged: dict[str, str] = {}
+    for path in (ROOT / "functions").rglob("*.py"):
+        for level, names in re.findall(
+            r"\blog\.(info|warning|error)\(\s*([^,)\n]*)", path.read_text("utf-8")
+        ):
+            logged |= dict.fromkeys(re.findall(r'"(\w+)"', names), level.upper())
+
+    assert logged
+    assert logged == {name: levels.get(name) for name in logged}
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file()))
 def test_every_script_is_in_the_page_on_the_command_line(name: str) -> None:
     assert f"`scripts/{name}`" in document("docs/reference/cli.md")

@@ -1,7 +1,7 @@
 """The rules of the layout, each as a function from a module's source to what is wrong with it."""
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -176,6 +176,11 @@ class Module:
         """All nodes of the tree, parents before children."""
         return tuple(ast.walk(self.tree))
 
+    @cached_property
+    def imports(self) -> Sequence[str]:
+        """Full names of what is imported, also inside functions, and for types alone."""
+        return tuple(_imports(self.nodes))
+
     @property
     def package(self) -> str:
         parts = self.path.removesuffix(".py").split("/")
@@ -197,7 +202,7 @@ def imports_only_downwards(module: Module) -> Iterator[str]:
         yield f"{module.package} is no known package: say in tests/unit/architecture.py what it may import"
         return
     allowed = LAYERS[module.package] | {module.package, "errors"}
-    for name in _imports(module):
+    for name in module.imports:
         parts = name.split(".")
         if parts[0] == "main":
             yield "imports main"
@@ -213,13 +218,13 @@ def imports_no_stranger(module: Module) -> Iterator[str]:
         if own:
             others = tuple(f"{name}." for name in names if name not in own)
             yield from (
-                f"imports {name}, a stranger" for name in _imports(module) if f"{name}.".startswith(others)
+                f"imports {name}, a stranger" for name in module.imports if f"{name}.".startswith(others)
             )
 
 
 def imports_libraries_of_its_own(module: Module) -> Iterator[str]:
     """A library is known to the one package that owns it."""
-    for name in _imports(module):
+    for name in module.imports:
         owners = LIBRARIES.get(name.split(".")[0])
         if owners is not None and not module.path.startswith(owners):
             yield f"imports {name}, which only {', '.join(owners) or 'nobody'} may"
@@ -238,7 +243,7 @@ def opens_no_zone(module: Module) -> Iterator[str]:
         return
     yield from _called(module, {"time": {"localtime", "ctime", "mktime", "tzset", "tzname"}})
     yield from _called(module, {"ZoneInfo": {"from_file", "no_cache"}, "zoneinfo": ZONE_READERS})
-    for name in _imports(module):
+    for name in module.imports:
         if name.split(".")[0] in ("dateutil", "pytz", "tzdata", "tzlocal"):
             yield f"imports {name}"
     for node in module.nodes:
@@ -313,9 +318,8 @@ RULES: tuple[Callable[[Module], Iterator[str]], ...] = (
 )
 
 
-def _imports(module: Module) -> Iterator[str]:
-    """Full names of what is imported, also inside functions, and for types alone."""
-    for node in module.nodes:
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:

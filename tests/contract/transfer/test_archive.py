@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -125,35 +126,55 @@ async def fill(store: Store, make_task: MakeTask, make_run: MakeRun) -> None:
         await store.put_documents(documents)
 
 
-@pytest.mark.slow
-async def test_everything_comes_through_to_every_store(
-    source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
-) -> None:
-    await fill(source, make_task, make_run)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first `filled` leaves what the others copy."""
+    return tmp_path_factory.mktemp("made")
 
-    out = await exported(source, path)
+
+@pytest.fixture
+async def filled(source: Store, tmp_path: Path, made: Path, make_task: MakeTask, make_run: MakeRun) -> Store:
+    """The source, with what `fill` writes."""
+    if not (made / "source.db").exists():
+        store = SqliteStore(str(made / "source.db"))
+        await fill(store, make_task, make_run)
+        await store.close()
+    shutil.copy(made / "source.db", tmp_path)
+    return source
+
+
+@pytest.fixture
+async def archive(filled: Store, made: Path, path: Path) -> Path:
+    """An archive of what `fill` writes."""
+    if not (made / path.name).exists():
+        await exported(filled, made / path.name)
+    shutil.copy(made / path.name, path)
+    return path
+
+
+@pytest.mark.slow
+async def test_everything_comes_through_to_every_store(filled: Store, target: Store, path: Path) -> None:
+    out = await exported(filled, path)
     done = await imported(target, path)
 
     assert RecordCounts(TASKS, RUNS, 2 * len(KINDS)) == out.counts == done.total == done.created
     assert ([], []) == (done.refused, done.problems)
-    assert await everything(source) == await everything(target)
+    assert await everything(filled) == await everything(target)
 
 
 @pytest.mark.slow
 async def test_everything_comes_through_a_store_and_on_to_another(
-    source: Store, target: Store, path: Path, tmp_path: Path, make_task: MakeTask, make_run: MakeRun
+    filled: Store, target: Store, archive: Path, tmp_path: Path
 ) -> None:
     """What a store hands on is as whole as what it was given."""
-    await fill(source, make_task, make_run)
-    await exported(source, path)
-    await imported(target, path)
+    await imported(target, archive)
     last = JsonPlace(tmp_path).open()
 
     onwards = tmp_path / "onwards.jsonl"
     await exported(target, onwards)
     await imported(last, onwards)
 
-    assert await everything(source) == await everything(last)
+    assert await everything(filled) == await everything(last)
     await last.close()
 
 
@@ -170,15 +191,11 @@ async def test_everything_comes_back_from_every_store(
 
 
 @pytest.mark.slow
-async def test_importing_again_changes_nothing(
-    source: Store, target: Store, path: Path, make_task: MakeTask, make_run: MakeRun
-) -> None:
-    await fill(source, make_task, make_run)
-    await exported(source, path)
-    await imported(target, path)
+async def test_importing_again_changes_nothing(target: Store, archive: Path) -> None:
+    await imported(target, archive)
     before = (await target.get_tasks(["t0000"])).tasks
 
-    done = await imported(target, path)
+    done = await imported(target, archive)
 
     assert (RecordCounts(), RecordCounts(TASKS, RUNS, 2 * len(KINDS))) == (done.created, done.unchanged)
     assert before == (await target.get_tasks(["t0000"])).tasks
@@ -214,31 +231,25 @@ class Cut:
 @pytest.mark.slow
 @pytest.mark.parametrize("calls", [1, 3, 7, 12, 15])
 async def test_an_import_that_was_cut_off_goes_on_without_doubles(
-    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun, calls: int
+    filled: Store, archive: Path, tmp_path: Path, calls: int
 ) -> None:
-    await fill(source, make_task, make_run)
-    await exported(source, path)
     target = SqliteStore(str(tmp_path / "cut.db"))
     with pytest.raises(StoreUnavailableError):
-        await import_archive(Cut(target, calls), path, on_progress=lambda so_far: None)
+        await import_archive(Cut(target, calls), archive, on_progress=lambda so_far: None)
 
-    done = await imported(target, path)
+    done = await imported(target, archive)
 
     assert ([], []) == (done.refused, done.problems)
-    assert await everything(source) == await everything(target)
+    assert await everything(filled) == await everything(target)
     await target.close()
 
 
-async def test_no_task_may_start_before_its_history_is_there(
-    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
-) -> None:
-    await fill(source, make_task, make_run)
-    await exported(source, path)
+async def test_no_task_may_start_before_its_history_is_there(archive: Path, tmp_path: Path) -> None:
     target = SqliteStore(str(tmp_path / "cut.db"))
     runs_and_documents = len(KINDS) + -(-RUNS // 100)
 
     with pytest.raises(StoreUnavailableError):
-        await import_archive(Cut(target, runs_and_documents), path, on_progress=lambda so_far: None)
+        await import_archive(Cut(target, runs_and_documents), archive, on_progress=lambda so_far: None)
 
     assert (0, RUNS) == (
         len((await target.list_tasks(TaskFilter())).tasks),
@@ -416,14 +427,10 @@ async def test_listeners_spoilt_by_hand_keep_none_of_an_archive_away(
     assert {"tasks": ["a"]} == dict(document.data)
 
 
-async def test_a_trial_changes_nothing(
-    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun
-) -> None:
-    await fill(source, make_task, make_run)
-    await exported(source, path)
+async def test_a_trial_changes_nothing(archive: Path, tmp_path: Path) -> None:
     target = SqliteStore(str(tmp_path / "to.db"))
 
-    done = await imported(target, path, dry_run=True)
+    done = await imported(target, archive, dry_run=True)
 
     assert RecordCounts(TASKS, RUNS, 2 * len(KINDS)) == done.created
     assert ([], [], []) == await everything(target)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,26 @@ from tests.unit.http_client.vectors import METADATA, NOWHERE, PRIVATE
 _listeners: list[list[Any]] = []
 
 
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _listeners and event == "socket.connect":
-        for heard in _listeners:
-            heard.append(arguments[1])
+@cache
+def listen() -> None:
+    """Note every connection that any library makes, however it is made.
 
+    A hook stays as long as the process, and slows each import and each opened file: who runs no test of this
+    file has none.
+    """
 
-sys.addaudithook(_hook)  # every connection any library makes is told here, however it is made
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if _listeners and event == "socket.connect":
+            for heard in _listeners:
+                heard.append(arguments[1])
+
+    sys.addaudithook(hook)
 
 
 @contextmanager
 def connections() -> Iterator[list[Any]]:
     """The addresses connected to meanwhile."""
+    listen()
     heard: list[Any] = []
     _listeners.append(heard)
     yield heard

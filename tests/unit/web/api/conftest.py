@@ -77,6 +77,20 @@ def api(wired: App, clock: Clock) -> Call:
 
 
 @pytest.fixture
+async def description(api: Call, openapi_text: list[bytes]) -> Any:
+    """What the API says of itself, for a test to do with as it likes."""
+    if not openapi_text:
+        openapi_text.append((await api("GET", "/openapi.json", key=None)).body)
+    return json.loads(openapi_text[0])
+
+
+@pytest.fixture(scope="session")
+def openapi_text() -> list[bytes]:
+    """The first answer: the next application would say the same, and work on it for a fifth of a second."""
+    return []
+
+
+@pytest.fixture
 def make_key(api: Call) -> Callable[..., Awaitable[str]]:
     """Make a key with these scopes; return its token."""
 

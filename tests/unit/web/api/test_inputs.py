@@ -124,10 +124,9 @@ async def test_version_that_the_client_has_is_not_sent_again(api: Call) -> None:
     assert (304, b"", tag, 200) == (same.status, same.body, same.headers["etag"], other.status)
 
 
-async def test_head_answers_as_get_does_without_the_body(api: Call) -> None:
+async def test_head_answers_as_get_does_without_the_body(api: Call, description: Any) -> None:
     await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
-    described = (await api("GET", "/openapi.json", key=None)).json
-    paths = [path.replace("{id}", "shop") for path, one in described["paths"].items() if "get" in one]
+    paths = [path.replace("{id}", "shop") for path, one in description["paths"].items() if "get" in one]
 
     for path in (*paths, "/docs", "/dashboard", "/api/tasks/none"):
         get, head = await api("GET", path), await api("HEAD", path)
@@ -142,16 +141,17 @@ def resolved(schema: Any, described: dict[str, Any]) -> dict[str, Any]:
     return {**copy.deepcopy(schema), "components": described["components"]}
 
 
-async def test_each_example_of_a_body_is_valid_by_its_schema_and_accepted_by_the_api(api: Call) -> None:
-    described = (await api("GET", "/openapi.json", key=None)).json
+async def test_each_example_of_a_body_is_valid_by_its_schema_and_accepted_by_the_api(
+    api: Call, description: Any
+) -> None:
     tried = 0
-    for path, operations in described["paths"].items():
+    for path, operations in description["paths"].items():
         for method, operation in operations.items():
             content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             examples = [one["value"] for one in content.get("examples", {}).values()]
             examples += [content["example"]] if "example" in content else []
             for example in examples:
-                jsonschema_rs.validate(resolved(content["schema"], described), example)
+                jsonschema_rs.validate(resolved(content["schema"], description), example)
                 await api("POST", "/api/tasks", HEALTH | {"id": "shop-front"})
                 answer = await api(method.upper(), path.replace("{id}", "shop-front"), example)
                 assert answer.status in (200, 201), (method, path, answer.body)
@@ -162,7 +162,6 @@ async def test_each_example_of_a_body_is_valid_by_its_schema_and_accepted_by_the
     assert tried >= 6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "schema", "body"),
     [
@@ -172,20 +171,18 @@ async def test_each_example_of_a_body_is_valid_by_its_schema_and_accepted_by_the
         ("patch", "/api/tasks/{id}", "TaskUpdate", {"notify": None, "timeoutSeconds": None}),
     ],
 )
-async def test_body_that_works_is_valid_by_the_schema_of_its_operation(
-    method: str, path: str, schema: str, body: dict[str, Any], api: Call
+def test_body_that_works_is_valid_by_the_schema_of_its_operation(
+    method: str, path: str, schema: str, body: dict[str, Any], description: Any
 ) -> None:
-    described = (await api("GET", "/openapi.json", key=None)).json
-    content = described["paths"][path][method]["requestBody"]["content"]["application/json"]
+    content = description["paths"][path][method]["requestBody"]["content"]["application/json"]
     assert f"#/components/schemas/{schema}" == content["schema"]["$ref"]
 
-    jsonschema_rs.validate(resolved(content["schema"], described), body)
+    jsonschema_rs.validate(resolved(content["schema"], description), body)
 
 
-async def test_what_is_not_sent_is_left_to_the_server(api: Call) -> None:
+def test_what_is_not_sent_is_left_to_the_server(description: Any) -> None:
     """A generated client sends, or demands, each field that has a default in its description."""
-    described = (await api("GET", "/openapi.json", key=None)).json
-    schemas = described["components"]["schemas"]
+    schemas = description["components"]["schemas"]
 
     for name in (
         "TaskCreate",
@@ -201,17 +198,15 @@ async def test_what_is_not_sent_is_left_to_the_server(api: Call) -> None:
     assert "default" not in schemas["TaskCreate"]["properties"]["timezone"].get("description", "")
 
 
-async def test_each_operation_has_a_short_name_of_its_own(api: Call) -> None:
-    described = (await api("GET", "/openapi.json", key=None)).json
-    names = [one["operationId"] for path in described["paths"].values() for one in path.values()]
+def test_each_operation_has_a_short_name_of_its_own(description: Any) -> None:
+    names = [one["operationId"] for path in description["paths"].values() for one in path.values()]
 
     assert len(names) == len(set(names))
     assert {"create_task", "list_runs", "run_task"} <= set(names)
 
 
-async def test_schema_of_a_new_task_asks_for_what_the_api_asks_for(api: Call) -> None:
-    described = (await api("GET", "/openapi.json", key=None)).json
-    shape = resolved({"$ref": "#/components/schemas/TaskCreate"}, described)
+async def test_schema_of_a_new_task_asks_for_what_the_api_asks_for(api: Call, description: Any) -> None:
+    shape = resolved({"$ref": "#/components/schemas/TaskCreate"}, description)
 
     for name in ("title", "type"):
         body = {key: value for key, value in HEALTH.items() if key != name}

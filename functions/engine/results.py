@@ -12,7 +12,7 @@ from functions.domain.events import Outbox
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.decide import release_claim
-from functions.domain.lifecycle.deferral import can_defer, deferred, deferred_transition
+from functions.domain.lifecycle.deferral import can_defer, deferred_transition, mark_deferred
 from functions.domain.lifecycle.recover import recover, skip_without_credits
 from functions.domain.run import Run
 from functions.domain.storage import VersionedTask
@@ -202,7 +202,7 @@ class Results:
         )
         task, transition = attempt.stored.task, recompute(attempt.stored.task)
         if self._dependencies.defers_settlements and can_defer(task, transition):
-            return PendingTransition(attempt.stored, deferred(transition), recompute, is_deferred=True)
+            return PendingTransition(attempt.stored, mark_deferred(transition), recompute, is_deferred=True)
         return PendingTransition(attempt.stored, transition, recompute)
 
     def _note_followups(

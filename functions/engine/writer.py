@@ -110,7 +110,7 @@ class TickWriter:
                 refused.append(PendingTransition(stored, Transition({}, ())))
         if refused:
             now = self._clock()
-            await self.apply([one for item in refused if (one := _made_storable(item, now=now))])
+            await self.apply([one for item in refused if (one := _make_storable(item, now=now))])
         if unknown:
             log.warning("claims_unanswered", extra={"count": len(unknown)})
             self.unanswered_claims |= unknown
@@ -189,14 +189,14 @@ class TickWriter:
         remaining: dict[int, PendingTransition] = {}
         for index in items.keys() - written.keys():
             if is_recorded:
-                applied[index] = _as_deferred(items[index])
+                applied[index] = _task_after_deferred(items[index])
             else:
                 remaining[index] = items[index]
         for (index, item), write, result in zip(written.items(), writes, results, strict=True):
             if result.status is WriteStatus.APPLIED:
                 applied[index] = VersionedTask(write.task, result.revision)
             elif result.status is WriteStatus.INVALID:
-                smaller = _made_storable(item, now=self._clock())
+                smaller = _make_storable(item, now=self._clock())
                 if smaller is None:
                     self.unwritten.add(item.task.task.id)
                 else:
@@ -290,14 +290,14 @@ class TickWriter:
         return math.inf if self._deadline is None else (self._deadline - self._clock()).total_seconds()
 
 
-def _as_deferred(item: PendingTransition) -> VersionedTask:
+def _task_after_deferred(item: PendingTransition) -> VersionedTask:
     """The task of *item* after its transition, which its document does not hold yet."""
     changes = item.transition.changes
     task = item.task.task.model_copy(update=changes)
     return VersionedTask(task, item.task.revision, item.task.unwritten.union(changes))
 
 
-def _made_storable(item: PendingTransition, *, now: datetime) -> PendingTransition | None:
+def _make_storable(item: PendingTransition, *, now: datetime) -> PendingTransition | None:
     """Return what to try in place of an item that the store refused for what it holds; None for nothing."""
     task, refusals = item.task.task, item.refusals + 1
     log.error("task_not_storable", extra={"task_id": task.id, "refusals": refusals})

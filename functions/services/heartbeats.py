@@ -30,7 +30,7 @@ async def ping_name(signer: Signer, task: Task) -> str:
         raise InputError(f"{task.id} is no heartbeat, so it has no address to call: its type is {task.type}")
     if not signer.is_ready:
         raise InputError(NOTHING_TO_SIGN_WITH)
-    return await sign_name(signer, "ping", task_subject(task), revoked=_revoked(task))
+    return await sign_name(signer, "ping", task_subject(task), revoked=_address_number(task))
 
 
 async def is_ping_name(signer: Signer, name: str) -> bool:
@@ -53,7 +53,7 @@ async def record_ping(
     subject, number = found
 
     def decide(task: Task) -> Transition:
-        if task.type != HEARTBEAT or (task_subject(task), _revoked(task)) != (subject, number):
+        if task.type != HEARTBEAT or (task_subject(task), _address_number(task)) != (subject, number):
             raise NotFoundError(NOTHING_THERE)
         return receive_ping(task, ping, now=now)
 
@@ -73,5 +73,5 @@ def revoke_address(task: Task) -> Transition:
     return Transition({"heartbeat": state.model_copy(update={"address": state.address + 1})}, ())
 
 
-def _revoked(task: Task) -> int:
+def _address_number(task: Task) -> int:
     return task.heartbeat.address if task.heartbeat else 0

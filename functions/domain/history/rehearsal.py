@@ -211,7 +211,8 @@ class _Stage:
             )
             self._send(channel, sent, now=now)
         attempts = {
-            notice.id: _accepted(one, self._table) for notice, one in zip(pending, routes, strict=True)
+            notice.id: _to_delivery_attempt(one, self._table)
+            for notice, one in zip(pending, routes, strict=True)
         }
         changes, _ = after_delivery(self.task, attempts, now=now)
         self._change(changes)
@@ -230,7 +231,7 @@ class _Stage:
         self.task = self.task.model_copy(update=dict(changes))
 
 
-def _accepted(one: Route, table: RoutingTable) -> DeliveryAttempt:
+def _to_delivery_attempt(one: Route, table: RoutingTable) -> DeliveryAttempt:
     return DeliveryAttempt(
         held_until=one.hold, accepted=bool(one.send_now), lost=one.lost, open_channels=table.open_channels
     )
@@ -240,7 +241,7 @@ def _missed_before(ordered: Sequence[Run]) -> dict[str, datetime]:
     """Return, by the key of an attempt, the first occurrence that was skipped for it, for want of a tick.
 
     Such a skip is written with the last record of the occurrence that stands in for it; its own key counts as
-    well: it is told of with that attempt.
+    well: people learn of it with that attempt.
     """
     found: dict[str, datetime] = {}
     firsts: dict[datetime, Run] = {}

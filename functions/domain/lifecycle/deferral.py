@@ -70,7 +70,7 @@ def can_defer(task: Task, transition: Transition) -> bool:
     )
 
 
-def deferred(transition: Transition) -> Transition:
+def mark_deferred(transition: Transition) -> Transition:
     """*transition* with the remark in its record that the task's document follows later."""
     runs = tuple(run.model_copy(update={"deferred": True}) for run in transition.runs)
     return Transition(transition.changes, runs)

@@ -41,16 +41,16 @@ def _describe_times(minutes: Sequence[int], hours: Sequence[int]) -> str:
         if is_run(hours):
             return f"{text} from {first} through {last}"
         text = text if minutes[0] == 0 else f"{text}, beginning at minute {minutes[0]} of each hour,"
-        return f"{text} in {_numbered('hour', hours)}"
+        return f"{text} in {_describe_numbers('hour', hours)}"
     if len(hours) == 24:
-        return "Every hour" if minutes == (0,) else f"Every hour at {_numbered('minute', minutes)}"
+        return "Every hour" if minutes == (0,) else f"Every hour at {_describe_numbers('minute', minutes)}"
     if len(minutes) * len(hours) <= MAX_MOMENTS:
         return f"At {_join([clock_text(hour, minute) for hour in hours for minute in minutes], 'and')}"
     if len(minutes) == 1 and is_run(hours):
         return f"Every hour from {first} through {last}"
     if len(minutes) == 1 and (step := even_step(hours, 24)):
         return f"Every {step} hours" + ("" if first == "00:00" else f" from {first} on")
-    return f"At {_numbered('minute', minutes)} of {_numbered('hour', hours)}"
+    return f"At {_describe_numbers('minute', minutes)} of {_describe_numbers('hour', hours)}"
 
 
 def _describe_days(days: DayMatcher) -> str:
@@ -92,7 +92,7 @@ def _weekday_list(days: DayMatcher, conjunction: str) -> str:
     return _join([*plain, *named], conjunction) + (" of the month" if named else "")
 
 
-def _numbered(noun: str, numbers: Sequence[int]) -> str:
+def _describe_numbers(noun: str, numbers: Sequence[int]) -> str:
     return f"{_plural(noun, numbers)} {_join(_runs(numbers, str), 'and')}"
 
 

@@ -43,23 +43,23 @@ class SettledStore:
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """As in `TickStore`."""
-        return await self._settled(await self._store.get_tasks(ids))
+        return await self._settle(await self._store.get_tasks(ids))
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
         """As in `TaskStore`."""
-        return await self._settled(await self._store.list_due(now, limit=limit))
+        return await self._settle(await self._store.list_due(now, limit=limit))
 
     async def list_ordered(
         self, order: TaskOrder, *, after: OrderPosition | None = None, limit: int = 100
     ) -> OrderedPage:
         """As in `TaskStore`."""
         page = await self._store.list_ordered(order, after=after, limit=limit)
-        return replace(page, tasks=(await self._settled(QueryResult(page.tasks))).tasks)
+        return replace(page, tasks=(await self._settle(QueryResult(page.tasks))).tasks)
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """As in `TaskStore`. By status, those that seem to run are read as well."""
         if not which.status:
-            return await self._settled(await self._store.list_tasks(which, after=after, limit=limit))
+            return await self._settle(await self._store.list_tasks(which, after=after, limit=limit))
         running = await self._find_among_running(which, after=after, limit=limit)
         page = QueryResult(tuple(running))
         if which.status != Status.RUNNING:
@@ -84,14 +84,14 @@ class SettledStore:
         seeming = replace(which, status=Status.RUNNING)
         while True:
             page = await self._store.list_tasks(seeming, after=after, limit=PAGE_SIZE)
-            settled = await self._settled(page)
+            settled = await self._settle(page)
             found += (stored for stored in settled.tasks if which.matches(stored.task))
             ids = _ids(page)
             if len(ids) < PAGE_SIZE or len(found) >= limit:
                 return found
             after = max(ids)
 
-    async def _settled(self, result: QueryResult) -> QueryResult:
+    async def _settle(self, result: QueryResult) -> QueryResult:
         ticks = claiming_ticks(result.tasks)
         runs = []
         for start in range(0, len(ticks), LEDGER_READS):

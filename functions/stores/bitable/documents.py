@@ -63,12 +63,12 @@ class DocumentTable:
         for some in split_into_batches(new):
             await self._create(some, answers)
 
-        def replaced(index: int, before: Record) -> RowUpdate:
+        def build_update(index: int, before: Record) -> RowUpdate:
             number = int(before.fields.get("revision") or 0) + 1
             return RowUpdate(before.id, _encode_row(documents[index], rows[index], number=number))
 
         for indexes in split_into_batches(changed):
-            await self._with_precondition(documents, indexes, answers, replaced)
+            await self._with_precondition(documents, indexes, answers, build_update)
         return answers
 
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:

@@ -56,7 +56,7 @@ class MetaRows:
         self._values |= {each: _decode(one) for each, one in notes.items()}
         return self._values[name]
 
-    def cached(self, name: str) -> Mapping[str, Any]:
+    def get_cached(self, name: str) -> Mapping[str, Any]:
         """Return the note as last read; empty when it was not read."""
         return self._values.get(name, {})
 

@@ -186,7 +186,7 @@ class TaskTable:
     async def save_has_tasks(self, *, has_tasks: bool) -> None:
         """Keep it in the base whether the table has tasks."""
         try:
-            says = (self._meta.cached(HAD_TASKS_ROW) if has_tasks else {}) or await self._meta.read(
+            says = (self._meta.get_cached(HAD_TASKS_ROW) if has_tasks else {}) or await self._meta.read(
                 HAD_TASKS_ROW
             )
             if bool(says.get("hadTasks")) is not has_tasks:

@@ -100,11 +100,11 @@ class RunLog:
 
     def of_tick(self, tick_id: str) -> list[Run]:
         """The runs in the entries of one tick, as they are known now."""
-        with self._opened() as file:
+        with self._open() as file:
             found: dict[str, Run] = {}
             for entry in self._of_ticks({tick_id}):
                 for run in _read_runs(file, entry):
-                    found[run.key] = _truer(found.get(run.key), run)
+                    found[run.key] = _choose_record(found.get(run.key), run)
             return [self._with_result(run, file) for run in found.values()]
 
     def runs(
@@ -114,7 +114,7 @@ class RunLog:
         wanted = _Wanted(task_id, since, before)
         found: dict[str, tuple[datetime, int, int, Run]] = {}  # when it ended, where it is, the record
         ends: list[datetime] = []  # of the newest ones found, the oldest of these first
-        with self._opened() as file:
+        with self._open() as file:
             entries = sorted(filter(wanted.may_be_in, self._entries.values()), key=wanted.latest_in)
             while entries and limit > 0:
                 entry = entries.pop()
@@ -133,7 +133,7 @@ class RunLog:
 
     def last_saved_at(self) -> datetime | None:
         """When an entry was last kept; None when none was."""
-        with self._opened():
+        with self._open():
             return max((entry.at for entry in self._entries.values()), default=None)
 
     def is_prune_due(self, now: datetime) -> bool:
@@ -147,7 +147,7 @@ class RunLog:
 
     def prune(self, now: datetime) -> int:
         """Remove what is past keeping, and lines that later ones stand for; return how many entries went."""
-        with self._opened() as file:
+        with self._open() as file:
             kept = [entry for entry in self._entries.values() if entry.at >= now - RUN_RETENTION]
             removed = len(self._entries) - len(kept)
             if removed and file is not None:
@@ -155,7 +155,7 @@ class RunLog:
         return removed
 
     @contextmanager
-    def _opened(self) -> Iterator[IO[bytes] | None]:
+    def _open(self) -> Iterator[IO[bytes] | None]:
         """The file, with the index of it as it is now; None when there is none."""
         try:
             file = self._path.open("rb")
@@ -208,7 +208,7 @@ class RunLog:
         return bool(file.read(1) == NEWLINE)
 
 
-def _truer(known: Run | None, run: Run) -> Run:
+def _choose_record(known: Run | None, run: Run) -> Run:
     """Which of two records of one attempt holds: the later, but a result is truer than none."""
     is_vaguer = run.outcome is OutcomeKind.ABANDONED
     return known if known and is_vaguer and known.outcome is not OutcomeKind.ABANDONED else run

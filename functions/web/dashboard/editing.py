@@ -314,7 +314,7 @@ class FormPage:
             type=str(self.form.base["type"]),
             types=type_names(),
             type_words=TYPE_WORDS,
-            sections=self.form.shown(self.typed, self.problems),
+            sections=self.form.show(self.typed, self.problems),
             carried=carried_texts(self.form, self.typed),
             dropped=self._dropped,
             summary=summary,

@@ -91,7 +91,9 @@ async def show_overview(
     now = context.dependencies.now()
     listing, failing, summary = await asyncio.gather(
         list_page(context.service, which, now=now, status=status, search=search, after=after, sort=sort),
-        _list_failing(context, which) if not (after or status or search or sort in ALL_SORTS) else _nothing(),
+        _list_failing(context, which)
+        if not (after or status or search or sort in ALL_SORTS)
+        else _no_tasks(),
         _summarize(context),
     )
     chosen = {"status": status, "type": type, "tag": tag, "owner": owner, "search": search}
@@ -132,7 +134,7 @@ async def _list_failing(context: PageContext, which: TaskFilter) -> list[Task]:
     return [task for task in found if task.status not in STOPPED][:FAILING_SHOWN]
 
 
-async def _nothing() -> list[Task]:
+async def _no_tasks() -> list[Task]:
     return []
 
 
@@ -152,7 +154,7 @@ async def _summarize(context: PageContext) -> dict[str, Any]:
         service.list_next(limit=NEXT_SHOWN),
     )
     last_at = parse_stored_instant(status.get("lastTickAt"))
-    pinger = judge_pinger(last_at, stats.due, problem=str(status.get("problem", "")), now=now)
+    pinger = describe_pinger(last_at, stats.due, problem=str(status.get("problem", "")), now=now)
     return {
         "counts": Counts(**known, late=stats.due) if known else None,
         "pinger": Pinger(*pinger, last_at, dependencies.last_tick_ms),
@@ -187,7 +189,7 @@ async def _count(view: OwnerView) -> dict[str, int] | None:
     }
 
 
-def judge_pinger(last_at: datetime | None, late: int, *, problem: str, now: datetime) -> tuple[str, str]:
+def describe_pinger(last_at: datetime | None, late: int, *, problem: str, now: datetime) -> tuple[str, str]:
     """Return the colour of the pinger's light, and what it says.
 
     A tick that finds nothing writes nothing: without work in the queue its absence is no fault.

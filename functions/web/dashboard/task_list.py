@@ -89,13 +89,13 @@ async def list_page(
         found = await _list_by_id(service, which, matches, is_search=is_search, after=after)
         if not (after or found.more) or await _is_small(service.view, which):
             return found
-        return replace(found, sortable=_served(service))
+        return replace(found, sortable=_orders_in_store(service))
     if await _is_small(service.view, which):
         return await _sort_here(service, which, matches, sort=sort, after=after)
-    if sort not in _served(service):
+    if sort not in _orders_in_store(service):
         start = "" if "~" in after else after  # a place in the order by id
         found = await _list_by_id(service, which, matches, is_search=is_search, after=start)
-        return replace(found, sortable=_served(service))
+        return replace(found, sortable=_orders_in_store(service))
     ends = (lambda task: not is_late(task, now)) if status == LATE else None
     return await _sort_in_store(service, asked, matches, sort=sort, after=after, ends=ends)
 
@@ -143,7 +143,7 @@ def parse_cursor(sort: str, text: str) -> OrderPosition | None:
     return OrderPosition(at, task_id) if at else None
 
 
-def _served(service: TaskService) -> frozenset[str]:
+def _orders_in_store(service: TaskService) -> frozenset[str]:
     """Return the orders that the store has of any number of tasks; none for a key of an owner."""
     return frozenset() if service.principal.owner else frozenset(STORE_ORDERS)
 
@@ -227,14 +227,14 @@ async def _sort_in_store(
         page = await service.list_ordered(STORE_ORDERS[sort], after=place, limit=size)
         for stored in page.tasks:
             if ends and ends(stored.task):
-                return Listing(found, (), "", sort, _served(service))
+                return Listing(found, (), "", sort, _orders_in_store(service))
             if matches(stored.task):
                 found.append(stored.task)
             if len(found) == PAGE_SIZE:
-                return Listing(found, (), cursor_of(sort, stored.task), sort, _served(service))
+                return Listing(found, (), cursor_of(sort, stored.task), sort, _orders_in_store(service))
         place = page.following
         if place is None:
-            return Listing(found, (), "", sort, _served(service))
+            return Listing(found, (), "", sort, _orders_in_store(service))
     value = place.value if place else None
     text = format_instant(value) if isinstance(value, datetime) else value or ""
-    return Listing(found, (), f"{place.id}~{text}" if place else "", sort, _served(service))
+    return Listing(found, (), f"{place.id}~{text}" if place else "", sort, _orders_in_store(service))

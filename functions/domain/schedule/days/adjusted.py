@@ -14,8 +14,8 @@ from functions.domain.schedule.days.closed import (
     MAX_CLOSED_RUN,
     ClosedDays,
     OnExcluded,
+    find_nearest,
     first_day_of,
-    moved,
     year_of,
 )
 
@@ -118,7 +118,7 @@ class MovedDays(YearlyDays):
         business = self.closed.business_days(first - MAX_CLOSED_RUN, end + MAX_CLOSED_RUN)
         is_next = self.policy == "next"
         low, high = (first - MAX_CLOSED_RUN, end) if is_next else (first, end + MAX_CLOSED_RUN)
-        found = {moved(day, business, self.policy) for day in self.base.between(low, high)}
+        found = {find_nearest(day, business, self.policy) for day in self.base.between(low, high)}
         return sorted(day for day in found if day is not None and first <= day < end)
 
     def may_match_in(self, year: int) -> bool:

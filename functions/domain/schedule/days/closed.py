@@ -81,7 +81,7 @@ class ClosedDays:
     def move(self, day: int, policy: OnExcluded) -> int | None:
         """Return the business day that stands for *day*; None when none is near."""
         near = self.business_days(day - MAX_CLOSED_RUN, day + MAX_CLOSED_RUN + 1)
-        return moved(day, near, policy)
+        return find_nearest(day, near, policy)
 
     def _find_year(self, year: int) -> ClosedYear:
         first, end = first_day_of(year), first_day_of(year + 1)
@@ -147,7 +147,7 @@ def _closed_days(entries: tuple[str, ...]) -> ClosedDays:
     return ClosedDays(parse_entry(text) for text in entries)
 
 
-def moved(day: int, business_days: Sequence[int], policy: OnExcluded) -> int | None:
+def find_nearest(day: int, business_days: Sequence[int], policy: OnExcluded) -> int | None:
     """Return which of *business_days*, in order, stands for *day*; None when it is too far away."""
     place = bisect_left(business_days, day) if policy == "next" else bisect_right(business_days, day) - 1
     if not 0 <= place < len(business_days):

@@ -48,7 +48,7 @@ def business_days_in_chinese(phrase: BusinessDayPhrase) -> str:
 def days_in_english(entries: Sequence[str], policy: OnExcluded) -> str:
     """Return a clause to follow a schedule in words, e.g. `, except on weekends and public holidays (LV)`."""
     if policy == "skip":
-        return f", except on {_listed(entries, 'and')}" if entries else ""
+        return f", except on {_name_entries(entries, 'and')}" if entries else ""
     others = [one for one in entries if one != "weekends"]
     named = ["in a weekend", *(f"on {_in_english(parse_entry(text))}" for text in others[:MAX_NAMED])]
     if len(others) > MAX_NAMED:
@@ -71,7 +71,7 @@ def days_in_chinese(entries: Sequence[str], policy: OnExcluded) -> str:
     return f"；遇周末{'、' + days if days else ''}则改在{which}一个工作日"
 
 
-def _listed(entries: Sequence[str], conjunction: str) -> str:
+def _name_entries(entries: Sequence[str], conjunction: str) -> str:
     found = [_in_english(parse_entry(text)) for text in entries[:MAX_NAMED]]
     if len(entries) > MAX_NAMED:
         found.append(f"{len(entries) - MAX_NAMED} more")

@@ -102,6 +102,6 @@ def _render(
         title=f"Channel {name}",
         action=f"/dashboard/channels/{name}",
         back="/dashboard/channels",
-        groups=form.shown(typed or {}, problems),
+        groups=form.show(typed or {}, problems),
         summary=form.summary(problems),
     )

@@ -97,7 +97,7 @@ async def _render(
         unreadable=found.unreadable,
         token=token,
         is_typed=typed is not None,
-        groups=form.shown(typed or {}, problems),
+        groups=form.show(typed or {}, problems),
         summary=form.summary(problems),
     )
 

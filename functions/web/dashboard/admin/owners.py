@@ -115,6 +115,6 @@ def _render(
         action="/dashboard/owners",
         back="/dashboard/owners",
         owner_name=name,
-        groups=form.shown(typed or {}, problems),
+        groups=form.show(typed or {}, problems),
         summary=form.summary(problems),
     )

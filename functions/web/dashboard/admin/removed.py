@@ -21,14 +21,14 @@ MAX_RUNS = 50
 async def list_removed(context: CurrentPage) -> Response:
     """Show the tasks that were removed within a month."""
     return context.render(
-        "removed_tasks", removed=await _removed(context).list_removed(), days=RETENTION.days
+        "removed_tasks", removed=await _removed_tasks(context).list_removed(), days=RETENTION.days
     )
 
 
 @router.get("/removed/{id}")
 async def show_removed(context: CurrentPage, task_id: TaskId) -> Response:
     """Show a removed task with its history."""
-    tasks = _removed(context)
+    tasks = _removed_tasks(context)
     try:
         removed = await tasks.get(task_id)
     except NotFoundError:
@@ -50,7 +50,7 @@ async def restore(context: CurrentPage, task_id: TaskId) -> Response:
     """Undo a removal."""
     await context.read_form()
     try:
-        await _removed(context).restore(task_id)
+        await _removed_tasks(context).restore(task_id)
     except NotFoundError:
         raise
     except (ConflictError, InputError, NotAllowedError) as exc:
@@ -61,13 +61,13 @@ async def restore(context: CurrentPage, task_id: TaskId) -> Response:
 async def is_removed(context: PageContext, task_id: str) -> bool:
     """Whether a task of this id was removed of late that the user may see."""
     try:
-        await _removed(context).get(task_id)
+        await _removed_tasks(context).get(task_id)
     except NotFoundError:
         return False
     return True
 
 
-def _removed(context: PageContext) -> RemovedTasks:
+def _removed_tasks(context: PageContext) -> RemovedTasks:
     dependencies = context.dependencies
     return RemovedTasks(
         dependencies.store,

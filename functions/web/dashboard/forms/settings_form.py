@@ -61,7 +61,7 @@ class SettingsForm:
         """Return *problems* of the settings that *posted* makes, each at the row that shows it."""
         return at_rows(self.fields, posted, problems, base=self.base)
 
-    def shown(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownGroup]:
+    def show(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownGroup]:
         """Return what the page shows."""
         problems = place_problems(self.fields, problems)
         return [

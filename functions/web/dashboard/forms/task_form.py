@@ -191,7 +191,7 @@ class TaskForm:
         """Return *problems* of the task that *posted* makes, each at the row that shows it."""
         return at_rows(self.fields(), posted, problems, base=self.base)
 
-    def shown(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownSection]:
+    def show(self, posted: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[ShownSection]:
         """Return what the page shows: the texts of *posted*, or else of the base."""
         problems = place_problems(self.fields(), problems)
         return [

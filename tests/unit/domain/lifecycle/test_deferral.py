@@ -13,8 +13,8 @@ from functions.domain.lifecycle.decide import StartAttempt, decide
 from functions.domain.lifecycle.deferral import (
     can_defer,
     claiming_ticks,
-    deferred,
     deferred_transition,
+    mark_deferred,
     settle_by_records,
 )
 from functions.domain.lifecycle.edit import edit_task, queue_runs
@@ -57,7 +57,7 @@ def _after(task: Task, outcome: Outcome | None = None) -> Transition:
 
 
 def _recorded(task: Task) -> Run:
-    return deferred(_after(task)).runs[0]
+    return mark_deferred(_after(task)).runs[0]
 
 
 @pytest.mark.parametrize(("schedule", "minutes"), [("* * * * *", 1), ("*/2 * * * *", 2), ("*/5 * * * *", 5)])

@@ -10,7 +10,7 @@ import pytest
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.complete import pause
 from functions.domain.lifecycle.decide import StartAttempt, decide
-from functions.domain.lifecycle.deferral import deferred
+from functions.domain.lifecycle.deferral import mark_deferred
 from functions.domain.run import Run, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, TaskFilter, VersionedTask
 from functions.domain.task import Task
@@ -64,7 +64,7 @@ async def _put(stored: SqliteStore, make_task: MakeTask) -> None:
             after = complete_attempt(
                 claimed, succeeded("Done"), started_at=NOON, now=NOON + SECOND, random_fraction=0.5
             )
-            runs += deferred(after).runs
+            runs += mark_deferred(after).runs
     await stored.write([ConditionalWrite(task, None) for task in tasks])
     for tick_id in ("tick0", "tick1"):
         own = tuple(run for run in runs if run.token.startswith(tick_id))

@@ -14,7 +14,7 @@ from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import Task
 from functions.domain.types import format_instant
-from functions.web.dashboard.overview import judge_pinger, recent_changes
+from functions.web.dashboard.overview import describe_pinger, recent_changes
 from functions.web.dashboard.presentation.formatting import task_state
 from functions.web.dashboard.task_list import sort_tasks
 from tests.conftest import NOON
@@ -230,7 +230,7 @@ def test_the_light_is_red_only_when_something_is_wrong(
 ) -> None:
     at = None if last is None else NOON - last * MINUTE
 
-    assert tone == judge_pinger(at, late, problem=problem, now=NOON)[0]
+    assert tone == describe_pinger(at, late, problem=problem, now=NOON)[0]
 
 
 def test_changes_are_when_outcomes_turned(make_task: MakeTask) -> None:

@@ -281,7 +281,7 @@ def test_params_that_the_type_does_not_know_stay_or_are_removed() -> None:
 
     [shown] = [
         one
-        for part in form.shown({})
+        for part in form.show({})
         for group in part.groups
         for one in group.fields
         if one.name == "params.+"

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a proc
 
 def sent_unchanged(form: TaskForm) -> dict[str, str]:
     """What a browser sends of the fields when nothing was typed."""
-    html = render("all_fields.html", sections=form.shown({}))
+    html = render("all_fields.html", sections=form.show({}))
     return form_fields(html, form_id="task")
 
 

@@ -40,7 +40,7 @@ def test_what_a_form_says_is_translated() -> None:
 
 @pytest.mark.parametrize("type_name", ["http", "agent"])
 def test_a_form_in_chinese_says_little_in_english(type_name: str) -> None:
-    html = render("all_fields.html", "zh-CN", sections=TaskForm({"type": type_name, "params": {}}).shown({}))
+    html = render("all_fields.html", "zh-CN", sections=TaskForm({"type": type_name, "params": {}}).show({}))
 
     assert "请求头" in html or "语言模型" in html or "模型" in html
     assert not [word for word in ("Longest", "Empty means", "Default:") if word in html]

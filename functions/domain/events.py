@@ -151,19 +151,16 @@ def find_cycle(after: Mapping[str, Iterable[str]]) -> Sequence[str]:
     """
     done: set[str] = set()
     for first in sorted(after):
-        path: list[str] = []
-        waiting = [(first, iter(sorted(after[first])))] if first not in done else []
-        while waiting:
-            here, others = waiting[-1]
-            if not path or path[-1] != here:
-                path.append(here)
+        path = {first: iter(sorted(after[first]))} if first not in done else {}  # with what is left of each
+        while path:
+            here, others = next(reversed(path.items()))
             following = next(others, None)
             if following is None:
                 done.add(here)
-                path.pop()
-                waiting.pop()
+                del path[here]
             elif following in path:
-                return [following, *reversed(path[path.index(following) + 1 :]), following]
+                ids = list(path)
+                return [following, *reversed(ids[ids.index(following) + 1 :]), following]
             elif following in after and following not in done:
-                waiting.append((following, iter(sorted(after[following]))))
+                path[following] = iter(sorted(after[following]))
     return []

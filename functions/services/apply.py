@@ -135,32 +135,23 @@ async def apply_plan(
     kept = {spec.id: spec for spec in specs}
     source_of = {spec.id: TaskSource(origin) for spec in specs} | dict(sources or {})
     origins = {origin, *(source.origin for source in source_of.values())} - {""}
-    removed = {
-        stored.task.id
-        for stored in (existing.values() if prune else ())
-        if stored.task.origin in origins and stored.task.id not in kept
-    }
+    removed = _find_removed(existing, kept, origins) if prune else set()
     given = calendars_for(specs, calendars or {})
     days = await resolve_calendars(store, specs, given=given)
     plan, problems = _plan_specs(specs, existing, source_of, days, now=now)
     problems += await link_problems(store, kept, existing, removed)
     if limits is not None:
-        before = {task_id: stored.task.owner for task_id, stored in existing.items()}
-        after = {task_id: owner for task_id, owner in before.items() if task_id not in removed}
-        after |= {spec.id: spec.owner for spec in specs}
-        problems += await limits.plan_problems(specs, before=before, after=after)
+        problems += await _owner_problems(limits, specs, existing, removed)
     if problems:
         raise InputError("\n".join(problems))
     plan += [_plan_removal(existing[task_id], now=now) for task_id in sorted(removed)]
-    moved = {planned.change.moved_from for planned in plan}
-    plan += _find_orphans(existing, kept.keys() | removed, moved, now=now)
+    plan += _find_orphans(existing, kept.keys() | removed, plan, now=now)
     changed = await changed_calendars(store, given)
     plan += [
         _PlannedWrite(PlannedChange(f"calendar:{name}", action)) for (_, name), action in changed.items()
     ]
-    named = {planned.change.id for planned in plan}
     new_days = {key: given[key] for key, action in changed.items() if action != "unchanged"}
-    plan += _plan_new_days([one for name, one in existing.items() if name not in named], new_days, now=now)
+    plan += _plan_new_days(existing, plan, new_days, now=now)
     if not dry_run:
         for key, entries in new_days.items():
             await write_calendar(store, key, entries, by=APPLIED_BY, now=now)
@@ -171,14 +162,43 @@ async def apply_plan(
     return sorted((planned.change for planned in plan), key=lambda change: change.id)
 
 
+def _find_removed(
+    existing: Mapping[str, VersionedTask], kept: Collection[str], origins: Collection[str]
+) -> set[str]:
+    """Return the ids of the tasks that came from *origins*, and are not *kept*."""
+    return {
+        task_id
+        for task_id, stored in existing.items()
+        if stored.task.origin in origins and task_id not in kept
+    }
+
+
+async def _owner_problems(
+    limits: OwnerLimits,
+    specs: Sequence[TaskSpec],
+    existing: Mapping[str, VersionedTask],
+    removed: Collection[str],
+) -> list[str]:
+    """Return what the owners of *specs* may not have, and whose tasks would become too many."""
+    before = {task_id: stored.task.owner for task_id, stored in existing.items()}
+    after = {task_id: owner for task_id, owner in before.items() if task_id not in removed}
+    after |= {spec.id: spec.owner for spec in specs}
+    return await limits.plan_problems(specs, before=before, after=after)
+
+
 def _find_orphans(
     existing: Mapping[str, VersionedTask],
-    planned: Collection[str],
-    emptied: Collection[str],
+    named: Collection[str],
+    plan: Sequence[_PlannedWrite],
     *,
     now: datetime,
 ) -> list[_PlannedWrite]:
-    """Return what else came from sources that lost a task to another one: a file that was moved, perhaps."""
+    """Return what else came from sources that lost a task to another one: a file that was moved, perhaps.
+
+    Args:
+        named: The ids of the tasks that are kept or removed.
+    """
+    emptied = {planned.change.moved_from for planned in plan}
     return [
         _PlannedWrite(
             PlannedChange(
@@ -191,14 +211,20 @@ def _find_orphans(
             )
         )
         for stored in existing.values()
-        if stored.task.origin and stored.task.origin in emptied and stored.task.id not in planned
+        if stored.task.origin and stored.task.origin in emptied and stored.task.id not in named
     ]
 
 
 def _plan_new_days(
-    others: Sequence[VersionedTask], new_days: Mapping[OwnedName, Sequence[str]], *, now: datetime
+    existing: Mapping[str, VersionedTask],
+    plan: Sequence[_PlannedWrite],
+    new_days: Mapping[OwnedName, Sequence[str]],
+    *,
+    now: datetime,
 ) -> list[_PlannedWrite]:
-    """Return what calendars with *new_days* change in tasks outside the files; `copy_days` writes it."""
+    """Return what calendars with *new_days* change in tasks that *plan* leaves; `copy_days` writes it."""
+    named = {planned.change.id for planned in plan}
+    others = [stored for task_id, stored in existing.items() if task_id not in named]
     return [
         _PlannedWrite(
             PlannedChange(

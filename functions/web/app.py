@@ -408,42 +408,11 @@ def with_head(app: ASGIApp) -> ASGIApp:
 def with_limits(app: ASGIApp) -> ASGIApp:
     """Return *app* with limits on request bodies, in bytes and time, and safe headers on its responses.
 
-    The limit counts the bytes received, because a body may come without a Content-Length. A route may
-    override the headers. Of large bodies that arrive together one is passed on in each round of the loop.
+    A route may override the headers.
     """
     turn = asyncio.Lock()
 
-    def limited(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        limit = next(
-            (size for prefix, size in LARGER_BODIES.items() if scope["path"].startswith(prefix)),
-            MAX_BODY_BYTES,
-        )
-        received_bytes = 0
-        is_whole = False
-        deadline: float | None = None
-
-        async def receive_limited() -> Message:
-            nonlocal received_bytes, is_whole, deadline
-            if is_whole:
-                return await receive()  # the end of the connection, for which a response may wait
-            if deadline is None:
-                deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT.total_seconds()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(
-                    408, f"Send the body within {BODY_TIMEOUT.seconds} s", headers={"Connection": "close"}
-                ) from None
-            is_whole = not message.get("more_body", False)
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > limit:
-                raise HTTPException(413, f"Send at most {limit // 1024} KB")
-            if is_whole and received_bytes > LARGE_BODY_BYTES:
-                await turn.acquire()
-                asyncio.get_running_loop().call_soon(turn.release)  # after what the application does at once
-            return message
-
+    def answer(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -452,6 +421,52 @@ def with_limits(app: ASGIApp) -> ASGIApp:
                 headers.setdefault("Referrer-Policy", "no-referrer")
             await send(message)
 
-        return app(scope, receive_limited, send_with_headers)
+        return app(scope, _LimitedBody(scope["path"], receive, turn).receive, send_with_headers)
 
-    return limited
+    return answer
+
+
+class _LimitedBody:
+    """The body of one request to *path*, received within its limits.
+
+    The bytes received are counted, because a body may come without a Content-Length.
+
+    Args:
+        turn: Of large bodies that arrive together one is passed on in each round of the loop.
+    """
+
+    def __init__(self, path: str, receive: Receive, turn: asyncio.Lock) -> None:
+        larger = (size for prefix, size in LARGER_BODIES.items() if path.startswith(prefix))
+        self._limit = next(larger, MAX_BODY_BYTES)
+        self._receive = receive
+        self._turn = turn
+        self._received_bytes = 0
+        self._is_whole = False
+        self._deadline: float | None = None  # on the loop's clock
+
+    async def receive(self) -> Message:
+        """Return the next message of the request.
+
+        Raises:
+            HTTPException: The body is too large, or took too long.
+        """
+        if self._is_whole:
+            return await self._receive()  # the end of the connection, for which a response may wait
+        loop = asyncio.get_running_loop()
+        if self._deadline is None:
+            self._deadline = loop.time() + BODY_TIMEOUT.total_seconds()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(
+                408, f"Send the body within {BODY_TIMEOUT.seconds} s", headers={"Connection": "close"}
+            ) from None
+        self._is_whole = not message.get("more_body", False)
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > self._limit:
+            raise HTTPException(413, f"Send at most {self._limit // 1024} KB")
+        if self._is_whole and self._received_bytes > LARGE_BODY_BYTES:
+            await self._turn.acquire()
+            loop.call_soon(self._turn.release)  # after what the application does at once
+        return message

@@ -162,11 +162,14 @@ class _Stage:
             self._note_lateness(missed or run.occurrence, now=run.started_at)
         elif run.skip_reason in _SKIPS_WITHOUT_TICK and missed is None:
             self._note_lateness(run.occurrence, now=run.started_at)
-        if run.skip_reason in _NOT_AN_END:
-            if missed is None and self.task.alert.pending:  # with their delivery the tick is over
-                self._now += MINUTE
-            self._deliver(now=run.finished_at)
-            return
+        if run.skip_reason not in _NOT_AN_END:
+            self._take_result(run)
+        elif missed is None and self.task.alert.pending:  # with their delivery the tick is over
+            self._now += MINUTE
+        self._deliver(now=run.finished_at)
+
+    def _take_result(self, run: Run) -> None:
+        """Start the occurrence of *run*, and complete it, or wait for its next attempt."""
         self._change(
             {
                 "status": Status.RUNNING,
@@ -178,12 +181,10 @@ class _Stage:
         )
         if not run.final:
             self._change(attempt_facts(self.task, run) | {"status": Status.RETRYING})
-            self._deliver(now=run.finished_at)
             return
         was_paused = self.task.pause is not None
         self._change(complete_occurrence(self.task, run, now=run.finished_at).changes)
         self.pauses += self.task.pause is not None and not was_paused
-        self._deliver(now=run.finished_at)
 
     def _note_lateness(self, occurrence: datetime, *, now: datetime) -> None:
         due = self.task.model_copy(update={"next_occurrence": occurrence, "next_run_at": occurrence})

@@ -67,6 +67,34 @@ class _Wanted:
         return entry.newest if self.before is None else min(entry.newest, self.before)
 
 
+class _NewestRuns:
+    """The newest of the records that are added, at least one; of two of one attempt the one kept later."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._found: dict[str, tuple[datetime, int, int, Run]] = {}  # when it ended, where it is, the record
+        self._ends: list[datetime] = []  # of the newest ones, the oldest of these first
+
+    def add(self, run: Run, *, offset: int, number: int) -> None:
+        """Take *run*, record *number* of the entry at *offset*."""
+        known = self._found.get(run.key)
+        if known and known[1] > offset:
+            return
+        self._found[run.key] = (run.finished_at, offset, number, run)
+        if known is None:
+            push = heapq.heappush if len(self._ends) < self._limit else heapq.heappushpop
+            push(self._ends, run.finished_at)
+
+    def are_after(self, at: datetime) -> bool:
+        """Whether there are enough of them, all later than *at*: what ended until then is none of them."""
+        return len(self._ends) == self._limit and at < self._ends[0]
+
+    def list_all(self) -> list[Run]:
+        """Return them, newest first."""
+        newest = sorted(self._found.values(), key=lambda one: one[:3], reverse=True)
+        return [run for *_, run in newest[: self._limit]]
+
+
 class RunLog:
     """`tasks.history.jsonl`. Who changes it holds the store's lock; who reads it needs none.
 
@@ -111,25 +139,18 @@ class RunLog:
         self, task_id: str | None, since: datetime | None, before: datetime | None, limit: int
     ) -> list[Run]:
         """Run records, newest first; of two of one moment the one kept later."""
-        wanted = _Wanted(task_id, since, before)
-        found: dict[str, tuple[datetime, int, int, Run]] = {}  # when it ended, where it is, the record
-        ends: list[datetime] = []  # of the newest ones found, the oldest of these first
+        if limit <= 0:
+            return []
+        wanted, newest = _Wanted(task_id, since, before), _NewestRuns(limit)
         with self._open() as file:
             entries = sorted(filter(wanted.may_be_in, self._entries.values()), key=wanted.latest_in)
-            while entries and limit > 0:
+            while entries and not newest.are_after(wanted.latest_in(entries[-1])):
                 entry = entries.pop()
-                if len(ends) == limit and wanted.latest_in(entry) < ends[0]:
-                    break
                 for number, read in enumerate(_read_runs(file, entry, wanted.may_be_named)):
                     run = self._with_result(read, file) if wanted.task_id in (None, read.task_id) else read
-                    before_it = found.get(run.key)
-                    if not wanted.matches(run) or (before_it and before_it[1] > entry.offset):
-                        continue
-                    found[run.key] = (run.finished_at, entry.offset, number, run)
-                    if before_it is None:
-                        (heapq.heappush if len(ends) < limit else heapq.heappushpop)(ends, run.finished_at)
-        newest = sorted(found.values(), key=lambda one: one[:3], reverse=True)
-        return [run for *_, run in newest[: max(0, limit)]]
+                    if wanted.matches(run):
+                        newest.add(run, offset=entry.offset, number=number)
+        return newest.list_all()
 
     def last_saved_at(self) -> datetime | None:
         """When an entry was last kept; None when none was."""

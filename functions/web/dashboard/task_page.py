@@ -4,9 +4,9 @@ Reads: the task, up to `CHART_RUNS` runs for chart and history, 10 entries of th
 filter, up to `MAX_RUNS_READ` runs more. Uptime is in the task itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
@@ -61,41 +61,25 @@ async def show_task(
         raise
     await load_holidays_for([task])
     chosen = {"outcome": outcome, "trigger": trigger, "period": period, "search": search}
+    is_latest = not cursor and not any(chosen.values())
     latest = await context.service.list_runs(task_id, limit=CHART_RUNS)
-    if cursor or any(chosen.values()):
-        since = context.dependencies.now() - PERIODS[period] if period in PERIODS else None
-        matches = run_filter(outcome, trigger, search)
-        runs, following = await search_runs(
-            context.service,
-            task_id,
-            limit=PAGE_RUNS,
-            span=(since, None),
-            cursor=cursor or None,
-            matches=matches,
-        )
-    else:
-        runs = latest[:PAGE_RUNS]
-        following = None
-        if len(latest) > PAGE_RUNS:
-            _, following = await search_runs(context.service, task_id, limit=PAGE_RUNS)
-    tally = read_tally(task.tally, now=context.dependencies.now())
-    shares = (("24 h", tally.share_of_hours), *((f"{n} d", tally.share_of_days(n)) for n in (7, 30, 90)))
+    runs, following = latest[:PAGE_RUNS], ""
+    if not is_latest or len(latest) > PAGE_RUNS:
+        runs, following = await _search_history(context, task_id, chosen, cursor)
     return context.render(
         "task",
         task=task,
         words=describe_trigger(task, context.words.schedule),
         preview=_preview(context, task),
-        shares=[(name, percent(share)) for name, share in shares],
-        hours=uptime_bars(tally.hours),
-        days=uptime_bars(tally.days),
+        **_uptime(context, task),
         chart=duration_chart(latest),
         incidents=read_incidents(task.incidents)[:3],
         rules=notify_rules(task),
         default_channel=DEFAULT_CHANNEL,
         open_channels=context.dependencies.channels.open_channels(),
-        current=_list_current(context, task) if not cursor and not any(chosen.values()) else [],
+        current=_list_current(context, task) if is_latest else [],
         runs=[(run, encode_run_id(run)) for run in runs],
-        more=following or "",
+        more=following,
         cursor=cursor,
         chosen=chosen,
         outcomes=list(OutcomeKind),
@@ -107,6 +91,33 @@ async def show_task(
         badge=await context.request.app.state.public_links.sign_name("badge", task_subject(task)),
         waiting=await find_wait_reason(context.dependencies.store, task, now=context.dependencies.now()),
     )
+
+
+async def _search_history(
+    context: PageContext, task_id: str, chosen: Mapping[str, str], cursor: str
+) -> tuple[list[Run], str]:
+    """Return a page of the runs that *chosen* describes, and the cursor of the next; empty on the last."""
+    period = PERIODS.get(chosen["period"])
+    runs, following = await search_runs(
+        context.service,
+        task_id,
+        limit=PAGE_RUNS,
+        span=(context.dependencies.now() - period if period else None, None),
+        cursor=cursor or None,
+        matches=run_filter(chosen["outcome"], chosen["trigger"], chosen["search"]),
+    )
+    return runs, following or ""
+
+
+def _uptime(context: PageContext, task: Task) -> dict[str, Any]:
+    """Return the shares of successful runs, and the bars of hours and days."""
+    tally = read_tally(task.tally, now=context.dependencies.now())
+    shares = (("24 h", tally.share_of_hours), *((f"{n} d", tally.share_of_days(n)) for n in (7, 30, 90)))
+    return {
+        "shares": [(name, percent(share)) for name, share in shares],
+        "hours": uptime_bars(tally.hours),
+        "days": uptime_bars(tally.days),
+    }
 
 
 async def _ping_address(context: PageContext, task: Task) -> str:

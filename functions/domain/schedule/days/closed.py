@@ -90,13 +90,7 @@ class ClosedDays:
         workdays = {_number(one) for found in countries.values() for one in found.workdays}
         weekends = {day for day in _weekdays_between(first, end, weekend) if day not in workdays}
         excluded = {_number(one) for found in countries.values() for one in found.dates}
-        for entry in self.entries:
-            if isinstance(entry, Weekdays):
-                excluded |= _weekdays_between(first, end, entry.numbers)
-            elif isinstance(entry, DateRange):
-                excluded.update(range(max(_number(entry.first), first), min(_number(entry.last) + 1, end)))
-            elif isinstance(entry, YearlyRange):
-                excluded.update(_days_of_yearly(entry, year))
+        excluded.update(*(_days_of_entry(entry, year) for entry in self.entries))
         if self._weekends:
             excluded |= weekends
         business = (day for day in range(first, end) if day not in excluded and day not in weekends)
@@ -177,6 +171,20 @@ def _number(day: date) -> int:
 
 def _weekdays_between(first: int, end: int, weekdays: frozenset[int]) -> set[int]:
     return {day for number in weekdays for day in range(first + (number - weekday_of(first)) % 7, end, 7)}
+
+
+def _days_of_entry(entry: Entry, year: int) -> Iterable[int]:
+    """Return the days of *year* that *entry* names; those of countries and weekends are found together."""
+    first, end = first_day_of(year), first_day_of(year + 1)
+    match entry:
+        case Weekdays():
+            return _weekdays_between(first, end, entry.numbers)
+        case DateRange():
+            return range(max(_number(entry.first), first), min(_number(entry.last) + 1, end))
+        case YearlyRange():
+            return _days_of_yearly(entry, year)
+        case _:
+            return ()
 
 
 def _days_of_yearly(entry: YearlyRange, year: int) -> Iterator[int]:

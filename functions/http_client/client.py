@@ -33,7 +33,8 @@ class HttpClient(httpx.AsyncClient):
     """An httpx client that keeps nothing between calls: no cookies, no credentials of the environment.
 
     It follows redirects by default, up to ten: its transport does, which drops what may be a secret, and
-    sends on the cookies that the redirects themselves set. It sends no event hooks, and logs no URL.
+    sends on the cookies that the redirects themselves set. It sends no event hooks, and logs no URL. It is
+    open until `close_connections`.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, *, follow_redirects: bool = True) -> None:
@@ -148,22 +149,14 @@ class HttpClient(httpx.AsyncClient):
         """
         return HttpClient(_RecordingTransport(self._wire, record), follow_redirects=self.follow_redirects)
 
-    def shared(self) -> "SharedHttpClient":
-        """Return a client over the same connections that no task can close."""
-        return SharedHttpClient(self._wire, follow_redirects=self.follow_redirects)
-
-
-class SharedHttpClient(HttpClient):
-    """The client of all tasks of a process; one that closes it, as a client of its own, leaves it open."""
-
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Leave it open."""
+        """Leave it open: all tasks of the process share it, and one may take it for its own."""
 
     async def aclose(self) -> None:
-        """Leave it open."""
+        """Leave it open, as `__aexit__`."""
 
     async def close_connections(self) -> None:
         """Close it: what its owner does."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from functions.http_client.client import HttpClient, SharedHttpClient
+    from functions.http_client.client import HttpClient
     from functions.http_client.httpx import httpx
     from functions.http_client.name_servers import NameServers
     from functions.http_client.sockets import GuardedSockets
@@ -19,12 +19,12 @@ class LazyClient:
 
     def __init__(self, build: "Callable[[], HttpClient]") -> None:
         self._build = build
-        self._client: SharedHttpClient | None = None
+        self._client: HttpClient | None = None
 
     def __call__(self) -> "httpx.AsyncClient":
         """Return the client."""
         if self._client is None:
-            self._client = self._build().shared()
+            self._client = self._build()
         return self._client
 
     async def close(self) -> None:

@@ -126,4 +126,4 @@ async def visit(
 
     yield run
     for client in clients:
-        await client.aclose()
+        await client.close_connections()

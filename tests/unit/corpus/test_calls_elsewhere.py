@@ -434,7 +434,7 @@ async def test_name_that_does_not_resolve(code: int, expected: str, make_job: Ca
 
     outcome = await run_job(make_job("health_check_url", {"url": "https://gone.example/"}), tools)
 
-    await client.aclose()
+    await client.close_connections()
     assert f"FAILED {expected}" == verdict(outcome)
     assert not outcome.permanent
 
@@ -450,7 +450,7 @@ async def test_redirect_to_a_name_that_does_not_resolve(serve: Serve, make_job: 
 
     outcome = await run_job(make_job("health_check_url", {"url": server.url}), tools)
 
-    await client.aclose()
+    await client.close_connections()
     assert "FAILED The name gone.example does not resolve: no such name is known" == verdict(outcome)
 
 
@@ -467,7 +467,7 @@ async def test_port_that_is_not_allowed(type_name: str, make_job: Callable[..., 
 
     outcome = await run_job(make_job(type_name, {"url": "https://shop.example:9443/"}), tools)
 
-    await client.aclose()
+    await client.close_connections()
     assert (
         "FAILED The URL's port 9443 is not allowed here; allowed are 80, 443, 8080 and 8443; the operator "
         "can allow it (ALLOW_PORTS)"

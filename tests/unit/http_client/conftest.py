@@ -54,7 +54,7 @@ async def make_client() -> AsyncIterator[MakeClient]:
 
     yield make
     for client in clients:
-        await client.aclose()
+        await client.close_connections()
 
 
 @pytest.fixture

@@ -510,8 +510,10 @@ def test_a_client_serves_one_loop_after_another() -> None:
             await server.stop()
 
     async def call_and_close() -> int:
-        async with client:
+        try:
             return await call()
+        finally:
+            await client.close_connections()
 
     assert [200, 200] == [asyncio.run(call()), asyncio.run(call_and_close())]
 

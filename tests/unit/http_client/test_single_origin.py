@@ -17,7 +17,7 @@ async def test_its_own_origin_is_reached_though_it_is_private(server: Server) ->
 
     response = await client.request("GET", f"http://127.0.0.1:{server.port}/other", timeout=20)
 
-    await client.aclose()
+    await client.close_connections()
     await server.stop()
     assert 200 == response.status_code
 
@@ -31,7 +31,7 @@ async def test_every_other_origin_is_refused(server: Server, other: str) -> None
     with pytest.raises(BlockedRequestError):
         await client.request("GET", other.format(port=server.port), timeout=20)
 
-    await client.aclose()
+    await client.close_connections()
     await server.stop()
     assert [] == server.requests
 
@@ -42,7 +42,7 @@ async def test_a_redirect_is_not_followed(server: Server) -> None:
 
     response = await client.get(f"http://127.0.0.1:{away.port}/", extensions={"max_redirects": 3})
 
-    await client.aclose()
+    await client.close_connections()
     await away.stop()
     await server.stop()
     assert (302, []) == (response.status_code, server.requests)

@@ -72,7 +72,7 @@ async def over_the_wire(github: tuple[str, list[Mapping[str, Any]]]) -> AsyncIte
         github_token=TOKEN,
         github_api=f"{github[0]}/",
     )
-    await client.aclose()
+    await client.close_connections()
 
 
 async def test_the_event_arrives_as_github_wants_it(

@@ -100,7 +100,7 @@ async def base() -> AsyncIterator[str]:
 async def tools() -> AsyncIterator[Tools]:
     client = build_guarded_client(allow_private=True)
     yield Tools(open_http=lambda: client, open_store=lambda owner: FakeRecords(), parse=parse_here)
-    await client.aclose()
+    await client.close_connections()
 
 
 async def test_a_healthy_address_is_healthy(base: str, tools: Tools, make_job: Callable[..., Job]) -> None:
@@ -195,7 +195,7 @@ async def test_our_own_neighbourhood_is_out_of_reach(
 
     outcome = await run_job(make_job(name, {field: base}), tools)
 
-    await client.aclose()
+    await client.close_connections()
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert "127.0.0.1" not in outcome.summary
 

@@ -33,7 +33,7 @@ async def main(which: str, server_url: str, calls: int, rounds: int, concurrency
 
         call: Call = through_ours if which == "guarded" else through_aiohttp
         costs = [await _round(call, calls, concurrency) for _ in range(rounds + 1)]
-        await guarded.aclose()
+        await guarded.close_connections()
     return costs[1:]
 
 

@@ -68,8 +68,8 @@ class Agent:
                 ),
             )
         finally:
-            await http.aclose()
-            await own.aclose()
+            await http.close_connections()
+            await own.close_connections()
         self.outcomes.append(outcome)
         return outcome
 

@@ -81,7 +81,7 @@ async def docs() -> AsyncIterator[McpServer]:
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/mcp"
     http = build_single_origin_client(url)
     yield McpServer(lambda: http, url, {"Authorization": f"Bearer {TOKEN}"})
-    await http.aclose()
+    await http.close_connections()
     server.should_exit = True
     await serving
 
@@ -99,7 +99,7 @@ async def serve() -> AsyncIterator[Serve]:
             stack.push_async_callback(server.close)
             url = str(server.make_url("/mcp"))
             http = build_single_origin_client(url)
-            stack.push_async_callback(http.aclose)
+            stack.push_async_callback(http.close_connections)
             return McpServer(lambda: http, url)
 
         yield start
@@ -254,7 +254,7 @@ async def test_a_server_that_is_not_there_or_not_listed_is_told(agent: MakeAgent
     assert absent.summary.startswith("The MCP server docs: ")
     assert (OutcomeKind.FAILED, True) == (unlisted.kind, unlisted.permanent)
     assert "List news in AGENT_MCP_SERVERS" in unlisted.summary
-    await http.aclose()
+    await http.close_connections()
 
 
 def test_a_task_may_name_what_the_operator_listed() -> None:

@@ -81,8 +81,8 @@ async def run(
         async with asyncio.timeout(120):  # a machine that imports the SDK and does other things
             return await run_job(make_job("agent", {"goal": "What is new?"} | params, timeout_s=100.0), tools)
     finally:
-        await http.aclose()
-        await own.aclose()
+        await http.close_connections()
+        await own.close_connections()
 
 
 @pytest.mark.slow

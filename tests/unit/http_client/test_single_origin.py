@@ -53,5 +53,8 @@ async def test_a_redirect_is_not_followed(server: Server) -> None:
 )
 async def test_the_metadata_service_is_refused_even_as_an_origin(base: str) -> None:
     with pytest.raises(BlockedRequestError):
-        async with build_single_origin_client(base) as client:
+        client = build_single_origin_client(base)
+        try:
             await client.get(base)
+        finally:
+            await client.close_connections()

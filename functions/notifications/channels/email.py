@@ -1,5 +1,6 @@
 """The mail channel: one message to a few recipients, as HTML and as plain text."""
 
+import re
 import ssl
 import uuid
 from collections import OrderedDict
@@ -27,7 +28,7 @@ from functions.notifications.rendering.digest import (
     Message,
     to_plain_text,
 )
-from functions.notifications.rendering.formatting import WORD_JOINER
+from functions.notifications.rendering.formatting import WORD_JOINER, single_line
 from functions.notifications.rendering.phrases import Severity
 
 if TYPE_CHECKING:
@@ -254,6 +255,7 @@ def to_ascii_domain(address: str) -> str:
 
 SETTINGS = ("SMTP_URL", "NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", *LOCALE_SETTINGS)
 SUBJECT_CHARS = 150
+NAME_CHARS = 80  # of the sender
 MAX_REMEMBERED = 500  # notifications that some recipients have and others lack
 TEMPLATES = Path(__file__).parents[1] / "rendering" / "templates"
 COLOURS: dict[Severity, str] = {
@@ -280,7 +282,7 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "EmailChan
         raise SettingsError(
             "NOTIFY_EMAIL_TO: give the recipients, one address or several, separated by commas"
         )
-    sender = _parse_address(settings.get("NOTIFY_EMAIL_FROM", "") or server.user)
+    sender = parse_sender(settings.get("NOTIFY_EMAIL_FROM", "") or server.user)
     if not sender:
         raise SettingsError("NOTIFY_EMAIL_FROM: give the sender's address; the user of SMTP_URL is not one")
     return EmailChannel(server, sender, recipients, Locale.from_settings(settings))
@@ -366,7 +368,7 @@ def _as_header(text: str) -> str:
 
 def _message_id(notifications: Sequence[Notification], sender: str) -> str:
     name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notification.id for notification in notifications))
-    return f"<{name}@{sender.rpartition('@')[2]}>"
+    return f"<{name}@{sender.rpartition('@')[2].removesuffix('>')}>"
 
 
 def _split_addresses(text: str) -> list[str]:
@@ -380,6 +382,13 @@ def _parse_address(text: str) -> str:
     user, at, host = address.rpartition("@")
     is_address = user and at and host and not any(character.isspace() for character in address)
     return to_ascii_domain(address) if is_address else ""
+
+
+def parse_sender(text: str) -> str:
+    """Return the address in *text*, after its name if it has one; empty when there is none."""
+    name = re.sub(r'["\\]', "", _as_header(single_line(parseaddr(text)[0], NAME_CHARS)))
+    address = _parse_address(text)
+    return f'"{name}" <{address}>' if name and address else address
 
 
 def _render_html(message: Message) -> str:

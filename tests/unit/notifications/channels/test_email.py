@@ -15,7 +15,7 @@ from functions.http_client import request_sent
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import Channel
 from functions.notifications.channels import email
-from functions.notifications.channels.email import parse_smtp_url
+from functions.notifications.channels.email import parse_sender, parse_smtp_url
 from functions.notifications.rendering.digest import Locale
 from functions.notifications.rendering.phrases import EN
 from tests.conftest import NOON
@@ -56,6 +56,8 @@ async def test_a_mail_says_it_in_plain_text_and_in_html(make_notice: MakeNotice)
     assert sent.ok
     assert ["alice@example.com", "bob@example.com"] == server.recipients
     assert "Größe <b>大小</b>" in str(server.mails[0]["Subject"])
+    assert "Cronfire <cron@example.com>" == server.mails[0]["From"]
+    assert str(server.mails[0]["Message-ID"]).endswith("@example.com>")
     assert "auto-generated" == server.mails[0]["Auto-Submitted"]
     assert "Answered 503, expected 200" in part(server, "plain")
     assert "Größe &lt;b&gt;大小&lt;/b&gt;" in part(server, "html")
@@ -216,6 +218,24 @@ async def test_a_recipient_that_is_put_off_gets_the_mail_later_and_alone(make_no
     assert [["alice@example.com"], ["alice@example.com", "bob@example.com"], ["bob@example.com"]] == sorted(
         server.envelopes
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("a@example.com", "a@example.com"),
+        ('"Cron, fire" <a@example.com>', '"Cron, fire" <a@example.com>'),
+        ('J "Q" <a@example.com>', "J Q <a@example.com>"),
+        ("定时 <jörg@example.com>", "定时 <jörg@example.com>"),
+        ("=?utf-8?b?////?= <a..b@example.com>", "=\u2060?utf-8?b?////?= <a..b@example.com>"),
+    ],
+)
+def test_the_sender_keeps_the_name_that_is_given(given: str, expected: str, make_notice: MakeNotice) -> None:
+    mail = email.render(
+        [make_notice()], Locale(EN), sender=parse_sender(given), recipients=["b@example.com"], now=NOON
+    )
+
+    assert expected == mail["From"]
 
 
 async def test_domains_of_other_scripts_are_sent_in_ascii(make_notice: MakeNotice) -> None:

@@ -52,9 +52,12 @@ async def test_a_redirect_is_not_followed(server: Server) -> None:
     "base", ["http://169.254.169.254/", "http://metadata.google.internal/", "http://[fd00:ec2::254]/"]
 )
 async def test_the_metadata_service_is_refused_even_as_an_origin(base: str) -> None:
-    with pytest.raises(BlockedRequestError):
+    async def call() -> None:
         client = build_single_origin_client(base)
         try:
             await client.get(base)
         finally:
             await client.close_connections()
+
+    with pytest.raises(BlockedRequestError):
+        await call()

@@ -23,9 +23,13 @@ def client_address(request: Request) -> str:
 def base_url(request: Request) -> str:
     """Return the address that *request* was sent to, without a path; https where a proxy says so."""
     url = request.base_url
-    if request.headers.get("x-forwarded-proto") == "https":
-        url = url.replace(scheme="https")
-    return str(url).rstrip("/")
+    return str(url.replace(scheme="https") if is_https(request) else url).rstrip("/")
+
+
+def is_https(request: Request) -> bool:
+    """Whether the client uses TLS: to us, or to the first of the proxies before us."""
+    first_proxy = request.headers.get("x-forwarded-proto", "").partition(",")[0]
+    return request.url.scheme == "https" or first_proxy.strip().lower() == "https"
 
 
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from functions.domain.access import ADMINISTRATOR, Principal
 from functions.services.access.signing import read_sign_in_token
 from functions.services.meta import end_session, has_session_ended, is_duplicate_request, was_requested
+from functions.web.api.addresses import is_https
 from functions.web.api.dependencies import ApiAuth
 from functions.web.api.scheduler import ApiDependencies
 
@@ -100,7 +101,7 @@ class Sessions:
             cookie,
             max_age=int(SESSION_LIFETIME.total_seconds()),
             path=COOKIE_PATH,
-            secure=request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https",
+            secure=is_https(request),
             httponly=True,
             samesite=SAME_SITE,
         )

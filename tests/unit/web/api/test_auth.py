@@ -13,7 +13,7 @@ from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.access import format_token
 from functions.domain.storage import OperationCounts
-from functions.web.api.addresses import client_address
+from functions.web.api.addresses import base_url, client_address
 from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST
 from functions.web.factory import build_api_app
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
@@ -212,6 +212,24 @@ def test_failures_are_counted_for_the_address_that_a_caller_cannot_choose(
     headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
 
     assert address == client_address(Request({"type": "http", "client": (peer, 1), "headers": headers}))
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [
+        ([], "http"),
+        (["https"], "https"),
+        (["HTTPS, http"], "https"),
+        (["https", "http"], "https"),
+        (["http, https"], "http"),
+    ],
+)
+def test_links_begin_as_the_client_called_the_first_proxy(forwarded: list[str], scheme: str) -> None:
+    """Each proxy adds how it was called; of two nobody was taken for a client with TLS."""
+    headers = [(b"host", b"a.example"), *((b"x-forwarded-proto", one.encode()) for one in forwarded)]
+    scope = {"type": "http", "scheme": "http", "path": "/", "query_string": b"", "headers": headers}
+
+    assert f"{scheme}://a.example" == base_url(Request(scope))
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from functions.taskfiles.schema import params_schema_of, render_schema, task_fil
 ANY = TaskQuery()
 NO_TASKS = "There are no tasks yet: scheduler create makes one, scheduler apply samples/local.yaml some"
 NO_MATCH = "No task matches"
+NO_OTHER = "There is no other task"  # than those that cannot be read
 PAGE_SIZE = 500  # documents read for those that are no valid tasks
 STATUS_COLOURS = {
     Status.RUNNING: "green",
@@ -67,7 +68,7 @@ async def list_tasks(context: CliContext, *, query: TaskQuery = ANY) -> int:
         context.screen.note(line)
     context.screen.show(
         [task_to_json(task) | {"nextRun": _format_optional(next_run(task, now=now))} for task in tasks],
-        lines if tasks else [NO_MATCH if query or page.invalid else NO_TASKS],
+        lines if tasks else [NO_MATCH if query else NO_OTHER if page.invalid else NO_TASKS],
     )
     context.show_store()
     return 0

@@ -207,7 +207,7 @@ def test_a_task_that_cannot_be_read_is_named(
     said = scheduler("list")
 
     assert "spoilt cannot be read" in said.err
-    assert "no tasks yet" not in said.out
+    assert "There is no other task\n" == said.out
 
 
 def test_a_task_that_cannot_be_read_is_removed_as_doctor_says(

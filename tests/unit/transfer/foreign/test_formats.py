@@ -397,7 +397,7 @@ def test_days_of_apscheduler_are_counted_from_monday(there: str, here: str) -> N
         (
             "jobs.json",
             '{"jobs": {"a": {"command": "x", "every": "5m"}, "a": {"command": "y", "every": "5m"}}}',
-            "jobs.json:1: the name 'a' is given twice",
+            "jobs.json:1: jobs.a: is given twice; give it once",
         ),
         (
             "rows.csv",
@@ -407,7 +407,7 @@ def test_days_of_apscheduler_are_counted_from_monday(there: str, here: str) -> N
         (
             "rows.jsonl",
             '{"command": "x", "every": "5m"}\n{"command": "x", "every": "5m", "every": "1h"}',
-            "rows.jsonl:2: [1]: the name 'every' is given twice",
+            "rows.jsonl:2: [1].every: is given twice; give it once",
         ),
     ],
 )

@@ -58,6 +58,7 @@ class ChannelObserver(Protocol):
 
 
 MAX_MESSAGES = 16  # to one channel in one delivery, when messages are refused for what they hold
+LEFT = SendResult(ok=False, detail="left for the next tick")  # says nothing of the channel
 
 
 class _Delivery:
@@ -190,7 +191,7 @@ class NotificationDispatcher:
         self, name: str, notifications: Sequence[Notification], delivery: _Delivery
     ) -> list[tuple[Sequence[Notification], SendResult]]:
         if not delivery.take():
-            return [(notifications, SendResult(ok=False, detail="left for the next tick"))]
+            return [(notifications, LEFT)]
         sent = await self._send(self._channels[name], notifications, delivery.deadline)
         is_alone = len(notifications) == 1
         if sent.permanent or (sent.rejected and is_alone and not delivery.is_proven):
@@ -237,7 +238,7 @@ class NotificationDispatcher:
         """Report whether the channel works: one message that was accepted, or refused alone, proves it."""
         if self._observer is None:
             return
-        failed = [sent for sent in results if not sent.ok and not sent.rejected]
+        failed = [sent for sent in results if not sent.ok and not sent.rejected and sent is not LEFT]
         if not failed:
             loss = next((sent.detail for sent in results if sent.ok and sent.detail), "")
             await self._observer.record_success(name, loss)

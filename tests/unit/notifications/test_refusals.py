@@ -147,6 +147,22 @@ async def test_channel_that_was_down_for_hours_is_told_how_things_ended(engines:
     assert [["recovery"]] == chat.kinds
 
 
+async def test_what_one_delivery_has_no_room_for_is_no_fault_of_the_channel(
+    engines: Any, clock: Clock
+) -> None:
+    mail = Censor("mail", clock, "Viagra")
+    engine = engines(mail)
+    engine.work = broken
+    await engine.put(*({"title": f"T{n:02} {'Viagra' if n % 2 else 'Shop'}"} for n in range(40)))
+
+    await engine.tick()  # before anything is due
+    clock.move(minutes=1)
+    await engine.tick()
+
+    assert len([one for _, notices in mail.messages for one in notices]) < 20
+    assert (await engine.channels.settings())["mail"].problem is None
+
+
 async def test_nothing_more_is_sent_to_a_channel_that_asks_to_wait(engines: Any, clock: Clock) -> None:
     """The halves of a refused message are messages, too."""
     chat = Counting("chat", clock)

@@ -70,6 +70,7 @@ POISON_TASKS: Mapping[str, Mapping[str, Any]] = {
         "consecutiveFailures": 1,
     },
     "wild-status": {"status": "asleep"},
+    "wild-outcome": {"lastOutcome": ["failed"]},
     "no-occurrence": {
         "status": "running",
         "claim": {"token": "t.7", "until": "2026-11-20T12:00:00Z", "startedAt": "2026-11-20T11:59:00Z"},
@@ -197,7 +198,8 @@ def poison_json(path: Path) -> None:
             {
                 k: v
                 for k, v in changes.items()
-                if k in kept or k in ("pause", "alert", "recent", "memory", "lastError", "creditsSpent")
+                if k in kept
+                or k in ("pause", "alert", "recent", "memory", "lastError", "lastOutcome", "creditsSpent")
             },
         )
     written["tasks"] += [None, 5, {}, [HALF], {"title": HALF}]

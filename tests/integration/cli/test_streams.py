@@ -5,9 +5,12 @@ import os
 import resource
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+
+from functions.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 CLI = [sys.executable, "-m", "functions.cli"]
@@ -19,7 +22,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "STORE_URL": f"sqlite:///{tmp_path / 'store.db'}",
     }
 
@@ -58,7 +60,7 @@ def test_letters_that_a_stream_lacks_are_escaped(environment: dict[str, str]) ->
         return subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
 
     params = ("--type", "http", "--schedule", "daily", "--param", "url=https://example.com", "--id", "kuhe")
-    run("create", TITLE, *params)
+    assert 0 == main(["create", TITLE, *params], environment, out=StringIO(), err=StringIO())
     environment["PYTHONIOENCODING"] = "ascii"
 
     assert "K\\xfche \\u725b" in run("list")

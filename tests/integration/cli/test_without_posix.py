@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,14 @@ asyncio.unix_events._UnixSelectorEventLoop.add_signal_handler = refused
 COMMAND_LINE = (
     "import sys; sys.argv[0] = 'scheduler'; from functions.cli.main import start; sys.exit(start())"
 )
+# What is missing is missing from the start of a process: one will do. A line says how each command ended.
+ONE_BY_ONE = """
+import sys
+from functions.cli.main import start
+for line in sys.argv[1:]:
+    sys.argv = ["scheduler", *line.split()]
+    print(f"<{start()}>")
+"""
 TASKS = """
 tasks:
   - {id: hello, type: python, schedule: every 1m, params: {callable: "jobs:hello"}}
@@ -52,10 +61,9 @@ def variables_of(folder: Path, store: str) -> dict[str, str]:
     }
 
 
-def run(folder: Path, store: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """What `scheduler WORDS` does, by the entry point that `pip install .` makes a command of."""
+def run(folder: Path, store: str, program: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", COMMAND_LINE, *words],
+        [sys.executable, "-c", program, *words],
         cwd=folder,
         env=variables_of(folder, store),
         capture_output=True,
@@ -75,24 +83,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_tasks_are_applied_run_and_listed_in_sqlite(folder: Path) -> None:
-    """Processes of 0.5 s each: what is missing is missing from the start of one."""
-    store = f"sqlite:///{folder}/tasks.db"
+    commands = ("--version", "apply tasks.yaml", "run hello", "tick", "run listing --wait", "list --json")
 
-    for words in (["--version"], ["apply", "tasks.yaml"], ["run", "hello"]):
-        done = run(folder, store, *words)
-        assert (0, "") == (done.returncode, done.stderr), words
-    ticked = run(folder, store, "tick")
-    refused = run(folder, store, "run", "listing", "--wait")
-    listed = run(folder, store, "list", "--json")
+    done = run(folder, f"sqlite:///{folder}/tasks.db", ONE_BY_ONE, *commands)
 
-    assert (0, 1, 0) == (ticked.returncode, refused.returncode, listed.returncode)
-    assert "Hello" in ticked.stdout
-    assert "need a system with process groups (os.killpg)" in refused.stdout
-    assert ["hello", "listing"] == [task["id"] for task in json.loads(listed.stdout)]
+    said = re.split(r"<(\d)>\n", done.stdout)
+    assert (0, list("000010")) == (done.returncode, said[1::2]), done.stderr
+    *_, ticked, refused, listed, _ = said[::2]
+    assert "Hello" in ticked
+    assert "need a system with process groups (os.killpg)" in refused
+    assert ["hello", "listing"] == [task["id"] for task in json.loads(listed)]
+    assert f"Store: sqlite:///{folder}/tasks.db\n" == done.stderr
 
 
 def test_a_json_store_says_which_lock_is_missing(folder: Path) -> None:
-    done = run(folder, f"json:///{folder}/tasks.json", "apply", "tasks.yaml")
+    """By the entry point that `pip install .` makes a command of."""
+    done = run(folder, f"json:///{folder}/tasks.json", COMMAND_LINE, "apply", "tasks.yaml")
 
     assert 1 == done.returncode
     assert "no file locks here (neither fcntl nor msvcrt); set STORE_URL=sqlite:///" in done.stderr

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from functions.app import application
 from functions.app.hooks import BeforeTask, OnEvent
 from functions.config.settings import Settings
@@ -15,6 +17,8 @@ from functions.domain.events import Event
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task, TaskSpec, why_never_started
+from functions.domain.types import check_instant
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError, StoreError
 from functions.services import task_commands
 from functions.services.apply import PlannedChange, apply_plan
@@ -153,8 +157,12 @@ class Scheduler:
     async def runs(
         self, task_id: str | None = None, *, since: datetime | None = None, limit: int = 100
     ) -> list[Run]:
-        """Return the run records of one task or of all, newest first."""
-        return await self._app.store.runs(task_id=task_id, since=since, limit=limit)
+        """Return the run records of one task or of all, newest first.
+
+        Args:
+            since: Only those that finished then or later.
+        """
+        return await self._app.store.runs(task_id=task_id, since=_instant("since", since), limit=limit)
 
     async def tick(self, *, within: timedelta | None = None) -> Mapping[str, Any]:
         """Run what is due, once; return the report.
@@ -229,7 +237,7 @@ class Scheduler:
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
         """Stop a task, until *until* or until it is resumed. A running attempt ends normally."""
-        how: dict[str, Any] = {"note": note, "until": until, "by": "library"}
+        how: dict[str, Any] = {"note": note, "until": _instant("until", until), "by": "library"}
         return await task_commands.pause_task(
             self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id, **how
         )
@@ -253,16 +261,33 @@ class Scheduler:
     async def publish(
         self, event_type: str, data: Mapping[str, Any] | None = None, *, event_id: str = "", to: str = ""
     ) -> PublishResult:
-        """Publish an event to the tasks that start on it; a repeated *event_id* starts nothing."""
-        event = Event(
-            id=event_id or self._app.new_id(),
-            type=event_type,
-            source="library",
-            time=self._app.now(),
-            data=dict(data or {}),
-            to=to,
-        )
+        """Publish an event to the tasks that start on it; a repeated *event_id* starts nothing.
+
+        Raises:
+            InputError: The type is no name of one, or *data* is not JSON; the text names the field.
+        """
+        try:
+            event = Event(
+                id=event_id or self._app.new_id(),
+                type=event_type,
+                source="library",
+                time=self._app.now(),
+                data=dict(data or {}),
+                to=to,
+            )
+        except ValidationError as exc:
+            raise InputError(validation_sentence(exc)) from None
         return await self._app.publish_event(event)
+
+
+def _instant(name: str, at: datetime | None) -> datetime | None:
+    """Return *at* in UTC. Raises InputError, with the *name* of the argument, when it has no time zone."""
+    if at is not None and at.tzinfo is None:
+        raise InputError(f"{name}: give an instant with its time zone, such as datetime.now(UTC)")
+    try:
+        return at and check_instant(at)
+    except ValueError as exc:
+        raise InputError(f"{name}: {exc}") from None
 
 
 def _raise_problems(problems: Sequence[str]) -> None:

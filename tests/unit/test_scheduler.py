@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ import functions
 from functions import InputError, Job, NotFoundError, Scheduler, SettingsError, Task
 from functions.domain.cloud_events import CloudEvent
 from functions.task_types import registry
+from tests.conftest import NOON
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "how-to" / "library.md").read_text(encoding="utf-8")
@@ -267,3 +269,24 @@ def test_what_is_no_type_of_ones_own_is_refused(shop: Path, module: str, fault: 
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="STORE_URL"):
         Scheduler("mysql://here")
+
+
+NAIVE = NOON.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "fault"),
+    [
+        ("publish", {"event_type": "Door Bell"}, "type: must be "),
+        ("publish", {"event_type": "door.bell", "data": {"at": object()}}, "data"),
+        ("pause", {"task_id": "hello", "until": NAIVE}, "until: give an instant with its time zone"),
+        ("pause", {"task_id": "hello", "until": NOON.replace(year=9999)}, "until: is out of range"),
+        ("runs", {"since": NAIVE}, "since: give an instant with its time zone"),
+    ],
+)
+async def test_a_wrong_argument_is_named(
+    scheduler: Scheduler, method: str, arguments: dict[str, Any], fault: str
+) -> None:
+    """What a caller catches is a SchedulerError, whatever is wrong."""
+    with pytest.raises(InputError, match=fault):
+        await getattr(scheduler, method)(**arguments)

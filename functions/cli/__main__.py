@@ -2,6 +2,10 @@
 
 import sys
 
-from functions.cli.main import start
+try:
+    from functions.cli.main import start
 
-sys.exit(start())
+    code = start()
+except KeyboardInterrupt:  # while the modules are loaded, which takes a second on a busy machine
+    code = 130
+sys.exit(code)

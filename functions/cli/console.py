@@ -101,6 +101,11 @@ class Screen:
         with suppress(OSError):
             print(text, end=end, file=self._err, flush=True)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is at the terminal."""
+        return self._ask is not None
+
     def confirm(self, question: str, *, default: bool) -> bool | None:
         """Return whether the person at the terminal agrees; None when nobody is there."""
         if self._ask is None:

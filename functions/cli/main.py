@@ -142,6 +142,7 @@ def _usage_error(exc: Any) -> str:
         reason += f". Did you mean {near[0]!r}?" if near else ""
     if "unexpected extra argument" in reason and command.endswith((" next", " create", " edit")):
         reason = f"{reason[:MAX_REASON_CHARS]}; put a schedule in quotes: '*/5 * * * *'"
+    reason = reason or "a command is missing"  # of a group, whose help is shown
     return f"{reason}: {command} --help shows arguments and options"
 
 

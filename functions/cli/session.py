@@ -13,7 +13,7 @@ from functions.cli.local.secret_files import LOCAL_STORES, read_or_create_secret
 from functions.config.settings import Settings
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.task import Task
-from functions.errors import InputError
+from functions.errors import InputError, SettingsError
 from functions.interfaces import Store
 from functions.services.access.flow_control import find_wait_reason
 from functions.services.executions import list_executions
@@ -62,8 +62,11 @@ class CliContext:
             self._settings = Settings.from_env(
                 {**self.environment, **self.local_signing_secret()}, serves_http=False
             )
-            for module in self._settings.task_types:
-                register(module)
+            try:
+                for module in self._settings.task_types:
+                    register(module)
+            except InputError as exc:
+                raise SettingsError(f"TASK_TYPES: {exc}") from None
         return self._settings
 
     def load_task_types(self) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -258,7 +259,9 @@ def _check_target(path: Path) -> Path:
     if str(path) == "-":
         raise UsageError("-: a file is written completely or not at all; name one")
     whole = path.resolve()
-    if whole.exists() and not whole.is_file() and not whole.is_dir():
+    if whole.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file in it")
+    if whole.exists() and not whole.is_file():
         raise UsageError(f"{path}: is a device or a pipe, which cannot be replaced; name a file")
     return whole if path.is_symlink() else path
 
@@ -281,6 +284,9 @@ def _write_file(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as exc:
         raise InputError(f"{path}: cannot be written: {exc.strerror}") from None
+    finally:
+        with suppress(OSError):  # it is there still where the disk was full
+            temporary.unlink(missing_ok=True)
 
 
 def _format_next_runs(data: dict[str, Any]) -> dict[str, Any]:

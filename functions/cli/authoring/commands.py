@@ -1,10 +1,10 @@
 """The handlers of `create`, `edit` and `rm`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from functions.cli.authoring.document import changed_fields, render_document, spec_fields
-from functions.cli.authoring.editor import Draft
+from functions.cli.authoring.editor import EDITORS, Draft
 from functions.cli.authoring.fields import FieldOptions
 from functions.cli.authoring.writer import TaskWriter, WrittenTask, task_writer
 from functions.cli.options import (
@@ -64,6 +64,8 @@ async def edit_task(context: CliContext, *, task_id: str, fields: FieldOptions) 
 
 async def _edit(context: CliContext, spec: TaskSpec) -> TaskSpec | None:
     """Return *spec* as it comes from the editor; None when it has errors, which are shown."""
+    if not (context.screen.can_ask or any(context.environment.get(name) for name in EDITORS)):
+        raise UsageError("edit: nobody is here to edit it; give options, such as --schedule hourly")
     before = render_document(spec)
     draft = Draft(spec.id, before)
     keep = False
@@ -86,9 +88,6 @@ def _read_draft(context: CliContext, spec: TaskSpec, before: str, after: str) ->
     """Return *spec* with what differs between both texts; None when that is wrong, which is shown."""
     try:
         fields = changed_fields(spec, before, after)
-        if fields is not None and fields.get("id") != spec.id:
-            context.screen.error(f"id: must stay {spec.id!r}; an id never changes")
-            return None
     except InputError as exc:
         context.screen.error(str(exc))
         return None
@@ -99,34 +98,51 @@ async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: boo
     """Remove tasks, all of which must exist; their history stays until it expires."""
     ids = list(dict.fromkeys(task_ids))
     writer = task_writer(context)
-    found = [await _describe(writer, task_id) for task_id in ids]
+    found = {task_id: await _read(writer, task_id) for task_id in ids}
     if not yes:
-        names = ", ".join(found)
+        names = ", ".join(
+            f"{task_id} ({one.title if isinstance(one, Task) else one})" for task_id, one in found.items()
+        )
         answer = context.screen.confirm(f"Remove {names}?", default=False)
         if answer is None:
             raise UsageError("rm: nobody is here to confirm it; say --yes")
         if not answer:
             context.screen.error("nothing was removed")
             return EXIT_FAILED
-    for task_id in ids:
+    for task_id in _followers_first(found):
         await writer.delete(task_id)
     lines = [f"{task_id} is removed; scheduler runs {task_id} still shows its history" for task_id in ids]
     context.screen.show([{"id": task_id, "removed": True} for task_id in ids], lines)
     return EXIT_OK
 
 
-async def _describe(writer: TaskWriter, task_id: str) -> str:
-    """Return the task as the question names it; one that cannot be read may be removed as well."""
+async def _read(writer: TaskWriter, task_id: str) -> Task | InputError:
+    """Return the task, or why it cannot be read: such a one may be removed as well."""
     try:
-        return f"{task_id} ({(await writer.read(task_id)).task.title})"
+        return (await writer.read(task_id)).task
     except NotFoundError:
         raise
     except InputError as exc:
-        return f"{task_id} ({exc})"
+        return exc
+
+
+def _followers_first(tasks: Mapping[str, Task | InputError]) -> Iterator[str]:
+    """Yield the ids, each behind those of *tasks* that run after it: while one does, it stays."""
+    left = {
+        name: {one.task for one in task.after} if isinstance(task, Task) else set()
+        for name, task in tasks.items()
+    }
+    while left:
+        name = next((one for one in left if not any(one in after for after in left.values())), min(left))
+        del left[name]
+        yield name
 
 
 def _check_edit(context: CliContext, spec: TaskSpec, fields: dict[str, Any]) -> TaskSpec | None:
     """As `_check`, of *spec* with changes: what nothing started before needs no schedule now."""
+    if fields.get("id") != spec.id:
+        context.screen.error(f"id: must stay {spec.id!r}; an id never changes")
+        return None
     return _check(context, fields, runs_when_asked=bool(why_never_started(spec)))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from functions.errors import SchedulerError, SettingsError
 
+EDITORS = ("VISUAL", "EDITOR")  # variables
 DEFAULT_EDITOR = "vi"
 
 
@@ -32,7 +33,7 @@ class Draft:
             SettingsError: There is no such editor.
             SchedulerError: It ended with an error, or the text is not UTF-8.
         """
-        command = environment.get("VISUAL") or environment.get("EDITOR") or DEFAULT_EDITOR
+        command = next(filter(None, map(environment.get, EDITORS)), DEFAULT_EDITOR)
         try:
             words = shlex.split(command)
             process = await asyncio.create_subprocess_exec(*words, str(self.path))

@@ -19,6 +19,7 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task, TaskCalendar
+from functions.domain.types import NOT_A_NAME, is_owner_name
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError, StoreUnavailableError
 from functions.interfaces import Store
 from functions.services.access import audit
@@ -98,6 +99,8 @@ class CalendarService:
             check_calendar_name(name)
         except ScheduleError as exc:
             raise InputError(f"name: {exc}") from None
+        if not is_owner_name(owner):
+            raise InputError(f"owner: {NOT_A_NAME}")
         await load_holidays_for_text(list(entries))
         checked = check_entries(entries, name=name)
         new = Calendar(owner, name, checked, self._clock(), self._principal.name, behind="")

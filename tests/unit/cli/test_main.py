@@ -145,3 +145,25 @@ def test_a_schedule_that_the_shell_has_taken_apart_is_recognised(scheduler: Sche
 
     assert "put a schedule in quotes: '*/5 * * * *'" in said.err
     assert len(said.err) < 250
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("bitable",), 2, "scheduler: a command is missing: scheduler bitable --help"),
+        (("export", ""), 2, ".: is a folder; name a file in it"),
+        (("calendars", "set", "c", "12-24", "--owner", " ann"), 1, "owner: must be printable characters"),
+    ],
+)
+def test_what_is_missing_or_has_no_name_is_said(
+    scheduler: Scheduler, words: tuple[str, ...], code: int, part: str
+) -> None:
+    said = scheduler(*words)
+
+    assert (code, True) == (said.code, part in said.err), said.err
+
+
+def test_a_module_of_types_is_named_with_its_setting(scheduler: Scheduler) -> None:
+    said = scheduler("list", TASK_TYPES="no_such_module")
+
+    assert (2, True) == (said.code, "TASK_TYPES: The module no_such_module cannot be imported" in said.err)

@@ -299,3 +299,17 @@ def test_a_file_that_is_no_text_says_where(
     said = scheduler("import", str(file))
 
     assert (2, True) == (said.code, f"{file}{reason}" in said.err), said.err
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_no_other(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+
+    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+        command(import_file, paths=[OLDER / "crontab"], write=tmp_path / "tasks.yaml")
+
+    assert [] == list(tmp_path.glob(".*.part"))

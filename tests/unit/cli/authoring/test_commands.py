@@ -200,3 +200,33 @@ def test_rm_removes_all_or_none(scheduler: Scheduler, write_tasks: WriteTasks) -
     assert 2 == len(scheduler("list", "--json").data)
     assert 0 == scheduler("rm", "a", "b", "--yes").code
     assert [] == scheduler("list", "--json").data
+
+
+def test_rm_removes_tasks_with_those_that_run_after_them(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    after = [{"id": name, "after": [{"task": before}]} for name, before in (("b", "a"), ("c", "b"))]
+    scheduler("apply", write_tasks({"id": "a"}, *after))
+
+    refused, removed = scheduler("rm", "a", "c", "--yes"), scheduler("rm", "a", "c", "b", "--yes")
+
+    assert (1, 0) == (refused.code, removed.code), removed.err
+    assert [] == scheduler("list", "--json").data
+
+
+def test_edit_without_options_needs_an_editor_or_somebody(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+
+    said = scheduler("edit", "a")
+
+    assert (2, True) == (said.code, "edit: nobody is here to edit it" in said.err)
+
+
+def test_an_id_is_not_changed_by_an_option(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    scheduler("apply", write_tasks({"id": "a"}))
+
+    said = scheduler("edit", "a", "--set", "id=z")
+
+    assert (2, "scheduler: id: must stay 'a'; an id never changes\n") == (said.code, said.err)

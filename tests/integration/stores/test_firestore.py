@@ -19,7 +19,6 @@ from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, Run, succeeded
 from functions.domain.storage import (
     ConditionalWrite,
-    InvalidDocument,
     OperationCounts,
     RunBatch,
     TaskFilter,
@@ -207,7 +206,7 @@ async def test_a_broken_document_is_reported_and_the_others_are_due(
 
     assert ["sound"] == [each.task.id for each in answer.tasks]
     reason = "maxRuns: must be a whole number"
-    assert (InvalidDocument("odd", reason),) == answer.invalid
+    assert [("odd", reason)] == [(one.id, one.reason) for one in answer.invalid]
 
 
 async def test_ids_that_can_be_no_document_are_left_out(

@@ -162,9 +162,9 @@ def test_a_broken_document_names_field_and_fault_and_spares_the_others(
 
     assert 1 == len(answer.tasks)
     assert (
-        InvalidDocument("water-plants", "maxRuns: must be a whole number"),
-        InvalidDocument("water-plants", "params: a value of the kind bytes_value cannot be read"),
-        InvalidDocument("water-plants", "memory: its JSON text cannot be read"),
+        InvalidDocument("water-plants", "maxRuns: must be a whole number", 0),
+        InvalidDocument("water-plants", "params: a value of the kind bytes_value cannot be read", 0),
+        InvalidDocument("water-plants", "memory: its JSON text cannot be read", 0),
     ) == answer.invalid
 
 

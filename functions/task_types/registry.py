@@ -25,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticInvalidForJsonSchema, ValidationError
 
 from functions.domain.lifecycle.permissions import ALLOWED_BY, Capabilities, secret_names
 from functions.domain.run import Outcome, failed
@@ -225,8 +225,14 @@ class _TaskType:
 
     @cached_property
     def params_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the params: to make it takes 20 ms, and a form's page asks many times."""
-        return self.params.model_json_schema(by_alias=True)
+        """The JSON Schema of the params: to make it takes 20 ms, and a form's page asks many times.
+
+        That of any object, where a param is of a class that JSON Schema has no words for.
+        """
+        try:
+            return self.params.model_json_schema(by_alias=True)
+        except PydanticInvalidForJsonSchema:
+            return {"type": "object"}
 
 
 def _find_type(type_name: str) -> _TaskType:

@@ -15,6 +15,7 @@ from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.http_client import BlockedRequestError, FetchError
 from functions.task_types import registry
+from functions.taskfiles.schema import task_file_schema
 from functions.testing import (
     START,
     FixedClock,
@@ -107,6 +108,17 @@ async def test_what_keeps_a_module_from_being_a_type_is_named(
         await run("shop_of_mine.odd")
 
     assert "canary" not in str(refused.value)
+
+
+async def test_params_that_json_schema_has_no_words_for_hide_no_other_type(own_package: Path) -> None:
+    fields = "    model_config = {'arbitrary_types_allowed': True}\n    other: Other | None = None\n"
+    (own_package / "odd.py").write_text(f"class Other: pass\n{MODEL}{fields}{PERFORM}")
+    await run("shop_of_mine.odd")
+
+    schema = task_file_schema()
+
+    assert {"type": "object"} == registry.params_schema("odd")
+    assert "odd" in str(schema)
 
 
 async def test_two_types_of_one_name_are_named(own_package: Path) -> None:

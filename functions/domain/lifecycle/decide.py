@@ -409,9 +409,10 @@ def _has_lost_its_place(task: Task) -> bool:
     Somebody has removed it by hand, or a version wrote it that had another name for it. The task would count
     as ended, and nobody would know.
     """
+    if task.next_occurrence is not None or not task.schedule:
+        return False
     is_used_up = task.max_runs is not None and task.run_count >= task.max_runs
-    waits = task.schedule and not task.has_event_triggers and not task.backlog
-    return task.next_occurrence is None and bool(waits) and not is_used_up
+    return not (task.has_event_triggers or task.backlog or is_used_up)
 
 
 def _return_to_schedule(task: Task, *, now: datetime) -> dict[str, Any]:

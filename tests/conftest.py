@@ -43,10 +43,25 @@ def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare_and_set, "FIRST_WAIT_S", 0.0)
 
 
+def pytest_configure() -> None:
+    """Give random tests no deadline for a case: one holds on an idle machine only."""
+    from hypothesis import settings  # programs that import this module draw nothing
+
+    settings.register_profile("tests", deadline=None)
+    settings.load_profile("tests")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Nearly nothing of what collecting makes is garbage; to search for it is a third of the time."""
+    gc.disable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Modules and collected tests stay until the end: collections of garbage need not search them."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,7 +6,10 @@ verdict here.
 
 import json
 import re
+import shutil
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -86,29 +89,49 @@ class World:
         return stored.task.model_dump_json()
 
 
+@dataclass
+class Made:
+    """What the first `world` left: its store, and what the others must know of it."""
+
+    path: Path
+    key: str = ""
+    run_id: str = ""
+    key_id: str = ""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("made") / "api.db")
+
+
 @pytest.fixture
-async def world(wired: App, api: Call, make_key: MakeKey, clock: Clock) -> World:
+async def world(wired: App, api: Call, make_key: MakeKey, clock: Clock, tmp_path: Path, made: Made) -> World:
+    if made.key:
+        shutil.copy(made.path, tmp_path)
+        clock.now = NOON + timedelta(minutes=2)
+    else:
+        await make(made, wired, api, make_key, clock)
+        with closing(sqlite3.connect(tmp_path / "api.db")) as connection:
+            connection.execute("VACUUM INTO ?", (str(made.path),))
+    browser = make_browser(wired)()
+    await browser.sign_in(made.key)
+    return World(api, made.key, browser, wired, made.run_id, made.key_id)
+
+
+async def make(made: Made, wired: App, api: Call, make_key: MakeKey, clock: Clock) -> None:
+    """Have bob's task fail, beside one of alice's."""
     await api("PUT", "/api/owners/bob", {"capabilities": {"types": ["*"]}})
     assert 201 == (await api("POST", "/api/tasks", BOBS)).status
     assert 201 == (await api("POST", "/api/tasks", ALICES | {"owner": "alice"})).status
-    bobs_key = await make_key("write", name=f"Key {SECRET}", owner="bob")
+    assert await make_key("write", name=f"Key {SECRET}", owner="bob")
     await api("PUT", "/api/owners/bob", {"monthlyCredits": 7777, "plan": f"plan {SECRET}"})
     clock.now = NOON + timedelta(minutes=2)
     await wired.tick(TimeBudget(None, None))  # the command fails, as commands are off
-    runs = await wired.store.runs(task_id="bobs-task")
+    run = (await wired.store.runs(task_id="bobs-task"))[0]
     keys = (await api("GET", "/api/keys")).json["keys"]
-    browser = make_browser(wired)()
-    key = await make_key("admin", owner="alice", name="Alice's")
-    await browser.sign_in(key)
-    assert bobs_key
-    return World(
-        api,
-        key,
-        browser,
-        wired,
-        encode_run_id(runs[0]),
-        next(one["id"] for one in keys if SECRET in one["name"]),
-    )
+    made.run_id = encode_run_id(run)
+    made.key_id = next(one["id"] for one in keys if SECRET in one["name"])
+    made.key = await make_key("admin", owner="alice", name="Alice's")
 
 
 def all_operations() -> list[tuple[str, str]]:

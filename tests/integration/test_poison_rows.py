@@ -340,8 +340,10 @@ ROUTES = {
     "/api/channels": b"channels",
     "/api/events": b"",
     "/metrics": b"",
+    "/metrics/": b"",
     "/api/owners/good-owner": b"good-owner",
     "/status": b"healthy",
+    "/status/": b"healthy",
 }
 OF_ONE = {  # asked for each bad row in turn, or in a test of its own
     "/api/runs/{id}",

@@ -121,7 +121,7 @@ async def test_it_can_be_changed_before_any_tick_has_seen_it(folder: Folder) -> 
     [
         ({**TASK, "prioritty": "high"}, "ping", "prioritty: unknown field; did you mean priority?"),
         ({"id": "ping", "type": "http", "schedul": "daily"}, "ping", "schedul: unknown field"),
-        ({**TASK, "runCount": 3}, "ping", "runCount: unknown field; the scheduler keeps it"),
+        ({**TASK, "runCount": 3}, "ping", "runCount: is kept by the scheduler, and cannot be set"),
         ({**TASK, "schedule": "0 25 * * *"}, "ping", "schedule: "),
         ({**TASK, "schedule": "at 2020-01-01T00:00"}, "ping", "no occurrence left"),
         ({**TASK, "id": "Not An Id"}, "Not An Id", "id: "),

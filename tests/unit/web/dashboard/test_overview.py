@@ -192,7 +192,8 @@ async def test_the_list_asks_for_itself_with_its_filters_and_forms_stay(browser:
 
 
 async def test_a_session_that_ended_loads_the_page_anew(browser: Browser) -> None:
-    browser.extra_headers = {"HX-Request": "true"}
+    here = "https://cronfire.example/dashboard?tag=a"
+    browser.extra_headers = {"HX-Request": "true", "HX-Current-URL": here}  # as htmx sends them
 
     answer = await browser.get("/dashboard")
 

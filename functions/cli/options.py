@@ -11,7 +11,9 @@ import typer
 
 from functions.domain.task import MAX_SUMMARY_CHARS
 from functions.domain.types import timezone_or_utc, to_local
+from functions.domain.validation import DocumentSyntaxError
 from functions.errors import InputError
+from functions.taskfiles.parser import parse_text
 
 # Instants in output.
 
@@ -122,6 +124,24 @@ def option_parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise typer.BadParameter(str(exc)) from None
 
     return read
+
+
+def parse_json(text: str, name: str, kind: str) -> Any:
+    """Return the value of JSON *text*, of the option or argument *name*.
+
+    Args:
+        kind: What it must be, with an example.
+
+    Raises:
+        UsageError: It is no JSON, or a name stands twice in it.
+    """
+    try:
+        document = parse_text(text, as_json=True)
+    except DocumentSyntaxError as exc:
+        raise UsageError(f"{name}: must be {kind}; {exc}") from None
+    for problem in document.problems:
+        raise UsageError(f"{name}: {problem.field}: {problem.reason}")
+    return document.value
 
 
 def parse_note(text: str) -> str:

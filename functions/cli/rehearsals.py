@@ -1,12 +1,11 @@
 """The command `rehearse`, and its lines in `plan`: what alert rules would have sent."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from functions.cli.options import UsageError, format_local
+from functions.cli.options import UsageError, format_local, parse_json
 from functions.cli.session import CliContext
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import parse_stored_instant
@@ -37,12 +36,7 @@ async def rehearse_task(context: CliContext, *, task_id: str, notify: str, quiet
 def _read_body(notify: str, quiet: str, *, zone: str) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if notify:
-        try:
-            rules = json.loads(notify)
-        except ValueError:
-            raise UsageError(
-                '--notify: must be JSON, such as \'[{"on": ["failure"], "after": 2}]\''
-            ) from None
+        rules = parse_json(notify, "--notify", 'JSON, such as \'[{"on": ["failure"], "after": 2}]\'')
         body["notify"] = rules if isinstance(rules, list) else [rules]
     if quiet:
         start, dash, end = quiet.partition("-")

@@ -1,6 +1,5 @@
 """The commands about notification channels, and how what they found is shown."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from functions.cli.console import Cell
-from functions.cli.options import UsageError
+from functions.cli.options import UsageError, parse_json
 from functions.cli.session import CliContext
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.validation import validation_sentence
@@ -126,12 +125,10 @@ async def _require_channel(context: CliContext, name: str) -> None:
 
 def parse_changes(settings: str) -> dict[str, Any]:
     """Return the settings of a channel in *settings*; raises InputError when one is not known."""
-    try:
-        changes = json.loads(settings)
-    except ValueError:
-        changes = None
+    kind = 'a JSON object, such as {"ratePerMinute": 10}'
+    changes = parse_json(settings, "settings", kind)
     if not isinstance(changes, dict):
-        raise UsageError('settings: must be a JSON object, such as {"ratePerMinute": 10}')
+        raise UsageError(f"settings: must be {kind}")
     if unknown := sorted(changes.keys() - CHANNEL_FIELDS):
         raise UsageError(
             f"{unknown[0]}: is not a setting; the settings are {', '.join(sorted(CHANNEL_FIELDS))}"

@@ -1,12 +1,11 @@
 """The commands about events: `events list` and `events publish`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from functions.cli.options import UsageError
+from functions.cli.options import UsageError, parse_json
 from functions.cli.session import CliContext
 from functions.domain.events import Event
 from functions.domain.validation import validation_sentence
@@ -76,12 +75,10 @@ def _parse_event(given: dict[str, object]) -> Event:
 
 def parse_json_object(text: str) -> dict[str, object]:
     """Return the JSON object in *text*; raises InputError when it is none."""
-    try:
-        data = json.loads(text or "{}")
-    except ValueError:
-        raise UsageError("--data: must be a JSON object, such as '{\"total\": 12}'") from None
+    kind = "a JSON object, such as '{\"total\": 12}'"
+    data = parse_json(text.strip() or "{}", "--data", kind)
     if not isinstance(data, dict):
-        raise UsageError("--data: must be a JSON object, such as '{\"total\": 12}'")
+        raise UsageError(f"--data: must be {kind}")
     return data
 
 

@@ -150,6 +150,9 @@ def test_a_schedule_that_the_shell_has_taken_apart_is_recognised(scheduler: Sche
 @pytest.mark.parametrize(
     ("words", "code", "part"),
     [
+        (("events", "publish", "a.b", "--data", '{"a": 1, "a": 2}'), 2, "--data: a: is given twice"),
+        (("events", "publish", "a.b", "--data", '{"a": NaN}'), 2, "such as '{\"total\": 12}'; a number is"),
+        (("events", "publish", "a.b", "--data", "[1]"), 2, "--data: must be a JSON object"),
         (("bitable",), 2, "scheduler: a command is missing: scheduler bitable --help"),
         (("export", ""), 2, ".: is a folder; name a file in it"),
         (("calendars", "set", "c", "12-24", "--owner", " ann"), 1, "owner: must be printable characters"),

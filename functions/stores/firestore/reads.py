@@ -35,7 +35,8 @@ T = TypeVar("T")
 DocumentPages = AsyncGenerator[list[RawDocument], None]  # a caller that stops early closes it
 
 PAGE_SIZE = 100  # documents in one request where the number needed is unknown
-MAX_INVALID_SKIPPED = 1000  # unreadable documents at most, on the way to a readable one that is due
+# Unreadable documents at most, on the way to a readable one that is due; more take longer than a read may.
+MAX_INVALID_SKIPPED = 5_000
 BATCH_PAGE_SIZE = 20  # the same for ledger entries, each of which may hold 100 records
 INDEX_ENTRIES_PER_READ = 1000  # index entries that a count visits for the price of one read
 MAX_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)

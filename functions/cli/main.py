@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from difflib import get_close_matches
 from functools import cache
 from io import TextIOWrapper
@@ -80,7 +80,9 @@ def main(
         return EXIT_OK
     screen = Screen(out, err, use_colour=use_colour, as_json=command.as_json, ask=ask)
     try:
-        return asyncio.run(_run_command(command, CliContext(environment, screen)))
+        # What a task prints is no part of the data.
+        with redirect_stdout(err) if command.as_json else nullcontext():
+            return asyncio.run(_run_command(command, CliContext(environment, screen)))
     except (InputError, SettingsError) as exc:
         screen.error(str(exc))
         return EXIT_USAGE if isinstance(exc, SettingsError | UsageError) else command.input_error_code

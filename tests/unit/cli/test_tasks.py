@@ -317,3 +317,18 @@ def test_show_has_the_group_and_what_the_task_waits_for(
     assert "It waits" not in before.out
     assert "It waits for the group shop-api: 1 of 1 run" in after.out
     assert "It waits for the group shop-api: 1 of 1 run" == data.data["waiting"]
+
+
+def test_what_a_task_prints_is_no_part_of_the_data(
+    scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_prints.py").write_text(GREETS.replace("    return", "    print('a word')\n    return"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_registered_modules", {})
+    own = {"TASK_TYPES": "shop_prints"}
+    scheduler("apply", write_tasks({"id": "a", "type": "shop_prints", "params": {"whom": "Ann"}}), **own)
+    scheduler("run", "a", **own)
+
+    said = scheduler("tick", "--json", **own)
+
+    assert (1, True) == (said.data["succeeded"], "a word" in said.err)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from functions.domain.task import Task, shard_of
+from functions.domain.sharding import shard_of
+from functions.domain.task import Task
 from functions.services import compare_and_set
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

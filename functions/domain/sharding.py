@@ -1,6 +1,7 @@
 """Assignments of due work to workers: shards or tasks, and the key that identifies duplicates."""
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,9 +9,9 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
-from functions.domain.task import SHARDS
 from functions.errors import InputError
 
+SHARDS = 64  # virtual shards; fixed for ever, so that growing needs no migration of data
 MAX_TASKS = 500
 ASSIGNMENT_FIELDS = {"shards", "tasks", "part"}
 DEDUP_KEY_CHARS = 40  # of a hash: no two assignments collide
@@ -97,3 +98,8 @@ def _parse_tasks(given: Any) -> tuple[str, ...]:
     if isinstance(given, list) and 0 < len(given) <= MAX_TASKS and all(type(one) is str for one in given):
         return tuple(dict.fromkeys(given))
     raise InputError(f"tasks: must be a list of 1 to {MAX_TASKS} ids")
+
+
+def shard_of(task_id: str) -> int:
+    """Which of the virtual shards a task belongs to, for ever."""
+    return zlib.crc32(task_id.encode()) % SHARDS

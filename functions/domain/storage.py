@@ -18,6 +18,9 @@ RUN_RETENTION = timedelta(days=90)  # after that a batch of runs may be removed
 class VersionedTask:
     """A task as read, with the revision its next write must match.
 
+    The names of the fields that its document had (`model_fields_set`) are emptied where many are read or
+    copied: they decide nothing of a stored task, and take 2 KB of its 5.
+
     Attributes:
         revision: Opaque; changes with every write that is applied to the document.
         unwritten: The Python names of fields that the document does not hold yet, because they follow from
@@ -127,8 +130,10 @@ class ConditionalWrite:
         """*versioned* with *changes* applied, on condition that its revision is still the one read."""
         before = versioned.task.__dict__
         differing = [name for name, now in changes.items() if before[name] is not now]
+        task = versioned.task.model_copy(update=changes)
+        task.model_fields_set.clear()  # see `VersionedTask`
         return cls(
-            task=versioned.task.model_copy(update=changes),
+            task=task,
             revision=versioned.revision,
             fields=versioned.unwritten.union(differing or changes),
         )

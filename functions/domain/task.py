@@ -1,14 +1,14 @@
 """The task: what the user writes (`TaskSpec`), that with the scheduler's state (`Task`), and its `Job`."""
 
 import re
-import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from unicodedata import combining, normalize
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -28,6 +28,7 @@ from functions.domain.schedule.days.entries import (
     canonical_entries,
     split_entries,
 )
+from functions.domain.sharding import SHARDS
 from functions.domain.types import (
     Instant,
     Model,
@@ -93,11 +94,18 @@ class NotifyRule(Model):
     remind: Literal["auto", "never"] | Annotated[int, Field(ge=60, le=31_536_000)] = "auto"
 
 
-SHARDS = 64  # virtual shards; fixed for ever, so that growing needs no migration of data
 MAX_RECENT_OUTCOMES = 20  # outcomes in the task itself, for a sparkline without reading the runs
 MAX_RUNS = 1_000_000_000_000  # of a task that may have so many and no more; Python's counters end at 2**63
 MAX_SUMMARY_CHARS = 400
 DayEntry = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENTRY_CHARS)]
+
+
+# One text: twenty of their own would take two fifths of a task's memory. Lists are read as well: older
+# documents, and answers of the API, have them.
+if TYPE_CHECKING:
+    OutcomeLines = str
+else:
+    OutcomeLines = str | Annotated[tuple[str, ...], AfterValidator("\n".join)]
 
 
 class Group(Model):
@@ -349,7 +357,7 @@ class Task(TaskFields):
         seen_event_ids: Of the last events that started it; one of these that is sent again is ignored.
         outbox: Its events that are not delivered yet.
         credits_spent: In this month, where it has a budget.
-        recent: The last outcomes, oldest first, each `<outcome> <duration in ms> <instant>`.
+        recent: The last outcomes, oldest first, a line each: `<outcome> <duration in ms> <instant>`.
         tally: Successes and failures of the last hours and days; see `history.tally`.
         incidents: The last times in which it failed, each `<first failure> <recovery> <failures>`.
         memory: The task type's own data, e.g. ids of feed items already seen.
@@ -391,7 +399,7 @@ class Task(TaskFields):
     run_count: int = 0
     memory: dict[str, Any] = Field(default_factory=dict)
     credits_spent: Spending = Spending.model_construct()
-    recent: tuple[str, ...] = ()
+    recent: OutcomeLines = ""
     tally: str = ""
     incidents: tuple[str, ...] = ()
     alert: AlertState = AlertState.model_construct()
@@ -410,53 +418,6 @@ def slugify(title: str) -> str:
 def default_title(task_id: str) -> str:
     """The title of a task that was given none."""
     return task_id.replace("-", " ").replace("_", " ").strip().capitalize() or task_id
-
-
-# Fields as files of an older scheduler name them: they are read as they are, wherever a task is written.
-
-TYPES_BY_ID = frozenset({"daily_briefing", "health_check_url", "rss_watch"})
-STOPPED_STATUSES = frozenset({
-    "cancelled", "canceled", "paused", "disabled", "inactive", "stopped", "suspended", "archived", "off",
-    "已取消", "取消", "已暂停", "暂停", "已停用", "停用", "禁用", "已禁用",
-})  # fmt: skip
-TYPES_WITH_TIMEOUT = frozenset({"health_check_url", "rss_watch", "http"})  # as a param of their own
-
-
-def with_current_names(
-    given: Mapping[str, Any], *, types: Collection[str] = TYPES_BY_ID
-) -> Mapping[str, Any]:
-    """Return *given* with the names of today for what older files call otherwise; nothing else changes.
-
-        frequency                      schedule
-        a list of schedules            one text, with semicolons between them
-        an id that is a type's name    also the type, where none is given
-        params.timeout_sec             the param timeoutSeconds of the type, or else the task's own
-
-    Args:
-        types: The names that say the type when they are an id.
-    """
-    found = dict(given)
-    if "frequency" in found and "schedule" not in found:
-        found["schedule"] = found.pop("frequency")
-    several = found.get("schedule")
-    if isinstance(several, (list, tuple)) and several and all(isinstance(one, str) for one in several):
-        found["schedule"] = "; ".join(several)
-    if "type" not in found and found.get("id") in types:
-        found["type"] = found["id"]
-    params = found.get("params")
-    if isinstance(params, Mapping) and "timeout_sec" in params:
-        others = {name: value for name, value in params.items() if name != "timeout_sec"}
-        if found.get("type") in TYPES_WITH_TIMEOUT:
-            others.setdefault("timeoutSeconds", params["timeout_sec"])
-        else:
-            found.setdefault("timeoutSeconds", params["timeout_sec"])
-        found["params"] = others
-    return found
-
-
-def shard_of(task_id: str) -> int:
-    """Which of the virtual shards a task belongs to, for ever."""
-    return zlib.crc32(task_id.encode()) % SHARDS
 
 
 @dataclass(frozen=True, slots=True)

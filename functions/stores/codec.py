@@ -109,6 +109,7 @@ def decode_task(task_id: bytes, revision: int, text: bytes) -> VersionedTask | I
         return InvalidDocument(name, validation_sentence(exc), revision)
     if task.id != name:
         return InvalidDocument(name, "id: it differs from the name of the stored document", revision)
+    task.model_fields_set.clear()
     return VersionedTask(task, revision)
 
 

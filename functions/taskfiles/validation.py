@@ -7,12 +7,13 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from functions.domain.older_names import with_current_names
 from functions.domain.schedule.days import public_holidays
 from functions.domain.schedule.days.closed import DayRule, OnExcluded
 from functions.domain.schedule.days.entries import MAX_ENTRIES, MAX_ENTRY_CHARS, split_entries
 from functions.domain.schedule.occurrences import shortest_gap
 from functions.domain.schedule.parse import EVERY_DAY, parse_schedule
-from functions.domain.task import NEVER_STARTED, Task, TaskSpec, slugify, with_current_names
+from functions.domain.task import NEVER_STARTED, Task, TaskSpec, slugify
 from functions.domain.types import NOT_A_NAME, SHOWS_NOTHING, is_owner_name, shows_something
 from functions.domain.validation import INSTANT_MESSAGE, FieldPath, Problem, problems_of
 from functions.errors import InputError

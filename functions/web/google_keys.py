@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from functions.errors import SchedulerError
-from functions.http_client.trusted import PostError, TrustedHttpClient
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -75,6 +74,8 @@ class GoogleKeys:
 
 
 async def _fetch_keys(url: str, timeout_s: float) -> "tuple[Mapping[str, RSAPublicKey], float]":
+    from functions.http_client.trusted import PostError, TrustedHttpClient  # after the server has forked
+
     try:
         async with TrustedHttpClient() as client:
             response = await client.request(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from functions.domain.sharding import SHARDS
 from functions.domain.storage import DuePosition
-from functions.domain.task import SHARDS, Task
+from functions.domain.task import Task
 from functions.interfaces import Store
 from tests.conftest import NOON
 from tests.contract.documents import create, ids

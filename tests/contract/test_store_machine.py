@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from functions.domain.sharding import shard_of
 from functions.domain.storage import (
     ConditionalWrite,
     Document,
@@ -19,7 +20,7 @@ from functions.domain.storage import (
     VersionedTask,
     WriteStatus,
 )
-from functions.domain.task import Task, shard_of
+from functions.domain.task import Task
 from functions.interfaces import Store
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON

@@ -169,7 +169,7 @@ async def test_a_partial_write_leaves_the_rest_as_it_was(store: Store, make_task
     [
         ("claim", Claim(token="tick.1", until=UNTIL, started_at=NOON), None),
         ("memory", {"seen": ["a"]}, {}),
-        ("recent", ("succeeded 5 2026-11-20T12:00:00Z",), ()),
+        ("recent", "succeeded 5 2026-11-20T12:00:00Z", ""),
         ("last_error", "No answer", ""),
         ("run_count", 3, 0),
         ("cancel_requested", True, False),

@@ -121,7 +121,7 @@ def lived(spec: dict[str, Any], failing: int, took_ms: int, *, now: datetime) ->
     last = runs[-1]
     bad = last.outcome is OutcomeKind.FAILED
     changes: dict[str, Any] = {
-        "recent": tuple(run.outcome_line for run in runs),
+        "recent": "\n".join(run.outcome_line for run in runs),
         "last_run_at": last.started_at,
         "last_outcome": last.outcome,
         "last_duration_ms": last.duration_ms,

@@ -22,8 +22,9 @@ from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, AuditEntry
 from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET
 from functions.domain.run import Run
+from functions.domain.sharding import shard_of
 from functions.domain.storage import ConditionalWrite, DocumentKind, RunBatch
-from functions.domain.task import Task, shard_of
+from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Trigger
 from functions.services.access import audit
 from functions.services.access.view import OwnerView

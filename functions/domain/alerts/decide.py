@@ -345,7 +345,7 @@ def _notification(
 
 def _last_success_at(task: Task) -> datetime | None:
     """When *task* last succeeded, by `Task.recent`, e.g. `succeeded 42 2026-11-20T12:00:00Z`."""
-    for compact in reversed(task.recent):
+    for compact in reversed(task.recent.splitlines()):
         outcome, _, rest = compact.partition(" ")
         if outcome == OutcomeKind.SUCCEEDED:
             return parse_stored_instant(rest.partition(" ")[2])

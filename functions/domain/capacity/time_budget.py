@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from functions.domain.storage import VersionedTask
-from functions.domain.task import Task, TaskFields
 from functions.domain.types import OutcomeKind, Priority, Status
+
+if TYPE_CHECKING:  # this is loaded before the server forks, and these need not be
+    from functions.domain.storage import VersionedTask
+    from functions.domain.task import Task, TaskFields
 
 FINISH_MARGIN = timedelta(seconds=1.5)  # before the answer is due: last flush, notifications, report
 CATCH_UP_FRACTION = 0.2  # of the time for starting, for work that was missed, after all that is on time
@@ -61,15 +64,15 @@ class Deadline:
         """Whether attempts must end now: the rest of the time is for writing and notifying."""
         return self.respond_by is not None and now >= self.respond_by - FINISH_MARGIN
 
-    def fits_any_tick(self, task: Task) -> bool:
+    def fits_any_tick(self, task: "Task") -> bool:
         """Whether the whole timeout of *task* fits into an invocation like this one."""
         return self.max_duration is None or timedelta(seconds=task.timeout_seconds) <= self.max_duration
 
-    def must_not_try(self, task: Task) -> bool:
+    def must_not_try(self, task: "Task") -> bool:
         """Whether *task* has one attempt only, which the end of an invocation like this one could cut."""
         return task.delivery == "at_most_once" and not self.fits_any_tick(task)
 
-    def fits_now(self, task: Task, now: datetime) -> bool:
+    def fits_now(self, task: "Task", now: datetime) -> bool:
         """Whether what an attempt of *task* is expected to take still fits into this one.
 
         One that may need more than a whole invocation has starts early in one.
@@ -91,7 +94,7 @@ class Deadline:
 CLOUD_SCHEDULER_BUDGET = TimeBudget(start_limit=timedelta(seconds=45), response_limit=timedelta(seconds=52))
 
 
-def describe_long_timeout(task: TaskFields, *, longest: timedelta) -> str:
+def describe_long_timeout(task: "TaskFields", *, longest: timedelta) -> str:
     """Return in a sentence what becomes of a timeout longer than *longest*; empty when it fits.
 
     Args:
@@ -113,7 +116,7 @@ RECENT_DURATIONS = 5
 LATEST_START = 0.85  # an attempt that may need a whole invocation has at least this part of it left
 
 
-def expected_duration(task: Task) -> timedelta:
+def expected_duration(task: "Task") -> timedelta:
     """How long the next attempt of *task* may well take; never more than its timeout.
 
     The timeout itself after an attempt that was cut short or timed out, and for the first attempt of a task
@@ -122,7 +125,7 @@ def expected_duration(task: Task) -> timedelta:
     Example: `recent` has 3,010, 2,950, 9,000, 3,100 and 2,990 ms: 5.65 s.
     """
     whole = timedelta(seconds=task.timeout_seconds)
-    recent = [line.split(" ") for line in task.recent[-RECENT_DURATIONS:]]
+    recent = [line.split(" ") for line in task.recent.splitlines()[-RECENT_DURATIONS:]]
     if task.interruptions or (recent and recent[-1][0] in _WITHOUT_END):
         return whole
     durations = sorted([int(words[1]) for words in recent if len(words) > 1 and words[1].isdecimal()])
@@ -145,14 +148,14 @@ PRIORITY_HEAD_START = {
 }
 
 
-def by_priority(tasks: Iterable[VersionedTask], *, now: datetime) -> list[VersionedTask]:
+def by_priority(tasks: "Iterable[VersionedTask]", *, now: datetime) -> "list[VersionedTask]":
     """*tasks* in the order in which they start, by priority and lateness.
 
     What a tick has cut short goes first, and what it had claimed and did not begin. A long attempt must start
     early, or no tick has room for it: a second that it takes counts as a second of lateness.
     """
 
-    def rank(stored: VersionedTask) -> tuple[bool, timedelta, str]:
+    def rank(stored: "VersionedTask") -> tuple[bool, timedelta, str]:
         task = stored.task
         lateness = now - task.next_run_at if task.next_run_at else timedelta(0)
         head_start = PRIORITY_HEAD_START[task.priority] + expected_duration(task)

@@ -102,7 +102,7 @@ def _at_rest(task: Task, *, since: datetime) -> Task:
         "expired_claims": 0,
         "run_count": 0,
         "max_runs": None,
-        "recent": (),
+        "recent": "",
         "tally": "",
         "incidents": (),
         "last_run_at": None,

@@ -349,7 +349,7 @@ def attempt_facts(task: Task, run: Run) -> dict[str, Any]:
         "last_run_at": run.started_at,
         "last_outcome": run.outcome,
         "last_duration_ms": run.duration_ms,
-        "recent": (*task.recent, run.outcome_line)[-MAX_RECENT_OUTCOMES:],
+        "recent": "\n".join([*task.recent.splitlines(), run.outcome_line][-MAX_RECENT_OUTCOMES:]),
     } | add_spending(task, run)
     if run.outcome is OutcomeKind.SUCCEEDED:
         return fields | {"last_result_summary": run.summary, "last_error": ""}

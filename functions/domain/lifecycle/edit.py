@@ -22,7 +22,8 @@ from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.schedule.occurrences import due_range, next_occurrence, range_between, schedule_of
 from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.schedule.simple import OnceSchedule
-from functions.domain.task import QueuedRun, SkippedRange, Task, TaskCalendar, TaskSpec, shard_of
+from functions.domain.sharding import shard_of
+from functions.domain.task import QueuedRun, SkippedRange, Task, TaskCalendar, TaskSpec
 from functions.domain.types import SkipReason, Status, Trigger, format_instant
 from functions.errors import InputError
 

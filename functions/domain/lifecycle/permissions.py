@@ -100,7 +100,7 @@ class Capabilities(Model):
         return "; ".join([types, *others, *(["GITHUB_TOKEN"] if self.operator_token else [])])
 
 
-UNRESTRICTED = Capabilities(
+UNRESTRICTED = Capabilities.model_construct(
     types=(ANY,), secrets=(ANY,), channels=(ANY,), mcp_servers=(ANY,), operator_token=True
 )
 

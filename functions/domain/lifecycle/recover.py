@@ -147,7 +147,7 @@ def make_storable(task: Task, transition: Transition, *, refusals: int, now: dat
         "retry_at": None,
         "event": None,
         "memory": {},
-        "recent": (),
+        "recent": "",
         "backlog": (),
         "seen_event_ids": (),
         "outbox": Outbox(),

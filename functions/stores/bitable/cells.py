@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.domain.task import STOPPED_STATUSES
+from functions.domain.older_names import STOPPED_STATUSES
 from functions.domain.types import format_instant, parse_stored_instant
 from functions.errors import StoreError
 from functions.stores.bitable.config import CellParser

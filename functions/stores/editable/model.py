@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from functions.domain.lifecycle.edit import edit_task, new_task
+from functions.domain.older_names import with_current_names
 from functions.domain.run import Run
 from functions.domain.schedule.days.entries import calendar_names
 from functions.domain.storage import InvalidDocument, VersionedTask
@@ -19,7 +20,6 @@ from functions.domain.task import (
     default_title,
     slugify,
     why_never_started,
-    with_current_names,
 )
 from functions.domain.types import parse_stored_instant
 from functions.domain.validation import Problem, join_problems, problems_of

@@ -282,6 +282,7 @@ def _decode_versioned_task(document: RawDocument) -> VersionedTask:
     task = Task.model_validate(given)
     if not isinstance(given.get("nextRunAt", ""), datetime | None):
         raise ValueError(NEVER_DUE)  # noqa: TRY004  # as what else is wrong in the document
+    task.model_fields_set.clear()
     return VersionedTask(task, revision_of(document.update_time))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.domain.task import STOPPED_STATUSES, TaskSpec, slugify
+from functions.domain.older_names import STOPPED_STATUSES
+from functions.domain.task import TaskSpec, slugify
 from functions.domain.types import Priority
 from functions.domain.validation import FileProblem, Problem, suggest
 from functions.errors import InputError

@@ -377,6 +377,7 @@ def to_task_out(stored: VersionedTask, *, now: datetime, warnings: Sequence[str]
     """Return *stored* in the API's shape, as it is *now*."""
     task = stored.task
     fields = {name: getattr(task, name) for name in type(task).model_fields}
+    fields["recent"] = tuple(task.recent.splitlines())
     return TaskOut.model_construct(
         **fields,
         etag=str(stored.revision),

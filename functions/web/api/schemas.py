@@ -37,6 +37,7 @@ class TaskOut(Task):
             task.
     """
 
+    recent: tuple[str, ...] = ()  # type: ignore[assignment]  # lines are a list in JSON
     etag: str
     schedule_text: str = ""
     next_run: Instant | None = None

@@ -211,7 +211,7 @@ def recent_changes(tasks: Iterable[Task]) -> list[Change]:
     found = []
     for task in {task.id: task for task in tasks}.values():
         before = ""
-        for line in task.recent:
+        for line in task.recent.splitlines():
             outcome, _, at = line.split(" ")[0], *line.rpartition(" ")[1:]
             tone, instant = severity(outcome), parse_stored_instant(at)
             if tone in (GOOD, BAD) and instant is not None:

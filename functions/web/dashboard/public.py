@@ -176,5 +176,5 @@ NO_VERDICTS = frozenset({OutcomeKind.SKIPPED, OutcomeKind.CANCELLED})  # nothing
 
 def _last_verdict(task: Task) -> str:
     """Return the newest outcome that says whether the task works; empty without one."""
-    outcomes = [line.partition(" ")[0] for line in task.recent]
+    outcomes = [line.partition(" ")[0] for line in task.recent.splitlines()]
     return next((one for one in reversed(outcomes) if one not in NO_VERDICTS), "")

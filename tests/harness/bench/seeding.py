@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from functions.domain.sharding import SHARDS, shard_of
 from functions.domain.storage import ConditionalWrite
-from functions.domain.task import MAX_RECENT_OUTCOMES, SHARDS, Task, shard_of
+from functions.domain.task import MAX_RECENT_OUTCOMES, Task
 from functions.domain.types import OutcomeKind, format_instant
 from functions.interfaces import Store
 from functions.stores import create_store
@@ -83,7 +84,7 @@ def task(number: int, server_url: str, *, due: bool) -> Task:
         last_result_summary="Answered 200 in 51 ms",
         last_duration_ms=53,
         run_count=MAX_RECENT_OUTCOMES,
-        recent=tuple(f"succeeded 53 {format_instant(at)}" for at in ran_at),
+        recent="\n".join(f"succeeded 53 {format_instant(at)}" for at in ran_at),
     )
 
 

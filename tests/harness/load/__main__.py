@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from functions.domain.task import SHARDS
+from functions.domain.sharding import SHARDS
 from tests.harness.bench.place import emulated, own_emulator
 from tests.harness.bench.processes import Failed
 from tests.harness.bench.table import footer, surroundings

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from functions.domain.sharding import split
+from functions.domain.sharding import SHARDS, split
 from functions.domain.storage import TaskFilter
-from functions.domain.task import MAX_RECENT_OUTCOMES, SHARDS
+from functions.domain.task import MAX_RECENT_OUTCOMES
 from functions.interfaces import Store
 from functions.stores import create_store
 from tests.harness.bench.processes import ROOT, Failed, answers, end, free_port, running, wait_until

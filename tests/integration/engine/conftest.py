@@ -17,8 +17,9 @@ from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
+from functions.domain.sharding import shard_of
 from functions.domain.storage import ConditionalWrite
-from functions.domain.task import Task, TaskSpec, shard_of
+from functions.domain.task import Task, TaskSpec
 from functions.engine.tick import tick
 from functions.taskfiles.validation import check_task
 from tests.conftest import NOON

@@ -12,8 +12,9 @@ import pytest
 from functions.domain.alerts.model import Notification
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Outcome, succeeded
+from functions.domain.sharding import shard_of
 from functions.domain.storage import TaskFilter, WriteStatus
-from functions.domain.task import Job, Pause, Task, shard_of
+from functions.domain.task import Job, Pause, Task
 from functions.domain.types import Status
 from functions.engine.tick import tick
 from functions.interfaces import TickDependencies

@@ -73,6 +73,8 @@ def test_secrets_of_tasks_are_masked_like_our_own_and_never_shown() -> None:
             {"BEFORE_TASK": "jobs", "PYTHON_TASKS": "jobs"},
             "BEFORE_TASK must be a function such as jobs.audit:note",
         ),
+        ({"BEFORE_TASK": "jobs:_note", "PYTHON_TASKS": "jobs"}, "BEFORE_TASK must be a function"),
+        ({"AFTER_TASK": f"jobs:{CANARY} note", "PYTHON_TASKS": "jobs"}, "AFTER_TASK must be a function"),
         (
             {"AFTER_TASK": "jobsite:note", "PYTHON_TASKS": "jobs"},
             "AFTER_TASK names a function that PYTHON_TASKS",

@@ -127,7 +127,7 @@ async def test_a_follower_that_was_postponed_already_is_counted_once(world: Worl
     await world.make("fetch", schedule="* * * * *", priority="urgent")
     await world.make("report", schedule="* * * * *", after=[{"task": "fetch"}])
     report = await world.task("report")
-    known = report.model_copy(update={"recent": ("succeeded 15000 2026-11-20T11:58:00Z",)})
+    known = report.model_copy(update={"recent": "succeeded 15000 2026-11-20T11:58:00Z"})
     [stored] = (await world.store.get_tasks(["report"])).tasks
     await world.store.write([ConditionalWrite(known, stored.revision)])
 

@@ -26,12 +26,12 @@ class Bar:
     detail: str
 
 
-def sparkline(recent: Sequence[str]) -> tuple[Bar, ...]:
+def sparkline(recent: str) -> tuple[Bar, ...]:
     """Return a bar for each outcome in `Task.recent`, oldest first; the slowest run has the highest bar.
 
     A line of *recent* is `succeeded 120 2026-11-20T12:00:00Z`: outcome, milliseconds, instant.
     """
-    runs = [one.split(" ") for one in recent if one.count(" ") == 2]
+    runs = [one.split(" ") for one in recent.splitlines() if one.count(" ") == 2]
     slowest = max((int(took) for _, took, _ in runs if took.isdecimal()), default=0)
     return tuple(
         _build_bar(number, outcome, int(took) if took.isdecimal() else 0, at, slowest)

@@ -75,7 +75,7 @@ class Watch:
 
     @property
     def results(self) -> list[str]:
-        return [line.partition(" ")[0] for line in self.task.recent]
+        return [line.partition(" ")[0] for line in self.task.recent.splitlines()]
 
 
 def at(minutes: float) -> datetime:

@@ -13,8 +13,9 @@ from functions.domain.alerts.model import Notification
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.run import Outcome, Run, succeeded
+from functions.domain.sharding import shard_of
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteStatus
-from functions.domain.task import Claim, Job, Pause, Task, TaskSpec, shard_of
+from functions.domain.task import Claim, Job, Pause, Task, TaskSpec
 from functions.domain.types import OutcomeKind, Status
 from functions.engine.tick import tick
 from functions.errors import StoreError, StoreUnavailableError

@@ -283,7 +283,7 @@ def changed_lines(before: str, after: Path) -> int:
 async def test_a_claim_and_its_settlement_change_few_lines_of_many(
     folder: Folder, make_task: MakeTask
 ) -> None:
-    recent = tuple(f"succeeded {n} 2026-11-20T12:00:00Z" for n in range(20))
+    recent = [f"succeeded {n} 2026-11-20T12:00:00Z" for n in range(20)]
     store = folder.store()
     tasks = await create(store, *(make_task(f"t{n:03}", recent=recent) for n in range(300)))
     written, kept = folder.path.read_text(), folder.state.read_text()
@@ -292,7 +292,7 @@ async def test_a_claim_and_its_settlement_change_few_lines_of_many(
     changes = {
         "claim": claim,
         "status": Status.RUNNING,
-        "recent": (*recent[1:], "failed 1 x"),
+        "recent": "\n".join([*recent[1:], "failed 1 x"]),
         "run_count": 9,
     }
     await store.write_with_runs(RunBatch("ab.1", NOON, (run("t150"),)), [changing(tasks[150], **changes)])

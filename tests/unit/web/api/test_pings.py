@@ -217,7 +217,7 @@ async def test_a_secret_in_the_output_is_masked(api: Call, path: str, wired: App
 async def test_calls_of_a_paused_task_say_so(api: Call, path: str, wired: App) -> None:
     await api("POST", "/api/tasks/backup/pause")
     assert (await api("GET", path, key=None)).body == b"OK, but backup is paused\n"
-    assert (await stored(wired)).recent == ()
+    assert (await stored(wired)).recent == ""
 
 
 async def test_bad_run_ids_are_refused_with_a_reason(api: Call, path: str) -> None:

@@ -45,7 +45,7 @@ def test_durations_are_for_people(milliseconds: int | None, text: str) -> None:
 
 
 def test_a_sparkline_has_a_bar_an_outcome_and_the_slowest_is_highest() -> None:
-    bars = sparkline(["succeeded 50 2026-11-20T12:00:00Z", "failed 100 2026-11-20T12:05:00Z", "spoilt"])
+    bars = sparkline("succeeded 50 2026-11-20T12:00:00Z\nfailed 100 2026-11-20T12:05:00Z\nspoilt")
 
     assert [("good", 12), ("bad", 24)] == [(bar.severity, bar.height) for bar in bars]
     assert ("failed", "100 ms, 2026-11-20T12:05:00Z") == (bars[1].outcome, bars[1].detail)

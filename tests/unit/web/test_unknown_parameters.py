@@ -70,7 +70,7 @@ async def test_the_schedulers_own_addresses_refuse_a_parameter_and_do_nothing(
 
     assert (422, []) == (answer.status, wired.budgets)
     if method != "HEAD":
-        assert "dryRun: unknown parameter; this address takes none" == answer.json["message"]
+        assert "dryRun: unknown parameter; this address takes none" == answer.json["detail"]
 
 
 async def test_a_probe_may_add_the_time_to_its_address(make_door: MakeDoor) -> None:

@@ -484,7 +484,7 @@ async def test_a_page_of_documents_is_short_only_at_the_end() -> None:
     await store.close()
 
     assert [["o0", "o1"], ["o2", "o3"], ["o4", "o5"], []] == [[one.id for one in page] for page in pages]
-    assert ["o1", "o2", "o3"] == [one.id for page in pages for one in page if one.data is None]
+    assert ["o1", "o2", "o3"] == [one.id for page in pages for one in page if not one.is_readable]
 
 
 async def test_a_task_above_firestores_limit_stops_no_other_and_is_stopped_by_name(

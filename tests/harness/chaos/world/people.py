@@ -10,7 +10,7 @@ from typing import Any
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import TaskSpec
 from functions.domain.types import format_instant
-from functions.errors import InputError, StoreError, StoreUnavailableError
+from functions.errors import ConflictError, InputError, StoreError, StoreUnavailableError
 from functions.interfaces import Store
 from functions.services import apply, task_commands
 from functions.services.paging import all_tasks
@@ -132,7 +132,7 @@ class People:
             async with asyncio.timeout(20):
                 await work(now)
             result = "done"
-        except InputError:
+        except (InputError, ConflictError):
             result = "refused"
         except (StoreError, TimeoutError):
             result = "unknown"

@@ -97,9 +97,9 @@ async def _route(tasks: Sequence[VersionedTask], routing: NotificationRouting | 
     notifications = [one for stored in tasks for one in stored.task.alert.pending]
     routes = dict(zip((one.id for one in notifications), await routing.route(notifications), strict=True))
     for stored in tasks:
-        pending, is_retry = stored.task.alert.pending, stored.task.alert.delivery_attempts > 0
-        if is_retry or any(routes[one.id].hold or routes[one.id].failing for one in pending):
-            kept = drop_superseded(pending, [routes[one.id] for one in pending], is_retry=is_retry)
+        pending = stored.task.alert.pending
+        if any(routes[one.id].hold for one in pending):
+            kept = drop_superseded(pending, [routes[one.id] for one in pending])
             routes.update(zip((one.id for one in pending), kept, strict=True))
     return routes
 

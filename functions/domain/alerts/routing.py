@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from functions.domain.alerts.model import Notification, NotificationKind
-from functions.domain.alerts.outbox import ABOUT_DELIVERY, GIVE_UP_AFTER, ChannelHolds
+from functions.domain.alerts.outbox import ABOUT_DELIVERY, ChannelHolds
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
 from functions.domain.schedule.timezones import PlaceName
 from functions.domain.types import (
@@ -275,36 +275,28 @@ def route(notification: Notification, table: RoutingTable, *, now: datetime) -> 
     return Route(tuple(send), held, failing)
 
 
-def drop_superseded(
-    pending: Sequence[Notification], routes: Sequence[Route], *, is_retry: bool = False
-) -> list[Route]:
+def drop_superseded(pending: Sequence[Notification], routes: Sequence[Route]) -> list[Route]:
     """*routes* of one task's *pending* notifications, without those that a later one supersedes.
 
-    While a channel is closed or fails, the newest notification of a failure stands for all of it, and a
-    recovery stands for them. When it is closed, not even that is left of a failure that lasted less than
-    MIN_RECOVERED_FAILURE. Held all night:
+    While a channel is closed, the newest notification of a failure stands for all of it; a recovery stands
+    for them, and is itself dropped if the failure lasted less than MIN_RECOVERED_FAILURE. Held all night:
 
         failure 1:00, reminder 5:00                    the reminder is left
         failure 1:00, reminder 5:00, recovery 5:30     the recovery is left
         failure 1:00, recovery 1:20                    nothing is left
-
-    Args:
-        is_retry: Whether delivery has failed before, so that what can be sent now may have waited, too.
     """
     remaining = list(routes)
-    waits = [{*one.hold, *one.failing, *(one.send_now if is_retry else ())} for one in routes]
-    for name in sorted(set().union(*waits)):
+    for name in dict.fromkeys(name for one in routes for name in one.hold):
         waiting: list[int] = []
         for number, notice in enumerate(pending):
-            if name not in waits[number]:
+            if name not in routes[number].hold:
                 continue
             if notice.kind in _FAILURE_KINDS:
-                waiting = _remove_superseded(remaining, name, waiting, pending, by=notice)
+                waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
                 waiting.append(number)
             elif notice.kind == "recovery" and any(pending[one].since == notice.since for one in waiting):
-                waiting = _remove_superseded(remaining, name, waiting, pending, by=notice)
-                lasted = notice.at - notice.since if notice.since else MIN_RECOVERED_FAILURE
-                if name in routes[number].hold and lasted < MIN_RECOVERED_FAILURE:
+                waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
+                if notice.since is not None and notice.at - notice.since < MIN_RECOVERED_FAILURE:
                     _remove_channel(remaining, name, number)
     return remaining
 
@@ -322,27 +314,16 @@ def _remove_superseded(
     name: str,
     waiting: Sequence[int],
     pending: Sequence[Notification],
-    by: Notification,
+    *,
+    since: datetime | None,
 ) -> list[int]:
-    """Drop those of *waiting* about the same failure as *by*; return the others.
-
-    What was tried for a day is not dropped but given up, and counted.
-    """
-    left = []
+    """Drop those of *waiting* about the failure that began at *since*; return the others."""
     for number in waiting:
-        is_expired = name not in remaining[number].hold and by.at - pending[number].at >= GIVE_UP_AFTER
-        if pending[number].since != by.since or is_expired:
-            left.append(number)
-        else:
+        if pending[number].since == since:
             _remove_channel(remaining, name, number)
-    return left
+    return [number for number in waiting if pending[number].since != since]
 
 
 def _remove_channel(remaining: list[Route], name: str, number: int) -> None:
-    before = remaining[number]
-    remaining[number] = replace(
-        before,
-        send_now=tuple(other for other in before.send_now if other != name),
-        hold={other: until for other, until in before.hold.items() if other != name},
-        failing={other: until for other, until in before.failing.items() if other != name},
-    )
+    held = {other: until for other, until in remaining[number].hold.items() if other != name}
+    remaining[number] = replace(remaining[number], hold=held)

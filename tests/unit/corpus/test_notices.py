@@ -242,8 +242,7 @@ async def test_channel_that_failed_for_hours_works_again_without_a_restart(engin
     engine.listeners["chat"].answer = SendResult(ok=True)
     await engine.live(NOON + timedelta(hours=7))
 
-    # How things stand: the newest reminder of the failure, which says since when.
-    assert ["reminder"] == [kind for kinds in engine.listeners["chat"].kinds[:1] for kind in kinds]
+    assert "failure" in [kind for kinds in engine.listeners["chat"].kinds for kind in kinds]
 
 
 async def test_channel_switched_off_by_a_person_is_not_one_that_was_refused(engine: Engine) -> None:

@@ -133,20 +133,6 @@ async def test_channel_that_refuses_every_content_is_one_that_fails_and_loses_no
     assert "lostNotices" not in {name for report in engine.reports for name in report}
 
 
-async def test_channel_that_was_down_for_hours_is_told_how_things_ended(engines: Any, clock: Clock) -> None:
-    chat = Listener("chat", clock)
-    chat.answer = SendResult(ok=False, detail="HTTP 503")
-    engine = engines(chat)
-    engine.work = lambda job: broken(job) if clock() < NOON + 3 * HOUR else succeeded("Fine")
-    await engine.put({"title": "Shop", "schedule": "0 * * * *"})
-
-    await engine.live(NOON + 4 * HOUR)
-    chat.answer = SendResult(ok=True)
-    await engine.live(NOON + 6 * HOUR)
-
-    assert [["recovery"]] == chat.kinds
-
-
 async def test_what_one_delivery_has_no_room_for_is_no_fault_of_the_channel(
     engines: Any, clock: Clock
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.domain.alerts.model import AlertState, Notification
-from functions.domain.alerts.outbox import GIVE_UP_AFTER, DeliveryAttempt, after_attempt
+from functions.domain.alerts.outbox import DeliveryAttempt, after_attempt
 from functions.domain.alerts.routing import (
     MIN_RECOVERED_FAILURE,
     ChannelPreferences,
@@ -89,31 +89,6 @@ def test_failure_that_is_over_before_anybody_heard_is_not_worth_a_word(
     notices: list[Notification], expected: list[str]
 ) -> None:
     assert expected == kept(*notices)
-
-
-@pytest.mark.parametrize(
-    ("notices", "expected"),
-    [
-        ([word("failure"), word("recovery", SHORT)], ["recovery"]),
-        ([word("failure"), word("reminder", SHORT)], ["reminder"]),
-        ([word("recovery", SHORT), word("failure", since=MORNING)], ["recovery", "failure"]),
-        ([word("failure"), word("news"), word("paused")], ["failure", "news", "paused"]),
-        (
-            [word("failure"), word("reminder", GIVE_UP_AFTER)],
-            ["failure", "reminder"],
-        ),  # the first is given up
-    ],
-)
-def test_channel_that_fails_is_told_how_it_ended(notices: list[Notification], expected: list[str]) -> None:
-    """After an outage of hours, "failed" in red would stand above what has long been well."""
-    failing = [Route(("b",), failing={"a": MORNING}) for _ in notices]
-
-    after = drop_superseded(notices, failing)
-    now = drop_superseded(notices, [Route(("a",)) for _ in notices], is_retry=True)
-
-    assert expected == [one.kind for one, route_ in zip(notices, after, strict=True) if "a" in route_.failing]
-    assert expected == [one.kind for one, route_ in zip(notices, now, strict=True) if route_.send_now]
-    assert {("b",)} == {one.send_now for one in after}
 
 
 def test_each_channel_waits_for_itself() -> None:

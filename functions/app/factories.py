@@ -11,6 +11,10 @@ from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, FINISH_MARGIN
 from functions.domain.costs.credits import PriceList
 from functions.errors import InputError
+from functions.gcp.api import GoogleApi, fetch_access_token
+from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
+from functions.gcp.pubsub import BASE_URL as TOPICS
+from functions.gcp.pubsub import PubSubPublisher
 from functions.http_client.lazy import LazyClient, single_origin_client
 from functions.http_client.trusted import PostRequest
 from functions.interfaces import CreditLedger, NoCredits
@@ -22,9 +26,6 @@ from functions.task_types.support.mcp_servers import McpServer, know_servers
 
 if TYPE_CHECKING:
     from functions import interfaces
-    from functions.gcp.api import GoogleApi
-    from functions.gcp.cloud_tasks import CloudTasksWorkerPool
-    from functions.gcp.pubsub import PubSubPublisher
     from functions.services.access.accounts import AccountStore
     from functions.stores import Store
 
@@ -117,12 +118,10 @@ def parse_cell(text: str) -> Any:
 
 def build_workers(
     settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
-) -> "CloudTasksWorkerPool | None":
+) -> CloudTasksWorkerPool | None:
     """Return the workers behind `WORKER_QUEUE`; None when it is not set."""
     if settings.worker_queue is None:
         return None
-    from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
-
     emulator = settings.cloud_tasks_emulator_host
     # An emulator makes no ID tokens: its calls authenticate with the shared secret.
     secret = settings.cron_secret.get_secret_value() if emulator and settings.cron_secret else ""
@@ -151,13 +150,11 @@ def longest_attempt(settings: Settings) -> timedelta:
 
 def build_publisher(
     settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
-) -> "PubSubPublisher | None":
+) -> PubSubPublisher | None:
     """Return the publisher of `EVENTS_TOPIC`; None when it is not set."""
     if settings.events_topic is None:
         return None
-    from functions.gcp.pubsub import BASE_URL, PubSubPublisher
-
-    api = build_google_api(BASE_URL, settings.pubsub_emulator_host, post, clock=clock)
+    api = build_google_api(TOPICS, settings.pubsub_emulator_host, post, clock=clock)
     return PubSubPublisher(api, settings.events_topic, source=settings.public_url or "cronfire")
 
 
@@ -169,10 +166,8 @@ def build_heartbeat(settings: Settings, post: PostRequest) -> Heartbeat | None:
 
 def build_google_api(
     address: str, emulator: str | None, post: PostRequest, *, clock: Callable[[], datetime]
-) -> "GoogleApi":
+) -> GoogleApi:
     """Return the client of the service at *address*, or of its emulator at `host:port`."""
-    from functions.gcp.api import GoogleApi, fetch_access_token
-
     if emulator:
         return GoogleApi(f"http://{emulator}", post=post, fetch_token=None, clock=clock)
     return GoogleApi(address, post=post, fetch_token=fetch_access_token, clock=clock)

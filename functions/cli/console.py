@@ -97,7 +97,7 @@ class Screen:
         self._write_error_stream(self.paint(line, "dim") if self._err.isatty() else line)
 
     def _write_error_stream(self, text: str, *, end: str = "\n") -> None:
-        """Write *text*; where nobody can be told, what the command did and printed stands all the same."""
+        """Write *text*; a stream that is gone changes nothing of what the command did and printed."""
         with suppress(OSError):
             print(text, end=end, file=self._err, flush=True)
 

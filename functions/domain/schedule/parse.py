@@ -8,6 +8,13 @@ from functools import lru_cache
 from functions.domain.schedule.base import ClockChange, OccurrenceRange, Schedule, ScheduleError
 from functions.domain.schedule.cron import CronSchedule, canonical_cron, has_fixed_times, parse_wall_times
 from functions.domain.schedule.days.closed import DayRule
+from functions.domain.schedule.days.phrases import is_phrase, parse_phrase
+from functions.domain.schedule.days.rules import (
+    cron_on_days,
+    interval_on_days,
+    on_business_days,
+    once_on_days,
+)
 from functions.domain.schedule.several import MAX_SCHEDULES, SEPARATOR, SeveralSchedules
 from functions.domain.schedule.simple import OnceSchedule, interval_schedule, parse_interval, parse_once
 from functions.domain.schedule.timezones import load_zone
@@ -64,8 +71,6 @@ def parse_schedule(
         return interval_schedule(found, anchor=anchor) if isinstance(found, timedelta) else found
     adjusted = _parse_on_days(expression, timezone, hashed, days)
     if isinstance(adjusted, timedelta):
-        from functions.domain.schedule.days.rules import interval_on_days  # as in `_parse_on_days`
-
         return interval_on_days(interval_schedule(adjusted, anchor=anchor), load_zone(timezone), days)
     return adjusted
 
@@ -125,8 +130,8 @@ def _parse_own(expression: str, timezone: str, task_id: str) -> Schedule | timed
     word, *more = text.split(" ")
     if not word:
         raise ScheduleError('schedule: it is empty; write cron fields such as 30 9 * * 1-5, or "every 15m"')
-    if _names_business_days(text):
-        return _parse_business_days(text, timezone, EVERY_DAY)
+    if is_phrase(text):
+        return on_business_days(parse_phrase(text), where, EVERY_DAY)
     if _is_interval(text):
         return parse_interval(text.removeprefix("@"))
     if word == "at":
@@ -137,27 +142,13 @@ def _parse_own(expression: str, timezone: str, task_id: str) -> Schedule | timed
 @lru_cache(maxsize=2048)
 def _parse_on_days(expression: str, timezone: str, task_id: str, days: DayRule) -> Schedule | timedelta:
     """As `_parse`, on the days that *days* leaves."""
-    from functions.domain.schedule.days.rules import cron_on_days, once_on_days  # few tasks have days off
-
     text = " ".join(expression.split()).lower()
-    if _names_business_days(text):
-        return _parse_business_days(text, timezone, days)
+    if is_phrase(text):
+        return on_business_days(parse_phrase(text), load_zone(timezone), days)
     found = _parse(expression, timezone, task_id)
     if isinstance(found, CronSchedule):
         return cron_on_days(found, days)
     return once_on_days(found, load_zone(timezone), days) if isinstance(found, OnceSchedule) else found
-
-
-def _names_business_days(text: str) -> bool:
-    """Whether *text*, in lower case, speaks of business days, rightly or not."""
-    return "business day" in text or "working day" in text
-
-
-def _parse_business_days(text: str, timezone: str, days: DayRule) -> Schedule:
-    from functions.domain.schedule.days.phrases import parse_phrase
-    from functions.domain.schedule.days.rules import on_business_days
-
-    return on_business_days(parse_phrase(text), load_zone(timezone), days)
 
 
 def _is_interval(text: str) -> bool:

@@ -58,6 +58,11 @@ class BusinessDayPhrase:
         return " and ".join(MONTHS[month - 1].lower() for month in sorted(self.months))
 
 
+def is_phrase(text: str) -> bool:
+    """Whether *text*, in lower case, speaks of business days, rightly or not."""
+    return "business day" in text or "working day" in text
+
+
 def ordinal(number: int) -> str:
     """Return the word for a place, e.g. `first`, `11th`."""
     if number <= len(ORDINALS):

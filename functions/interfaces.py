@@ -1,5 +1,7 @@
 """The protocols that engine and services need fulfilled: stores, task types, notifications, workers."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -7,32 +9,31 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from functions.domain.alerts.model import Notification
-from functions.domain.alerts.outbox import Undelivered
-from functions.domain.alerts.routing import Route
-from functions.domain.cloud_events import CloudEvent
-from functions.domain.events import Audience
-from functions.domain.run import Outcome, Run
-from functions.domain.storage import (
-    ConditionalWrite,
-    Document,
-    DocumentKind,
-    DuePosition,
-    OperationCounts,
-    OrderedPage,
-    OrderPosition,
-    QueryResult,
-    RunBatch,
-    StoreStats,
-    TaskFilter,
-    TaskOrder,
-    VersionedTask,
-    WriteResult,
-)
-from functions.domain.task import Job, Task
-
-if TYPE_CHECKING:  # few tasks have a group
+if TYPE_CHECKING:  # what only annotations need is not loaded by all that import a protocol
+    from functions.domain.alerts.model import Notification
+    from functions.domain.alerts.outbox import Undelivered
+    from functions.domain.alerts.routing import Route
     from functions.domain.capacity.flow_control import SlotAnswer, SlotRequest
+    from functions.domain.cloud_events import CloudEvent
+    from functions.domain.events import Audience
+    from functions.domain.run import Outcome, Run
+    from functions.domain.storage import (
+        ConditionalWrite,
+        Document,
+        DocumentKind,
+        DuePosition,
+        OperationCounts,
+        OrderedPage,
+        OrderPosition,
+        QueryResult,
+        RunBatch,
+        StoreStats,
+        TaskFilter,
+        TaskOrder,
+        VersionedTask,
+        WriteResult,
+    )
+    from functions.domain.task import Job, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,11 @@ class FlowControl(Protocol):
 
     async def exchange(
         self,
-        wanted: Mapping[str, Sequence["SlotRequest"]],
+        wanted: Mapping[str, Sequence[SlotRequest]],
         *,
         ended: Mapping[str, Sequence[str]],
         unused: Mapping[str, Sequence[str]],
-    ) -> "SlotAnswer":
+    ) -> SlotAnswer:
         """Free slots and give others, by the ids of groups: a read and a write for each group.
 
         Args:

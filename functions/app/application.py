@@ -10,7 +10,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from functions.app.factories import (
-    ModelClient,
     ShutdownSignal,
     build_credit_ledger,
     build_heartbeat,
@@ -23,37 +22,33 @@ from functions.app.factories import (
 from functions.app.notifications import Notifications
 from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import TimeBudget, describe_long_timeout
-from functions.domain.event_outbox import to_published_event
 from functions.domain.events import RUN_FINISHED, Event
 from functions.domain.redaction import Redactor
 from functions.domain.sharding import WorkerAssignment
-from functions.domain.storage import StoreStats
-from functions.domain.task import TaskFields, TaskSpec
 from functions.domain.types import format_instant
 from functions.engine.report import TickReport
 from functions.engine.scoped_store import ShardRangeStore, TaskSubsetStore
 from functions.engine.tick import tick
 from functions.errors import SchedulerError, StoreError
-from functions.http_client.lazy import guarded_client, guarded_name_servers, guarded_sockets
 from functions.http_client.trusted import TrustedHttpClient
 from functions.interfaces import AttemptSlots, Store, TickDependencies
 from functions.observability.metrics import Metrics
-from functions.observability.tracing import build_tracing
-from functions.parsing.pool import ParserPool
-from functions.services.access.view import OwnerView
-from functions.services.dependencies import subscribers
-from functions.services.upkeep.watchdog import Watchdog, find_last_tick
-from functions.task_types.registry import Tools, register, run_job
+from functions.task_types.support.mcp_servers import know_servers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from functions.app.hooks import BeforeTask, OnEvent
+    from functions.app.toolbox import Toolbox
     from functions.domain.alerts.model import Notification
+    from functions.domain.events import Audience
     from functions.domain.lifecycle.permissions import Capabilities
-    from functions.domain.task import Task
+    from functions.domain.run import Outcome
+    from functions.domain.storage import StoreStats
+    from functions.domain.task import Job, Task, TaskFields, TaskSpec
     from functions.interfaces import FlowControl
     from functions.notifications.dispatcher import NotificationDispatcher
+    from functions.observability.tracing import Tracing
     from functions.services.access.accounts import AccountStore
     from functions.services.access.keys import KeyStore
     from functions.services.access.limits import OwnerLimits
@@ -104,8 +99,13 @@ class App:
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
-        for module in settings.task_types:
-            register(module)
+        if settings.task_types:
+            from functions.task_types.registry import register  # few have types of their own
+
+            for module in settings.task_types:
+                register(module)
+        know_servers(settings.agent_mcp_servers if settings.llm_base_url is not None else None)
+        self._settings = settings
         self.now = clock
         self.new_id, self.new_secret = new_id, new_secret
         self.default_timezone = settings.default_timezone
@@ -113,7 +113,6 @@ class App:
         self._max_tasks_per_owner = settings.max_tasks_per_owner
         self._signing_secrets = settings.signing_secrets()
         self._keys_refusal = settings.keys_refusal()
-        task_secrets, environment = settings.task_secrets(), settings.command_environment()
         self.redact = Redactor(settings.secrets())
         self.tick_store: Store = build_store(settings)
         self.store: Store = self.tick_store
@@ -121,30 +120,6 @@ class App:
             self.store = settled_view(self.tick_store)
         self._allow_private_networks = settings.allow_private_networks
         self._allow_ports = settings.allow_ports
-        self._http = guarded_client(allow_private=settings.allow_private_networks, ports=settings.allow_ports)
-        self._parsers = ParserPool(environment=settings.system_environment())
-        self._model_client = ModelClient(settings, task_secrets)
-        self._tools = Tools(
-            open_http=self._http,
-            open_sockets=guarded_sockets(
-                allow_private=settings.allow_private_networks, ports=settings.allow_ports
-            ),
-            open_name_servers=guarded_name_servers(
-                allow_private=settings.allow_private_networks, new_id=partial(secrets.randbits, 16)
-            ),
-            open_store=partial(OwnerView, self.store),
-            parse=self._parsers,
-            redact=self.redact,
-            secrets=task_secrets,
-            allow_commands=settings.allow_commands,
-            command_environment=environment,
-            python_tasks=settings.python_tasks,
-            github_token=settings.github_token.get_secret_value() if settings.github_token else "",
-            github_api=settings.github_api_url,
-            model=self._model_client.model,
-            mcp_servers=self._model_client.mcp_servers,
-            capabilities=lambda owner: self.owner_limits.capabilities(owner),
-        )
         self._post = TrustedHttpClient()
         self._notifications = Notifications(settings, self.store, self._post, clock=clock, redact=self.redact)
         self._longest_attempt = longest_attempt(settings)
@@ -154,16 +129,18 @@ class App:
         self._shutdown = ShutdownSignal()
         self._metrics = Metrics()
         self._stats: tuple[datetime, StoreStats] | None = None
-        endpoint = settings.otel_exporter_otlp_endpoint
-        self._tracing = build_tracing(endpoint) if endpoint else None
+        self._tracing: Tracing | None = None
+        if settings.otel_exporter_otlp_endpoint:
+            from functions.observability.tracing import build_tracing  # few collect traces
+
+            self._tracing = build_tracing(settings.otel_exporter_otlp_endpoint)
         self._late_after = timedelta(minutes=settings.late_after_minutes)
         self._heartbeat = build_heartbeat(settings, self._post)
         self._workers = build_workers(settings, self._post, clock=clock)
         self._stored_flow_control: FlowControl | None = None
-        run_task = partial(run_job, tools=self._tools)
         self.tick_dependencies = TickDependencies(
             store=self.tick_store,
-            run_task=self._tracing.span(run_task) if self._tracing else run_task,
+            run_task=self._tracing.span(self._run_task) if self._tracing else self._run_task,
             notify=self._notifications,
             routing=self._notifications,
             clock=clock,
@@ -174,12 +151,31 @@ class App:
             workers=self._workers,
             credits=build_credit_ledger(settings, lambda: self.accounts, clock=clock),
             publish=build_publisher(settings, self._post, clock=clock),
-            subscribers=partial(subscribers, self.store),
+            subscribers=self._subscribers,
             flow_control=self._flow_control,
             defers_settlements=defers,
         )
         if settings.before_task or settings.after_task:
             self._call_named_hooks(settings)
+
+    @cached_property
+    def _toolbox(self) -> "Toolbox":
+        from functions.app.toolbox import Toolbox  # 20 ms, and most ticks make no attempt
+
+        return Toolbox(
+            self._settings,
+            self.store,
+            redact=self.redact,
+            capabilities=lambda owner: self.owner_limits.capabilities(owner),
+        )
+
+    def _run_task(self, job: "Job") -> "Awaitable[Outcome]":
+        return self._toolbox.run_task(job)
+
+    async def _subscribers(self, audiences: "Collection[Audience]") -> "Mapping[Audience, Collection[str]]":
+        from functions.services.dependencies import subscribers
+
+        return await subscribers(self.store, audiences)
 
     def _flow_control(self) -> "FlowControl":
         """Return what keeps the slots of groups: one for all ticks of this process."""
@@ -244,7 +240,9 @@ class App:
             left = started_at + budget.response_limit + AFTER_TICK_OVERRUN - self.now()
             within = max(AFTER_TICK_MIN_TIMEOUT, min(AFTER_TICK_TIMEOUT, left))
         steps: list[Awaitable[None]] = []
-        if self._late_after or report.without_room:
+        if report.without_room or (self._late_after and report.oldest_due_at is not None):
+            from functions.services.upkeep.watchdog import Watchdog  # most ticks find nothing due
+
             watchdog = Watchdog(self.store, self._notifications, clock=self.now, late_after=self._late_after)
             steps.append(
                 watchdog.check(
@@ -314,11 +312,11 @@ class App:
         dependencies = replace(self.tick_dependencies, store=store, run_dependents=False)
         return (await tick(dependencies, budget)).as_json()
 
-    async def try_request(self, spec: TaskSpec) -> "Trial":
+    async def try_request(self, spec: "TaskSpec") -> "Trial":
         """Make the request of *spec* once, without storing anything; return what came of it."""
         from functions.app.trials import try_request  # for a button that is seldom pressed
 
-        return await try_request(spec, self._tools, now=self.now(), new_id=new_id)
+        return await try_request(spec, self._toolbox.tools, now=self.now(), new_id=new_id)
 
     @cached_property
     def accounts(self) -> "AccountStore":
@@ -363,7 +361,8 @@ class App:
         Args:
             sender: What tasks that the sender starts may use; None means anything.
         """
-        from functions.services.events import publish_event  # 1.5 ms, and no tick needs it
+        from functions.domain.event_outbox import to_published_event
+        from functions.services.events import publish_event  # no tick needs it
 
         result = await publish_event(self.store, event, now=self.now(), new_id=new_id, sender=sender)
         if forward and self.tick_dependencies.publish is not None:
@@ -372,6 +371,8 @@ class App:
 
     async def status(self) -> Mapping[str, object]:
         """Return the fields of `GET /status`."""
+        from functions.services.upkeep.watchdog import find_last_tick
+
         moment = self.now()
         counts = await self.store.stats(moment)
         last, ahead = await find_last_tick(self.store, counts.last_tick_at, now=moment)
@@ -385,7 +386,7 @@ class App:
             "timestamp": format_instant(moment),
         } | ({"problem": problem} if problem else {})
 
-    def task_warnings(self, task: TaskFields) -> list[str]:
+    def task_warnings(self, task: "TaskFields") -> list[str]:
         """Return one sentence, with its field, for all of *task* that will not work as it is written."""
         found = [f"notify: {text}" for text in self.channels.warnings(task.notify)]
         if text := describe_long_timeout(task, longest=self._longest_attempt):
@@ -408,7 +409,7 @@ class App:
         return list(
             find_requirements(
                 task,
-                self._tools,
+                self._toolbox.tools,
                 channels=channels,
                 allow_private=self._allow_private_networks,
                 allow_ports=self._allow_ports,
@@ -417,8 +418,7 @@ class App:
 
     async def close(self) -> None:
         """Release the connections, and end the processes that parse."""
-        await self._parsers.close()
-        await self._http.close()
-        await self._model_client.close()
+        if "_toolbox" in vars(self):  # it was built
+            await self._toolbox.close()
         await self._post.close()
         await self.store.close()

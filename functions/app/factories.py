@@ -1,95 +1,54 @@
 """Builds each optional part that the settings ask for: store, model, accounts, queue, topic, heartbeat."""
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from functions.config.settings import Settings
+from functions.config.stores import BITABLE_SCHEME
 from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, FINISH_MARGIN
-from functions.domain.costs.credits import PriceList
 from functions.errors import InputError
-from functions.gcp.api import GoogleApi, fetch_access_token
-from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
-from functions.gcp.pubsub import BASE_URL as TOPICS
-from functions.gcp.pubsub import PubSubPublisher
-from functions.http_client.lazy import LazyClient, single_origin_client
 from functions.http_client.trusted import PostRequest
 from functions.interfaces import CreditLedger, NoCredits
-from functions.observability.heartbeat import Heartbeat
 from functions.stores import create_store
-from functions.stores.bitable.config import CellParser, FeishuCredentials
-from functions.task_types.support.context import LanguageModel
-from functions.task_types.support.mcp_servers import McpServer, know_servers
 
 if TYPE_CHECKING:
     from functions import interfaces
+    from functions.gcp.api import GoogleApi
+    from functions.gcp.cloud_tasks import CloudTasksWorkerPool
+    from functions.gcp.pubsub import PubSubPublisher
+    from functions.observability.heartbeat import Heartbeat
     from functions.services.access.accounts import AccountStore
     from functions.stores import Store
-
-
-class ModelClient:
-    """The language model and the MCP servers that the settings name, and their connections.
-
-    Args:
-        secrets: What headers of MCP servers refer to, by name.
-
-    Attributes:
-        model: None when there is none.
-        mcp_servers: The MCP servers of agents, by name.
-    """
-
-    def __init__(self, settings: Settings, secrets: Mapping[str, str]) -> None:
-        self.model: LanguageModel | None = None
-        self._clients: list[LazyClient] = []
-        self.mcp_servers = {
-            name: McpServer(self._open(one.url), one.url, one.resolved_headers(secrets))
-            for name, one in settings.agent_mcp_servers.items()
-        }
-        know_servers(self.mcp_servers if settings.llm_base_url is not None else None)
-        if settings.llm_base_url is not None:
-            self.model = LanguageModel(
-                open_http=self._open(settings.llm_base_url),
-                url=settings.llm_base_url,
-                api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else "",
-                default_model=settings.llm_model or "",
-                provider=settings.llm_provider,
-            )
-
-    async def close(self) -> None:
-        """Release the connections."""
-        for client in self._clients:
-            await client.close()
-
-    def _open(self, url: str) -> LazyClient:
-        client = single_origin_client(url)
-        self._clients.append(client)
-        return client
 
 
 def build_credit_ledger(
     settings: Settings, accounts: "Callable[[], AccountStore]", *, clock: Callable[[], datetime]
 ) -> CreditLedger:
     """Return the credit ledger of a tick; one that does nothing when there are no prices."""
-    rates = PriceList(settings.credits_per_run, settings.credits_per_1k_tokens)
-    if rates.has_prices:
-        from functions.services.access.credits import StoredCreditLedger  # 2 ms, and most have no prices
+    if not settings.credits_per_run and not settings.credits_per_1k_tokens:
+        return NoCredits()
+    from functions.domain.costs.credits import PriceList
+    from functions.services.access.credits import StoredCreditLedger
 
-        return StoredCreditLedger(accounts(), rates, clock=clock)
-    return NoCredits()
+    rates = PriceList(settings.credits_per_run, settings.credits_per_1k_tokens)
+    return StoredCreditLedger(accounts(), rates, clock=clock) if rates.has_prices else NoCredits()
 
 
 def build_store(settings: Settings) -> "Store":
     """Return the store of `STORE_URL`. Nothing is connected yet."""
-    secret = settings.feishu_app_secret
-    app = None
+    url, emulator = settings.store_url, settings.firestore_emulator_host
+    if not url.startswith(BITABLE_SCHEME):
+        return create_store(url, emulator=emulator)
+    from functions.stores.bitable.config import CellParser, FeishuCredentials
+
+    app, secret = None, settings.feishu_app_secret
     if settings.feishu_app_id and secret:
         app = FeishuCredentials(settings.feishu_app_id, secret.get_secret_value(), settings.feishu_base_url)
-    reading = CellParser(parse_cell, settings.default_timezone)
-    emulator = settings.firestore_emulator_host
-    return create_store(settings.store_url, feishu=app, cell_parser=reading, emulator=emulator)
+    return create_store(url, feishu=app, cell_parser=CellParser(parse_cell, settings.default_timezone))
 
 
 def settled_view(store: "interfaces.Store") -> "interfaces.Store":
@@ -118,10 +77,12 @@ def parse_cell(text: str) -> Any:
 
 def build_workers(
     settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
-) -> CloudTasksWorkerPool | None:
+) -> "CloudTasksWorkerPool | None":
     """Return the workers behind `WORKER_QUEUE`; None when it is not set."""
     if settings.worker_queue is None:
         return None
+    from functions.gcp.cloud_tasks import BASE_URL, CloudTasksWorkerPool, QueueTarget
+
     emulator = settings.cloud_tasks_emulator_host
     # An emulator makes no ID tokens: its calls authenticate with the shared secret.
     secret = settings.cron_secret.get_secret_value() if emulator and settings.cron_secret else ""
@@ -150,24 +111,31 @@ def longest_attempt(settings: Settings) -> timedelta:
 
 def build_publisher(
     settings: Settings, post: PostRequest, *, clock: Callable[[], datetime]
-) -> PubSubPublisher | None:
+) -> "PubSubPublisher | None":
     """Return the publisher of `EVENTS_TOPIC`; None when it is not set."""
     if settings.events_topic is None:
         return None
-    api = build_google_api(TOPICS, settings.pubsub_emulator_host, post, clock=clock)
+    from functions.gcp.pubsub import BASE_URL, PubSubPublisher
+
+    api = build_google_api(BASE_URL, settings.pubsub_emulator_host, post, clock=clock)
     return PubSubPublisher(api, settings.events_topic, source=settings.public_url or "cronfire")
 
 
-def build_heartbeat(settings: Settings, post: PostRequest) -> Heartbeat | None:
+def build_heartbeat(settings: Settings, post: PostRequest) -> "Heartbeat | None":
     """Return the client of `HEARTBEAT_URL`; None when it is not set."""
-    url = settings.heartbeat_url
-    return Heartbeat(url.get_secret_value(), post) if url else None
+    if settings.heartbeat_url is None:
+        return None
+    from functions.observability.heartbeat import Heartbeat
+
+    return Heartbeat(settings.heartbeat_url.get_secret_value(), post)
 
 
 def build_google_api(
     address: str, emulator: str | None, post: PostRequest, *, clock: Callable[[], datetime]
-) -> GoogleApi:
+) -> "GoogleApi":
     """Return the client of the service at *address*, or of its emulator at `host:port`."""
+    from functions.gcp.api import GoogleApi, fetch_access_token
+
     if emulator:
         return GoogleApi(f"http://{emulator}", post=post, fetch_token=None, clock=clock)
     return GoogleApi(address, post=post, fetch_token=fetch_access_token, clock=clock)

@@ -1,18 +1,20 @@
 """The channels of the settings, opened when there is something to send: most ticks have nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from functions.config.settings import Settings
-from functions.domain.alerts.model import Notification
-from functions.domain.alerts.outbox import Undelivered
-from functions.domain.alerts.routing import Route
 from functions.http_client.trusted import PostRequest
 from functions.interfaces import DocumentStore
 
 if TYPE_CHECKING:
+    from functions.domain.alerts.model import Notification
+    from functions.domain.alerts.outbox import Undelivered
+    from functions.domain.alerts.routing import Route
     from functions.notifications.channel import Channel
     from functions.notifications.dispatcher import NotificationDispatcher
     from functions.services.channels import ChannelService
@@ -96,7 +98,7 @@ class Notifications:
         await self.channels.mark_delivered(notifications, remaining)
 
     @cached_property
-    def channels(self) -> "ChannelService":
+    def channels(self) -> ChannelService:
         """The preferences of the channels, and which of them are disabled."""
         from functions.notifications import (
             channel_config_hashes,
@@ -108,7 +110,7 @@ class Notifications:
         return ChannelService(self._store, hashes, clock=self._clock, possible_names=channel_names())
 
     @cached_property
-    def dispatcher(self) -> "NotificationDispatcher":
+    def dispatcher(self) -> NotificationDispatcher:
         """What sends messages."""
         from functions.notifications.dispatcher import NotificationDispatcher
 
@@ -117,7 +119,7 @@ class Notifications:
         )
 
     @cached_property
-    def _opened(self) -> "dict[str, Channel]":
+    def _opened(self) -> dict[str, Channel]:
         from functions.notifications import create_channels
 
         return create_channels(self._settings, self._post)

@@ -12,6 +12,7 @@ from functions.domain.types import FIRST_INSTANT, Status
 
 RUNS_PER_BATCH = 100  # keeps a batch of long summaries well under a store's limit of 1 MiB a document
 RUN_RETENTION = timedelta(days=90)  # after that a batch of runs may be removed
+QUERY_LIMIT = 1000  # due tasks that a tick reads at once
 
 
 @dataclass(frozen=True, slots=True)

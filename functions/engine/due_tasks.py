@@ -21,7 +21,7 @@ from functions.domain.lifecycle.deferral import claiming_ticks, settle_by_record
 from functions.domain.run import Run
 from functions.domain.schedule.days.public_holidays import load as load_holidays
 from functions.domain.schedule.occurrences import needs_holidays
-from functions.domain.storage import DuePosition, QueryResult, VersionedTask
+from functions.domain.storage import QUERY_LIMIT, DuePosition, QueryResult, VersionedTask
 from functions.domain.task import Task
 from functions.domain.types import Status
 from functions.engine.report import TickReport
@@ -30,7 +30,6 @@ from functions.interfaces import TickStore
 
 log = logging.getLogger(__name__)
 
-QUERY_LIMIT = 1000  # due tasks read at once
 RECORDS_OF_TICKS = 100  # newest runs among which one that a tick has made is looked for: one document
 LATE_AFTER = timedelta(minutes=2)  # behind a full window of what is due for longer, others are looked for
 LEDGER_READS = 20  # at once: claims are those of one tick as a rule, after an outage of many
@@ -40,6 +39,9 @@ NEWEST_LATE = (timedelta(minutes=30), timedelta(minutes=8))  # where two more be
 
 class DueTasks:
     """Reads what is due, a window at a time, and keeps it in two queues.
+
+    Args:
+        first: The first window, where it has been read.
 
     Attributes:
         on_time: Tasks to start first, in this order.
@@ -52,7 +54,7 @@ class DueTasks:
         has_late: Whether it may hold others, behind a full window of late ones.
     """
 
-    def __init__(self, store: TickStore, report: TickReport) -> None:
+    def __init__(self, store: TickStore, report: TickReport, *, first: QueryResult | None = None) -> None:
         self.on_time: deque[VersionedTask] = deque()
         self.backlog: deque[VersionedTask] = deque()
         self.suspects: deque[VersionedTask] = deque()
@@ -61,6 +63,7 @@ class DueTasks:
         self._behind: DuePosition | None = None  # where the next window begins
         self._late_behind: DuePosition | None = None  # where the next window of late tasks begins
         self._late_until: datetime | None = None  # where those end
+        self._first = first
         self._store = store
         self._report = report
         self._seen_ids: set[str] = set()
@@ -93,7 +96,9 @@ class DueTasks:
         self.backlog.extend(by_priority(others, now=now))
 
     async def _read_next(self, now: datetime) -> list[VersionedTask]:
-        result = await self._store.fetch_due(now, limit=QUERY_LIMIT, after=self._behind)
+        result, self._first = self._first, None
+        if result is None:
+            result = await self._store.fetch_due(now, limit=QUERY_LIMIT, after=self._behind)
         self.may_have_more = _is_full(result)
         if self.may_have_more:
             self._behind = DuePosition.of(result.tasks[-1].task)

@@ -46,3 +46,8 @@ class BlockedRequestError(FetchError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, permanent=True, is_sent=False)
+
+
+def lower_first(sentence: str) -> str:
+    """Return *sentence* fit to follow a colon."""
+    return sentence[:1].lower() + sentence[1:]

@@ -8,14 +8,13 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from functions.http_client import BlockedRequestError, FetchError
+from functions.http_client import BlockedRequestError, FetchError, lower_first
 from functions.http_client.errors import host_name
 from functions.http_client.httpx import httpx
 from functions.http_client.requests import (
     OutgoingRequest,
     Ports,
     check_parsed_url,
-    lower_first,
     parse_encoded_url,
 )
 

@@ -272,8 +272,3 @@ def parse_encoded_url(text: str) -> URL:
     except ValueError:
         raise BlockedRequestError("The URL cannot be read; write it like https://example.com/path") from None
     return url
-
-
-def lower_first(sentence: str) -> str:
-    """Return *sentence* fit to follow a colon."""
-    return sentence[:1].lower() + sentence[1:]

@@ -34,7 +34,7 @@ import aiohttp
 from yarl import URL
 
 from functions.domain.charsets import declared_codec
-from functions.http_client import BlockedRequestError, FetchError, request_sent
+from functions.http_client import BlockedRequestError, FetchError, lower_first, request_sent
 from functions.http_client.connections import Connections, current_certificate
 from functions.http_client.errors import as_httpx_error, host_name, timeout_error, to_fetch_error
 from functions.http_client.httpx import httpx
@@ -49,7 +49,6 @@ from functions.http_client.requests import (
     OutgoingRequest,
     Ports,
     checked_request,
-    lower_first,
     outgoing_request,
 )
 from functions.http_client.responses import BodyReader

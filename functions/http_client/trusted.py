@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from functions.http_client import FetchError
+from functions.http_client import FetchError, lower_first
 from functions.http_client.lazy import trusted_client
-from functions.http_client.requests import lower_first
 
 MAX_RESPONSE_BYTES = 64 * 1024  # more than any service a message is posted to needs for its answer
 

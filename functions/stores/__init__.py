@@ -4,14 +4,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from functions.errors import SettingsError
-from functions.stores.bitable.config import (
-    DEFAULT_CELL_PARSER,
-    CellParser,
-    FeishuCredentials,
-    parse_table_ref,
-)
 
 if TYPE_CHECKING:
+    from functions.stores.bitable.config import CellParser, FeishuCredentials
     from functions.stores.bitable.store import BitableStore
     from functions.stores.firestore.store import FirestoreStore
     from functions.stores.jsonfile.store import JsonStore
@@ -28,15 +23,15 @@ URL_FORMATS = (
 def create_store(
     url: str,
     *,
-    feishu: FeishuCredentials | None = None,
-    cell_parser: CellParser = DEFAULT_CELL_PARSER,
+    feishu: "FeishuCredentials | None" = None,
+    cell_parser: "CellParser | None" = None,
     emulator: str | None = None,
 ) -> "Store":
     """Return the store *url* names. Nothing is connected, or even created, before its first use.
 
     Args:
         feishu: The app that a table of Feishu was shared with; None where there is none.
-        cell_parser: How cells that users wrote are parsed.
+        cell_parser: How cells that users wrote are parsed; None for JSON only.
         emulator: `host:port` of a Firestore emulator; None means Google.
 
     Raises:
@@ -81,13 +76,16 @@ def _create_json_store(location: str) -> "JsonStore":
 
 
 def _create_bitable_store(
-    location: str, credentials: FeishuCredentials | None, cell_parser: CellParser
+    location: str, credentials: "FeishuCredentials | None", cell_parser: "CellParser | None"
 ) -> "BitableStore":
+    from functions.stores.bitable.config import DEFAULT_CELL_PARSER, parse_table_ref
     from functions.stores.bitable.store import BitableStore  # only where it is used, as above
 
     if credentials is None:
         raise SettingsError("FEISHU_APP_ID, FEISHU_APP_SECRET: missing; bitable:// is opened with them")
-    return BitableStore(parse_table_ref(location), credentials, cell_parser=cell_parser)
+    return BitableStore(
+        parse_table_ref(location), credentials, cell_parser=cell_parser or DEFAULT_CELL_PARSER
+    )
 
 
 def _create_firestore_store(location: str, emulator: str | None) -> "FirestoreStore":

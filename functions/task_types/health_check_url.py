@@ -10,8 +10,8 @@ from functions.domain.expectations import MAX_TEXT_BYTES
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model
+from functions.http_client import lower_first
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import lower_first
 from functions.task_types.support.context import (
     ExpectedResponse,
     ExpectedStatus,

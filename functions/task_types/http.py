@@ -12,8 +12,8 @@ from functions.domain.json_depth import parse_json
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, format_instant, text_form
+from functions.http_client import lower_first
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import lower_first
 from functions.task_types.support.context import (
     ONLY_REFERENCES,
     Auth,

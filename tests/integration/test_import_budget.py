@@ -40,6 +40,7 @@ print(json.dumps({"report": asyncio.run(ask()), "modules": sorted(sys.modules)})
 HEAVY = (
     "fastapi",
     "aiohttp",
+    "yarl",
     "httpx2",
     "httpcore2",
     "feedparser",
@@ -77,6 +78,17 @@ HEAVY = (
     "pytest",
 )
 OURS = (
+    "functions.engine.steps",
+    "functions.domain.lifecycle.decide",
+    "functions.domain.schedule.cron",
+    "functions.domain.alerts.routing",
+    "functions.app.toolbox",
+    "functions.task_types.registry",
+    "functions.parsing.pool",
+    "functions.http_client.requests",
+    "functions.gcp.api",
+    "functions.stores.bitable.config",
+    "functions.services.upkeep.watchdog",
     "functions.services.events",
     "functions.services.apply",
     "functions.cli.main",

@@ -17,8 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
-from functions.http_client import request_sent
-from functions.http_client.requests import lower_first
+from functions.http_client import lower_first, request_sent
 from functions.http_client.trusted import PostError, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult
 from functions.notifications.rendering.digest import (

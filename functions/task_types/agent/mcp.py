@@ -18,9 +18,8 @@ from mcp import ClientSession, MCPError, types
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import ValidationError
 
-from functions.http_client import FetchError
+from functions.http_client import FetchError, lower_first
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import lower_first
 from functions.task_types.agent.errors import ModelError
 from functions.task_types.agent.tools import CALL_TIMEOUT_S, ToolResult, quote_untrusted
 from functions.task_types.support.limits import truncate

@@ -22,9 +22,8 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
-from functions.http_client import FetchError
+from functions.http_client import FetchError, lower_first
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import lower_first
 from functions.parsing.completions import find_fault
 from functions.task_types.agent.dialect import parse_arguments
 from functions.task_types.agent.errors import ModelError

@@ -10,9 +10,8 @@ from functions.domain.charsets import TextSearch, decode
 from functions.domain.expectations import TOO_LONG, Findings
 from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
-from functions.http_client import FetchError
+from functions.http_client import FetchError, lower_first
 from functions.http_client.httpx import httpx
-from functions.http_client.requests import lower_first
 from functions.http_client.responses import parse_retry_after
 
 MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice

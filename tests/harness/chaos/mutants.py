@@ -13,7 +13,7 @@ from functions.domain.run import Outcome, Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.engine import due_tasks, executor, results, tick, writer
+from functions.engine import due_tasks, executor, results, steps, writer
 from functions.engine.due_tasks import DueTasks
 from functions.engine.group_slots import GroupSlots
 from functions.engine.writer import PendingTransition, TickWriter
@@ -53,7 +53,7 @@ def _settle_without_fence(_: Orders) -> None:
 
 def _advance_before_run(_: Orders) -> None:
     """The claim itself moves the schedule on, as if a start were a result."""
-    judged = getattr(tick, "decide")  # noqa: B009  # it is no export of its module
+    judged = getattr(steps, "decide")  # noqa: B009  # it is no export of its module
 
     def judge(task: Task, *, token: str, now: datetime, **known: Any) -> Any:
         found = judged(task, token=token, now=now, **known)
@@ -63,7 +63,7 @@ def _advance_before_run(_: Orders) -> None:
             return replace(found, changes={**found.changes, **moved})
         return found
 
-    setattr(tick, "decide", judge)  # noqa: B010
+    setattr(steps, "decide", judge)  # noqa: B010
 
 
 def _ledger_after_settlement(_: Orders) -> None:
@@ -141,7 +141,7 @@ def _skips_without_record(_: Orders) -> None:
 
 def _told_before_it_is_said(_: Orders) -> None:
     """The duty to tell is struck off first, and then the message is sent."""
-    deliver = getattr(tick, "deliver_notifications")  # noqa: B009  # it is no export of its module
+    deliver = getattr(steps, "deliver_notifications")  # noqa: B009  # it is no export of its module
 
     async def struck(tasks: Any, *, notify: Any, writer: TickWriter, **how: Any) -> None:
         async def done(notifications: Sequence[Any], *, within: Any) -> list[tuple[str, ...]]:
@@ -153,7 +153,7 @@ def _told_before_it_is_said(_: Orders) -> None:
         if said:
             await notify(said, within=how["answer_by"] - how["clock"]())
 
-    setattr(tick, "deliver_notifications", struck)  # noqa: B010
+    setattr(steps, "deliver_notifications", struck)  # noqa: B010
 
 
 def _at_most_once_forgotten(_: Orders) -> None:
@@ -181,7 +181,7 @@ def _begun_to_be_cut(_: Orders) -> None:
         assert task.claim is not None
         return task.claim.until - decide.CLAIM_MARGIN - now
 
-    for module in (tick, executor):
+    for module in (steps, executor):
         setattr(module, "time_left", left)  # noqa: B010
 
 
@@ -235,13 +235,13 @@ def _reads_no_further(_: Orders) -> None:
 
 def _missed_first(_: Orders) -> None:
     """Missed work yields to nothing: the longer it is late, the earlier it begins."""
-    judged = getattr(tick, "decide")  # noqa: B009  # it is no export of its module
+    judged = getattr(steps, "decide")  # noqa: B009  # it is no export of its module
 
     def judge(task: Task, *, token: str, now: datetime, **known: Any) -> Any:
         found = judged(task, token=token, now=now, **known)
         return replace(found, is_catch_up=False) if isinstance(found, decide.StartAttempt) else found
 
-    setattr(tick, "decide", judge)  # noqa: B010
+    setattr(steps, "decide", judge)  # noqa: B010
 
 
 def _missed_without_bound(_: Orders) -> None:
@@ -256,12 +256,12 @@ def _no_fair_slots(_: Orders) -> None:
 
 def _nobody_pinged(_: Orders) -> None:
     """Whatever was not started in time, nobody has pinged."""
-    judged = getattr(tick, "decide")  # noqa: B009  # it is no export of its module
+    judged = getattr(steps, "decide")  # noqa: B009  # it is no export of its module
 
     def judge(task: Task, *, token: str, now: datetime, **_: Any) -> Any:
         return judged(task, token=token, now=now)
 
-    setattr(tick, "decide", judge)  # noqa: B010
+    setattr(steps, "decide", judge)  # noqa: B010
 
 
 def _counts_before_the_write(_: Orders) -> None:
@@ -298,7 +298,7 @@ def _suspects_together(_: Orders) -> None:
         suspects.clear()
         return group
 
-    setattr(tick, "take_suspects", take)  # noqa: B010
+    setattr(steps, "take_suspects", take)  # noqa: B010
 
 
 def _refusals_spread(_: Orders) -> None:
@@ -314,8 +314,8 @@ def _refusals_spread(_: Orders) -> None:
 
 def _stopping_is_a_failure(_: Orders) -> None:
     """What a process cuts when it is to stop has failed, at once and by its own fault."""
-    setattr(tick, "SHUT_DOWN", Outcome(OutcomeKind.FAILED, "Stopped"))  # noqa: B010
-    setattr(tick, "SHUTDOWN_GRACE_S", 0.0)  # noqa: B010
+    setattr(steps, "SHUT_DOWN", Outcome(OutcomeKind.FAILED, "Stopped"))  # noqa: B010
+    setattr(steps, "SHUTDOWN_GRACE_S", 0.0)  # noqa: B010
 
 
 def _refused_notices_are_delivered(_: Orders) -> None:

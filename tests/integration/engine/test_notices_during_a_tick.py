@@ -10,7 +10,7 @@ import pytest
 from functions.domain.alerts.model import Notification
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.cloud_events import CloudEvent
-from functions.engine import tick as engine
+from functions.engine import steps
 from tests.integration.engine.conftest import MINUTE, Installation
 
 NO_LIMIT = TimeBudget(None, None)
@@ -59,7 +59,7 @@ async def test_nobody_waits_for_the_longest_attempt_of_a_tick(
     installation: Installation, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Notifications and callbacks used to come when the whole tick was over: with `serve`, after an hour."""
-    monkeypatch.setattr(engine, "NOTIFY_EVERY", timedelta(seconds=0.1))
+    monkeypatch.setattr(steps, "NOTIFY_EVERY", timedelta(seconds=0.1))
     running = await _begin(installation)
 
     async with asyncio.timeout(30):

@@ -22,7 +22,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.domain.types import Status
-from functions.engine import due_tasks
+from functions.engine import due_tasks, tick
 from functions.errors import InvalidWriteError, StoreUnavailableError
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
@@ -41,7 +41,8 @@ def wire(settings: Settings) -> App:
     """Build the parts as `wiring.build` does, each behind its wrapper."""
     orders = Orders(Path(os.environ["CHAOS_DIR"]), os.environ["CHAOS_PROCESS"], Clock.of(os.environ))
     if window := int(os.environ.get("CHAOS_WINDOW", 0)):
-        setattr(due_tasks, "QUERY_LIMIT", window)  # noqa: B010  # mypy would not let a constant be assigned
+        for module in (tick, due_tasks):
+            setattr(module, "QUERY_LIMIT", window)  # noqa: B010  # mypy would not let a constant be assigned
     apply(os.environ.get("CHAOS_MUTANT", ""), orders)
     wired = App(settings, clock=orders.now)
     store: Any = ChaosStore(wired.tick_store, orders)

@@ -159,7 +159,8 @@ class App:
             self._call_named_hooks(settings)
 
     @cached_property
-    def _toolbox(self) -> "Toolbox":
+    def toolbox(self) -> "Toolbox":
+        """What attempts work with."""
         from functions.app.toolbox import Toolbox  # 20 ms, and most ticks make no attempt
 
         return Toolbox(
@@ -170,7 +171,7 @@ class App:
         )
 
     def _run_task(self, job: "Job") -> "Awaitable[Outcome]":
-        return self._toolbox.run_task(job)
+        return self.toolbox.run_task(job)
 
     async def _subscribers(self, audiences: "Collection[Audience]") -> "Mapping[Audience, Collection[str]]":
         from functions.services.dependencies import subscribers
@@ -316,7 +317,7 @@ class App:
         """Make the request of *spec* once, without storing anything; return what came of it."""
         from functions.app.trials import try_request  # for a button that is seldom pressed
 
-        return await try_request(spec, self._toolbox.tools, now=self.now(), new_id=new_id)
+        return await try_request(spec, self.toolbox.tools, now=self.now(), new_id=new_id)
 
     @cached_property
     def accounts(self) -> "AccountStore":
@@ -409,7 +410,7 @@ class App:
         return list(
             find_requirements(
                 task,
-                self._toolbox.tools,
+                self.toolbox.tools,
                 channels=channels,
                 allow_private=self._allow_private_networks,
                 allow_ports=self._allow_ports,
@@ -418,7 +419,7 @@ class App:
 
     async def close(self) -> None:
         """Release the connections, and end the processes that parse."""
-        if "_toolbox" in vars(self):  # it was built
-            await self._toolbox.close()
+        if "toolbox" in vars(self):  # it was built
+            await self.toolbox.close()
         await self._post.close()
         await self.store.close()

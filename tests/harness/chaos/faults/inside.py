@@ -27,6 +27,7 @@ from functions.errors import InvalidWriteError, StoreUnavailableError
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
 from functions.interfaces import Notify, RunTask
+from functions.task_types.registry import run_job
 from functions.task_types.support.context import Tools
 from tests.harness.chaos.checker.delays import timed, watch_loop
 from tests.harness.chaos.faults.points import Orders
@@ -51,18 +52,16 @@ def wire(settings: Settings) -> App:
     wired.tick_dependencies = replace(
         parts,
         store=store,
-        run_task=_through_chaos(parts.run_task, orders),
+        run_task=_through_chaos(wired.toolbox.tools, orders),
         notify=ChaosTell(parts.notify, orders),
     )
     return wired
 
 
-def _through_chaos(run_task: RunTask, orders: Orders) -> RunTask:
-    """*run_task* with a client that has places to die at."""
-    assert isinstance(run_task, partial)
-    tools: Tools = run_task.keywords["tools"]
+def _through_chaos(tools: Tools, orders: Orders) -> RunTask:
+    """Attempts by a client that has places to die at."""
     client = HttpClient(ChaosTransport(tools.open_http, orders))
-    return partial(run_task, tools=replace(tools, open_http=lambda: client))
+    return partial(run_job, tools=replace(tools, open_http=lambda: client))
 
 
 class ChaosStore:

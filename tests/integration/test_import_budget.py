@@ -76,6 +76,7 @@ HEAVY = (
     "genai_prices",
     "hypothesis",
     "pytest",
+    "probed_plugin",
 )
 OURS = (
     "functions.engine.steps",
@@ -126,7 +127,7 @@ def probe(folder: Path, method: str, path: str, secret: str) -> dict[str, Any]:
     """Return the answer of a fresh interpreter on an empty SQLite store, and what it has loaded for it."""
     variables = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
         "CRON_SECRET": "s" * 32,
         "API_KEY": "k" * 32,
         "STORE_URL": f"sqlite:///{folder}/idle.db",
@@ -140,8 +141,12 @@ def probe(folder: Path, method: str, path: str, secret: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def idle_tick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A tick that finds nothing."""
-    return probe(tmp_path_factory.mktemp("idle"), "POST", "/tick", "s" * 32)
+    """A tick that finds nothing, where a plugin for pydantic is installed."""
+    folder = tmp_path_factory.mktemp("idle")
+    (folder / "probed_plugin.py").write_text("plugin = None\n")
+    (plugin := folder / "probed-1.0.dist-info").mkdir()
+    (plugin / "entry_points.txt").write_text("[pydantic]\nprobed = probed_plugin:plugin\n")
+    return probe(folder, "POST", "/tick", "s" * 32)
 
 
 def test_the_first_request_of_the_api_does_without(tmp_path: Path) -> None:

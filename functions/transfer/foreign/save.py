@@ -73,9 +73,11 @@ async def save_tasks(
         limits=limits,
     )
     known = [one for one in tasks if one.last_run_at or one.next_run_at]
-    if dry_run or not known:
-        return changes
     after: dict[str, datetime | None] = {}
+    if dry_run:
+        created = {change.id for change in changes if change.action == "create"}
+        after = {one.spec.id: _first_run(one, now=now) for one in known if one.spec.id in created}
+        known = []
     for start in range(0, len(known), BATCH_SIZE):
         after |= await _carry_over(store, known[start : start + BATCH_SIZE], now=now)
     return [replace(change, after=after.get(change.id, change.after)) for change in changes]
@@ -101,6 +103,12 @@ async def _carry_over(
     if refused:
         raise ConflictError(f"{name_some(refused)}: changed by another writer meanwhile; import again")
     return {write.task.id: next_run(write.task, now=now) for write in writes}
+
+
+def _first_run(imported: ImportedTask, *, now: datetime) -> datetime | None:
+    """Return the next run that *imported* has once it is saved, where no task has its id yet."""
+    task = new_task(imported.spec, now=now, origin=ORIGIN)
+    return next_run(task.model_copy(update=changes_to_carry_over(task, imported, now=now)), now=now)
 
 
 def changes_to_carry_over(task: Task, imported: ImportedTask, *, now: datetime) -> dict[str, Any]:

@@ -160,9 +160,12 @@ async def test_tasks_that_are_there_are_not_removed(
 
 
 async def test_a_trial_changes_nothing(store: Store, ids: NewId) -> None:
-    changes = await save_tasks(store, older().tasks, now=NOON, new_id=ids, dry_run=True)
+    tasks = older(last_run_at="2026-11-20T09:20:00Z").tasks
+
+    changes = await save_tasks(store, tasks, now=NOON, new_id=ids, dry_run=True)
 
     assert ["create"] == [change.action for change in changes]
+    assert [NOON - timedelta(minutes=100)] == [change.after for change in changes]  # late, as without a trial
     assert () == (await store.list_tasks(TaskFilter())).tasks
 
 

@@ -14,7 +14,7 @@ from functions.cli import assistant, heartbeats, rehearsals, transfer
 from functions.cli import run as run_command
 from functions.cli import tasks as task_commands
 from functions.cli.arguments.filters import TaskQuery, with_filter_options
-from functions.cli.arguments.moments import Moment, MomentOption, parse_moment
+from functions.cli.arguments.moments import Moment, moment_option
 from functions.cli.authoring.typed import add_commands
 from functions.cli.groups import GROUPS
 from functions.cli.local import doctor as doctor_command
@@ -149,29 +149,13 @@ def schema(
 def next_(
     expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help="'30 9 * * 1-5', 'every 15m', ...")],
     timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Such as Europe/Riga.")] = None,
-    after: MomentOption = None,
+    after: Annotated[Moment | None, moment_option(help="Those after it; now if not given.")] = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many.")] = 5,
-    anchor: MomentOption = None,
+    anchor: Annotated[Moment | None, moment_option(help="What an interval counts from.")] = None,
     start: Annotated[
-        Moment | None,
-        typer.Option(
-            "--start-at",
-            metavar="TIME",
-            parser=option_parser(parse_moment),
-            show_default=False,
-            help="None before it; intervals count from it.",
-        ),
+        Moment | None, moment_option("--start-at", help="None before it; intervals count from it.")
     ] = None,
-    end: Annotated[
-        Moment | None,
-        typer.Option(
-            "--end-at",
-            metavar="TIME",
-            parser=option_parser(parse_moment),
-            show_default=False,
-            help="None after it.",
-        ),
-    ] = None,
+    end: Annotated[Moment | None, moment_option("--end-at", help="None after it.")] = None,
     max_runs: Annotated[
         int | None, typer.Option("--max-runs", min=0, metavar="N", help="How many runs are left.")
     ] = None,
@@ -263,7 +247,7 @@ def pause(
     note: Annotated[
         str, typer.Option(parser=option_parser(parse_note), metavar="TEXT", help="The reason.")
     ] = "",
-    until: MomentOption = None,
+    until: Annotated[Moment | None, moment_option(help="When it is resumed; by hand if not given.")] = None,
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Pause a task until it is resumed, or until a time: --until 2h, --until 2026-12-01T09:00 (its zone)."""
@@ -289,8 +273,8 @@ def cancel(task_id: TaskIdArgument, as_json: JsonOption = False) -> CommandConte
 @app.command()
 def backfill(
     task_id: TaskIdArgument,
-    first: Annotated[Moment, typer.Option("--from", metavar="TIME", parser=option_parser(parse_moment))],
-    until: Annotated[Moment, typer.Option("--to", metavar="TIME", parser=option_parser(parse_moment))],
+    first: Annotated[Moment, moment_option("--from", help="The first: 3d, 2026-12-01T09:00 (its zone).")],
+    until: Annotated[Moment, moment_option("--to", help="The last; 'now' for all until now.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which would run.")] = False,
     as_json: JsonOption = False,
 ) -> CommandContext:
@@ -364,7 +348,7 @@ def mcp(
 def export(
     path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: JsonOption = False
 ) -> CommandContext:
-    """Write the whole store into a file: tasks, history, channels, owners, keys."""
+    """Write the whole store into a file: tasks, history, channels, owners; no keys."""
     return invoke_refusable(transfer.export_store, as_json, path=path)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from functions.cli.admin import bitable, calendars, channels, events, keys, owners
-from functions.cli.arguments.moments import MomentOption
+from functions.cli.arguments.moments import Moment, moment_option
 from functions.cli.options import (
     CommandContext,
     Handler,
@@ -227,7 +227,9 @@ def keys_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The holder or the purpose.")],
     scope: Annotated[list[ScopeName], typer.Option(help="What the key may do; may be repeated.")],
     owner: Annotated[str, typer.Option(metavar="ID", help="Restrict it to this owner's tasks.")] = "",
-    expires: MomentOption = None,
+    expires: Annotated[
+        Moment | None, moment_option(help="When it ends: 90d, 2027-01-01; never if not given.")
+    ] = None,
     allow_type: AllowType = None,
     allow_secret: AllowSecret = None,
     allow_channel: AllowChannel = None,

@@ -40,6 +40,18 @@ NUMBER_ERRORS = {
     "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
     "Input should be a valid number, unable to parse string as a number": "must be a number",
 }
+UNKNOWN_COMMAND = re.compile(r"No such command '([^']*)'")
+SAME_MEANING = (  # commands by the names that other programs have for them
+    {"rm", "remove", "delete", "revoke"},
+    {"list", "ls"},
+    {"create", "add", "new"},
+    {"runs", "logs", "history"},
+    {"run", "trigger", "start"},
+    {"pause", "disable", "stop"},
+    {"resume", "enable"},
+    {"plan", "validate"},
+    {"doctor", "check"},
+)
 CHOICE_ERROR = re.compile(r"'([^']*)' is not one of ('.*')$")
 
 
@@ -139,6 +151,8 @@ def _usage_error(exc: Any) -> str:
     reason = " ".join(str(exc.format_message()).split()).rstrip(".").replace("Value error, ", "")
     for words, plain in NUMBER_ERRORS.items():
         reason = reason.replace(words, plain)
+    if (found := UNKNOWN_COMMAND.match(reason)) and (meant := _command_for(found[1], context)):
+        reason = f"{found[0]}. Did you mean {meant!r}?"
     if found := CHOICE_ERROR.search(reason):  # of an option with fixed values
         near = get_close_matches(found[1], found[2].replace("'", "").split(", "), n=1)
         reason += f". Did you mean {near[0]!r}?" if near else ""
@@ -146,6 +160,12 @@ def _usage_error(exc: Any) -> str:
         reason = f"{reason[:MAX_REASON_CHARS]}; put a schedule in quotes: '*/5 * * * *'"
     reason = reason or "a command is missing"  # of a group, whose help is shown
     return f"{reason}: {command} --help shows arguments and options"
+
+
+def _command_for(word: str, context: Any) -> str | None:
+    """Return the command of *context*'s group that means what *word* does in other programs."""
+    meant = next((words for words in SAME_MEANING if word in words), set())
+    return next(iter(meant.intersection(context.command.commands)), None)
 
 
 def start() -> int:

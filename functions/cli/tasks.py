@@ -30,7 +30,7 @@ from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of, render_schema, task_file_schema
 
 ANY = TaskQuery()
-NO_TASKS = "There are no tasks yet: scheduler create makes one, scheduler apply samples/local.yaml some"
+NO_TASKS = "There are no tasks yet: scheduler create makes one, scheduler apply samples/online.yaml some"
 NO_MATCH = "No task matches"
 NO_OTHER = "There is no other task"  # than those that cannot be read
 PAGE_SIZE = 500  # documents read for those that are no valid tasks

@@ -84,12 +84,19 @@ def parse_json_object(text: str) -> dict[str, object]:
 
 def result_lines(event_type: str, source: str, result: Mapping[str, Any]) -> list[str]:
     """Return the result of an event in sentences."""
-    phrases = {
-        "started": "run at the next tick",
-        "skipped": "subscribe, but are paused or have ended; the skip is recorded",
-        "duplicate": "have received it before",
-        "refused": "may not be started by this key",
+    phrases = {  # of one task, and of several
+        "started": ("runs at the next tick", "run at the next tick"),
+        "skipped": (
+            "subscribes, but is paused or has ended; the skip is recorded",
+            "subscribe, but are paused or have ended; the skips are recorded",
+        ),
+        "duplicate": ("has received it before", "have received it before"),
+        "refused": ("may not be started by this key", "may not be started by this key"),
     }
-    lines = [f"{', '.join(result[name])} {phrase}" for name, phrase in phrases.items() if result.get(name)]
+    lines = [
+        f"{', '.join(tasks)} {one if len(tasks) == 1 else several}"
+        for name, (one, several) in phrases.items()
+        if (tasks := result.get(name))
+    ]
     none = f"No task subscribes to {event_type} from {source}; subscribers: scheduler events list"
     return lines or [f"{none}; another source: --source NAME"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -76,5 +76,8 @@ def parse_moment(text: str) -> Moment:
     return Moment(text, time=found)
 
 
-MOMENT = typer.Option(metavar="TIME", parser=option_parser(parse_moment), show_default=False)
-MomentOption = Annotated[Moment | None, MOMENT]
+def moment_option(*names: str, help: str) -> Any:
+    """Return the option of a command that takes a time."""
+    return typer.Option(
+        *names, metavar="TIME", parser=option_parser(parse_moment), show_default=False, help=help
+    )

@@ -24,11 +24,13 @@ def import_by_name(name: str) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as exc:
-        raise InputError(f"The module {name} cannot be imported ({_import_problem(exc)})") from exc
+        raise InputError(f"The module {name} cannot be imported ({_import_problem(exc, name)})") from exc
 
 
-def _import_problem(exc: BaseException) -> str:
+def _import_problem(exc: BaseException, name: str) -> str:
     if isinstance(exc, ModuleNotFoundError) and exc.name:
+        if exc.name == name.partition(".")[0]:
+            return f"there is no module {exc.name}, neither installed nor on PYTHONPATH"
         return f"there is no module {exc.name}"
     if isinstance(exc, SyntaxError):
         file, line = exc.filename or "", exc.lineno

@@ -211,7 +211,7 @@ def test_channels_events_and_history_are_there(scheduler: Scheduler, write_tasks
     dry = scheduler("backfill", "daily", *span, "--dry-run", "--json")
 
     assert "webhook" in tried.out
-    assert "pack run at the next tick" in heard.out
+    assert "pack runs at the next tick" in heard.out
     assert "order.paid: pack" in listening.out
     assert ["queued"] == [one["state"] for one in runs.data]
     assert 2 == len(dry.data)

@@ -9,6 +9,7 @@ from functions.cli.admin.events import result_lines
     ("result", "sentence"),
     [
         ({"started": ["pack", "ship"]}, "pack, ship run at the next tick"),
+        ({"started": [], "skipped": ["pack"]}, "pack subscribes, but is paused"),
         ({"started": [], "refused": ["pack"]}, "pack may not be started by this key"),
         ({"started": []}, "No task subscribes to order.paid from cli; "),
     ],

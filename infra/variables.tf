@@ -51,13 +51,13 @@ variable "source_zip" {
 }
 
 variable "settings" {
-  description = "Further settings by their names in the README, such as { DEFAULT_TIMEZONE = \"Europe/Riga\" }. Nothing that is secret."
+  description = "Further settings by their names in docs/settings.md, such as { DEFAULT_TIMEZONE = \"Europe/Riga\" }. Nothing that is secret."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = alltrue([for name in keys(var.settings) : can(regex("^[A-Z][A-Z0-9_]{1,60}$", name))])
-    error_message = "settings: names are in capitals, as in the README."
+    error_message = "settings: give names in capitals, as in docs/settings.md."
   }
 
   validation {

@@ -3,7 +3,11 @@ const WITHIN_MS = 55_000;
 
 export default {
   async scheduled(_controller, env, _context) {
-    const answer = await fetch(`${env.CRONFIRE_URL.trim().replace(/\/+$/, "")}/tick`, {
+    const address = `${env.CRONFIRE_URL?.trim().replace(/\/+$/, "")}/tick`;
+    if (!URL.canParse(address)) {
+      throw new Error("CRONFIRE_URL must be an address such as https://cronfire-abc.a.run.app");
+    }
+    const answer = await fetch(address, {
       method: "POST",
       headers: { authorization: `Bearer ${env.CRON_SECRET}` },
       redirect: "manual", // nobody else gets the secret

@@ -188,6 +188,16 @@ def test_vercel_names_the_variable_that_is_no_address(tmp_path: Path, address: s
     assert (500, {"error": "CRONFIRE_URL is no address"}) == (answer["status"], answer["body"])
 
 
+@needs_node
+def test_cloudflare_names_the_variable_that_is_no_address(tmp_path: Path) -> None:
+    file = module("cloudflare/worker.js", tmp_path)
+    script = CLOUDFLARE.format(file=file, env=json.dumps({"CRON_SECRET": SECRET}))
+
+    said = node(f'process.on("uncaughtException", console.log);\n{script}', tmp_path)
+
+    assert "CRONFIRE_URL must be an address" in said
+
+
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name not in ("empty", "redirect")])
 def test_the_pinger_of_compose_says_what_is_no_tick_that_worked(host: Host, fault: str) -> None:
     services = yaml.safe_load((ROOT / "infra" / "container" / "compose.yaml").read_text())["services"]

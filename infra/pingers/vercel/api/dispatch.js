@@ -18,12 +18,12 @@ export async function GET(request) {
         "user-agent": "cronfire-pinger", // GitHub refuses requests without one
       },
       body: JSON.stringify({ event_type: "cronfire-tick" }),
-      redirect: "error", // nobody else gets the token
+      redirect: "manual", // nobody else gets the token
       signal: AbortSignal.timeout(WITHIN_MS),
     });
     return Response.json({ github: answer.status }, { status: answer.status === 204 ? 200 : 502 });
   } catch (fault) {
-    console.error("no answer:", fault.name);
+    console.error("no answer:", fault.cause?.code ?? fault.name);
     return Response.json({ error: "no answer" }, { status: 504 });
   }
 }

@@ -15,7 +15,7 @@ export async function GET(request) {
     const answer = await fetch(address, {
       method: "POST",
       headers: { authorization: `Bearer ${secret}` },
-      redirect: "error", // nobody else gets the secret
+      redirect: "manual", // nobody else gets the secret
       signal: AbortSignal.timeout(WITHIN_MS),
     });
     const report = await answer.text();
@@ -23,7 +23,7 @@ export async function GET(request) {
     const worked = answer.ok && report.includes('"status":"ok"'); // another page may answer 200 as well
     return new Response(report, { status: worked ? 200 : 502 });
   } catch (fault) {
-    console.error("no answer:", fault.name);
+    console.error("no answer:", fault.cause?.code ?? fault.name);
     return Response.json({ error: "no answer" }, { status: 504 });
   }
 }

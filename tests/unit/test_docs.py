@@ -15,6 +15,8 @@ from functions.domain.schedule.parse import NAMED_SCHEDULES, parse_schedule
 from functions.domain.task import TaskSpec
 from functions.domain.types import Status
 from functions.notifications import channel_modules
+from functions.observability.exposition import render_metrics
+from functions.observability.metrics import Metrics
 from functions.stores.bitable.schema import TASK_COLUMNS
 from functions.taskfiles.loader import read_task_files
 from tests.unit.architecture import LAYERS
@@ -155,6 +157,13 @@ def test_every_task_file_that_a_document_shows_can_be_applied(name: str, tmp_pat
 @pytest.mark.parametrize("name", channel_names())
 def test_every_channel_is_in_the_page_on_notifications(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", document("docs/reference/notifications.md"), re.M)
+
+
+def test_every_metric_is_in_the_page_on_operations() -> None:
+    names = re.findall(r"^# TYPE cronfire_(\w+?)(?:_total)? counter", render_metrics(Metrics(), None), re.M)
+
+    page = document("docs/how-to/operations.md")
+    assert [] == [name for name in names if f"`{name}`" not in page and f"`cronfire_{name}_total" not in page]
 
 
 def test_the_table_of_packages_is_the_rule_that_is_tested() -> None:

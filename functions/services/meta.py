@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from functions.domain.storage import Document, WriteStatus
+from functions.domain.types import format_instant, parse_stored_instant
 from functions.errors import InputError
 from functions.interfaces import DocumentStore
 from functions.services.compare_and_set import update_document
@@ -13,23 +14,28 @@ from functions.services.compare_and_set import update_document
 IDEMPOTENCY_KEY_TTL = timedelta(hours=24)
 
 
-async def is_duplicate_request(store: DocumentStore, key: str, request: str, *, now: datetime) -> bool:
-    """Whether *request* was sent under *key* before. The first one is recorded before it is carried out.
+async def find_first_request(
+    store: DocumentStore, key: str, request: str, *, now: datetime
+) -> datetime | None:
+    """Return when *request* was first sent under *key*; None for now, which is recorded.
+
+    It is recorded before the request is carried out, also if that then fails.
 
     Raises:
         InputError: Another request was sent under this key.
     """
     document_id = _request_id(key)
     digest = sha256(request.encode()).hexdigest()
-    [written] = await store.put_documents(
-        [Document("meta", document_id, {"asked": digest}, expire_at=now + IDEMPOTENCY_KEY_TTL)]
-    )
+    kept = {"asked": digest, "at": format_instant(now)}
+    document = Document("meta", document_id, kept, expire_at=now + IDEMPOTENCY_KEY_TTL)
+    [written] = await store.put_documents([document])
     if written.status is WriteStatus.APPLIED:
-        return False
+        return None
     found = await store.get_documents("meta", [document_id])
-    if found and found[0].data.get("asked") != digest:
+    data = found[0].data if found else {"asked": digest}
+    if data.get("asked") != digest:
         raise InputError("Idempotency-Key: it was used for something else; make a new one")
-    return True
+    return parse_stored_instant(data.get("at")) or now - IDEMPOTENCY_KEY_TTL
 
 
 async def was_requested(store: DocumentStore, key: str) -> bool:

@@ -36,7 +36,7 @@ from functions.services.calendars.book import calendars_of, with_current_days
 from functions.services.compare_and_set import hiding_unreadable, update_task, write_transition
 from functions.services.dependencies import check_links, sync_links
 from functions.services.heartbeats import revoke_address
-from functions.services.meta import is_duplicate_request
+from functions.services.meta import find_first_request
 from functions.services.removal import keep_removed
 from functions.services.task_commands import backfill_task
 
@@ -183,10 +183,11 @@ class TaskService:
             self._require_scope("run")
         spec = self._with_owner(spec)
         now = self._clock()
-        repeated = bool(idempotency_key) and await is_duplicate_request(
-            self._store, f"{self.principal.id}\n{idempotency_key}", spec.model_dump_json(), now=now
-        )
-        if repeated and (known := await self.view.find_visible(spec.id)):
+        first_at: datetime | None = None
+        if idempotency_key:
+            key = f"{self.principal.id}\n{idempotency_key}"
+            first_at = await find_first_request(self._store, key, spec.model_dump_json(), now=now)
+        if first_at and (known := await self._find_made(spec.id, since=first_at)):
             return known
         calendars = await calendars_of(self._store, spec)
         task = new_task(spec, now=now, origin=self._origin, run_now=run_now, calendars=calendars)
@@ -195,8 +196,9 @@ class TaskService:
             try:
                 created = await self._write_new(task, spec)
             except ConflictError:
-                if repeated:  # the first of two requests at once has written it meanwhile
-                    return await self.get_task(spec.id)
+                # the first of two requests at once may have written it meanwhile
+                if first_at and (known := await self._find_made(spec.id, since=first_at)):
+                    return known
                 raise
             if await is_exceeded():
                 await self._remove(created)
@@ -205,6 +207,11 @@ class TaskService:
         if run_now:
             await self._audit("run", spec.id)
         return await with_current_days(self._store, created, now=now, new_id=self._new_id)
+
+    async def _find_made(self, task_id: str, *, since: datetime) -> VersionedTask | None:
+        """Return the task, if it was created at *since* or later: an older one is no repeated request's."""
+        known = await self.view.find_visible(task_id)
+        return known if known and known.task.created_at >= since else None
 
     async def _write_new(self, task: Task, spec: TaskSpec) -> VersionedTask:
         async with sync_links(self._store, spec, can_see=self.principal.can_see):

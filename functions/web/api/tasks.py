@@ -180,8 +180,8 @@ async def list_tasks(
 @router.post(
     "",
     status_code=201,
-    responses=error_responses(409)
-    | {200: {"description": "Created before with the same key", "model": TaskOut}},
+    responses=error_responses(409),
+    response_description="Created; or created before with the same key",
     openapi_extra=CREATE_BODY,
     summary="Create a task",
 )

@@ -81,10 +81,16 @@ async def create_task(context: CurrentPage) -> Response:
     if spec is None:
         return page.render()
     try:
-        stored = await context.service.create(spec, idempotency_key=typed.get("once", ""))
+        stored = await context.service.create(spec, idempotency_key=_once(typed, spec))
     except (InputError, ConflictError, NotAllowedError) as exc:
         return page.refuse(exc)
     return redirect(f"/dashboard/tasks/{stored.task.id}", message="The task is created")
+
+
+def _once(typed: Mapping[str, str], spec: TaskSpec) -> str:
+    """Return the idempotency key of what was typed: sent twice it makes one task, changed another."""
+    once = typed.get("once", "")
+    return once and f"{once} {sha256(spec.model_dump_json().encode()).hexdigest()}"
 
 
 @router.get("/schedule-preview")

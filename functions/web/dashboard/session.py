@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from functions.domain.access import ADMINISTRATOR, Principal
 from functions.services.access.signing import read_sign_in_token
-from functions.services.meta import end_session, has_session_ended, is_duplicate_request, was_requested
+from functions.services.meta import end_session, find_first_request, has_session_ended, was_requested
 from functions.web.api.addresses import is_https
 from functions.web.api.dependencies import ApiAuth
 from functions.web.api.scheduler import ApiDependencies
@@ -71,7 +71,7 @@ class Sessions:
         Of two uses at the same moment one signs in: the use is recorded by a conditional write first.
         """
         link_id = await self._link_id(token)
-        if not link_id or await is_duplicate_request(
+        if not link_id or await find_first_request(
             self._dependencies.store, LINK_USE.format(link_id), "", now=self._dependencies.now()
         ):
             return False

@@ -9,7 +9,7 @@ from functions.app.application import App
 from functions.domain.capacity.flow_control import GroupState
 from functions.domain.storage import Document
 from tests.conftest import NOON
-from tests.unit.web.api.conftest import HEALTH, Call
+from tests.unit.web.api.conftest import HEALTH, Call, Clock
 
 
 async def test_a_task_is_made_and_read_back(api: Call) -> None:
@@ -107,6 +107,16 @@ async def test_asking_again_under_one_idempotency_key_makes_one_task(api: Call) 
     assert (201, 201, 422) == (first.status, second.status, other.status)
     assert first.json == second.json
     assert 1 == len((await api("GET", "/api/tasks")).json["tasks"])
+
+
+async def test_an_id_that_was_taken_is_so_when_the_request_is_repeated(api: Call, clock: Clock) -> None:
+    """Nobody is told that a task was made which somebody else had made before."""
+    await api("POST", "/api/tasks", HEALTH)
+    clock.now += timedelta(seconds=1)
+
+    answers = [await api("POST", "/api/tasks", HEALTH, headers={"Idempotency-Key": "once"}) for _ in range(2)]
+
+    assert [409, 409] == [one.status for one in answers]
 
 
 async def test_an_edit_keeps_state_and_moves_the_version(api: Call) -> None:

@@ -11,6 +11,7 @@ from functions.app.application import App
 from functions.domain.storage import ConditionalWrite
 from functions.web.dashboard import agenda
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
+from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser
 
 MakeKey = Callable[..., Awaitable[str]]
@@ -344,6 +345,26 @@ async def test_a_form_sent_twice_makes_one_task(browser: Browser, api: Call) -> 
 
     assert [303, 303] == [answer.status for answer in answers]
     assert 1 == len((await api("GET", "/api/tasks")).json["tasks"])
+
+
+async def test_a_form_that_was_refused_is_corrected_and_sent_again(
+    browser: Browser, api: Call, clock: Clock
+) -> None:
+    """Also after "back" it makes another task; the id that was taken is taken however often it is sent."""
+    await browser.sign_in()
+    typed = {"type": "health_check_url", "schedule": "@daily", "params.url": "https://example.com"}
+
+    async def send(title: str, once: str = "two") -> Answer:
+        return await browser.post("/dashboard/new", do="save", once=once, title=title, **typed)
+
+    await send("Ping", once="one")
+    clock.now += timedelta(seconds=1)
+    refused = [await send("Ping") for _ in range(2)]
+    corrected, after_back = await send("Pong"), await send("Pang")
+
+    assert [422, 422, 303, 303] == [one.status for one in (*refused, corrected, after_back)]
+    assert all(b"there is a task" in one.body for one in refused)
+    assert 3 == len((await api("GET", "/api/tasks")).json["tasks"])
 
 
 async def test_an_administrator_makes_and_revokes_keys(browser: Browser, api: Call) -> None:

@@ -134,7 +134,7 @@ class AssistantTools:
         """Return one task, with its revision, next runs and warnings."""
         stored = await self._service.get_task(given.id)
         await load_holidays_for([stored.task])
-        return ToolResult(self._views.task_in_full(stored))
+        return ToolResult(await self._views.task_in_full(stored))
 
     async def describe_task_types(self, given: args.DescribeTypes) -> ToolResult:
         """Return the types, or the params of one."""
@@ -174,12 +174,12 @@ class AssistantTools:
             return spec
         if not given.dry_run:
             created = await self._service.create(spec)
-            return ToolResult({"done": f"{spec.id} is created", **self._views.task_in_full(created)})
+            return ToolResult({"done": f"{spec.id} is created", **await self._views.task_in_full(created)})
         await self._require_free(spec.id)
         spec = await self._service.check_saved(spec)
         calendars = await calendars_of(self._dependencies.store, spec)
         task = new_task(spec, now=self._dependencies.now(), origin=ORIGIN, calendars=calendars)
-        return self._plan(
+        return await self._plan(
             f"Would create {spec.id}, of type {spec.type}: {describe_trigger(task)} ({spec.timezone})",
             task,
             "create_task",
@@ -206,14 +206,14 @@ class AssistantTools:
             return spec
         if not given.dry_run:
             changed = await self._service.edit(given.id, spec, expected=revision)
-            return ToolResult({"done": f"{given.id} is changed", **self._views.task_in_full(changed)})
+            return ToolResult({"done": f"{given.id} is changed", **await self._views.task_in_full(changed)})
         if spec.id != given.id:
             raise InputError(f"id: must be {given.id!r}; an id never changes")
         spec = await self._service.check_saved(spec, before=stored.task)
         calendars = await calendars_of(self._dependencies.store, spec)
         transition = edit_task(stored.task, spec, now=self._dependencies.now(), calendars=calendars)
         task = stored.task.model_copy(update=dict(transition.changes))
-        return self._plan(
+        return await self._plan(
             f"Would change {given.id}" if transition.changes else f"Would change nothing of {given.id}",
             task,
             "edit_task",
@@ -309,7 +309,7 @@ class AssistantTools:
             return found
         return refuse("the task cannot be saved so", found, remedy="correct these fields, and call again")
 
-    def _plan(
+    async def _plan(
         self, text: str, task: Task, tool: str, call: Mapping[str, Any], *, changes: Sequence[Any] = ()
     ) -> ToolResult:
         """Return what would be done, and the call that does it."""
@@ -319,7 +319,7 @@ class AssistantTools:
         return ToolResult(
             data
             | self._views.schedule_of(task)
-            | {"warnings": self._dependencies.task_warnings(task)}
+            | {"warnings": await self._views.warnings_of(task)}
             | {"toConfirm": {"tool": tool, "arguments": {**call, "dryRun": False}}}
         )
 

@@ -1,6 +1,6 @@
 """Tasks, runs and incidents as an assistant sees them: JSON values, with what others wrote under one name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from functions.domain.types import format_instant
 from functions.interfaces import Store
 from functions.services.access.limits import OwnerLimits
 from functions.services.rehearsals import RehearsalDependencies, RehearsalReport
+from functions.task_types.support.context import Missing
 
 NEXT_RUNS = 5
 OWN_TEXTS = ("title", "description", "tags", "params", "notify")  # of a task, as its users wrote them
@@ -38,6 +39,8 @@ class Dependencies(RehearsalDependencies, Protocol):
     def redact(self) -> Callable[[str], str]: ...
 
     def task_warnings(self, task: TaskFields) -> list[str]: ...
+
+    async def find_requirements(self, task: Task) -> Sequence[Missing]: ...
 
 
 class Views:
@@ -68,7 +71,13 @@ class Views:
             ),
         }
 
-    def task_in_full(self, stored: VersionedTask) -> dict[str, Any]:
+    async def warnings_of(self, task: Task) -> list[str]:
+        """Return what of *task* will not work here, each with its field or its remedy."""
+        # Channels that are not set up are among the warnings of every task.
+        lacking = await self._dependencies.find_requirements(task.model_copy(update={"notify": None}))
+        return [*self._dependencies.task_warnings(task), *(f"{one.what}; {one.remedy}" for one in lacking)]
+
+    async def task_in_full(self, stored: VersionedTask) -> dict[str, Any]:
         """Return a task with its definition, revision, next runs and warnings."""
         task = stored.task
         whole = task.model_dump(mode="json", by_alias=True, include=set(TaskSpec.model_fields))
@@ -83,7 +92,7 @@ class Views:
             "lastOutcome": task.last_outcome,
             "lastRunAt": instant(task.last_run_at),
             "consecutiveFailures": task.consecutive_failures,
-            "warnings": self._dependencies.task_warnings(task),
+            "warnings": await self.warnings_of(task),
             UNTRUSTED: self._shown({name: whole[name] for name in OWN_TEXTS} | results | {"pause": pause}),
         }
 

@@ -11,11 +11,19 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from functions.domain.access import Principal
-from functions.web.api.dependencies import ApiRoute, CurrentPrincipal, Dependencies, check_body
+from functions.web.api.dependencies import (
+    ApiRoute,
+    CurrentPrincipal,
+    Dependencies,
+    check_body,
+    check_media_type,
+)
 from functions.web.api.errors import problem_response
 from functions.web.api.scheduler import ApiDependencies
 
-ONE_MESSAGE = 'Send one JSON-RPC message at a time, an object with "jsonrpc": "2.0"; batches are not read'
+ONE_MESSAGE = (
+    'Send one JSON-RPC message at a time, an object with "jsonrpc": "2.0" and "method"; batches are not read'
+)
 
 router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
@@ -25,9 +33,10 @@ async def answer_assistant(
     request: Request, principal: CurrentPrincipal, dependencies: Dependencies
 ) -> Response:
     """Answer one message of an assistant, with the rights of its key."""
+    check_media_type(request)
     body = await request.body()
     message = check_body(body)  # what no store can hold is refused as everywhere
-    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0" or "method" not in message:
         return problem_response(400, ONE_MESSAGE)  # the SDK's answer would quote its models
     return _Answer(dependencies, principal, body)
 

@@ -126,12 +126,15 @@ async def _refusals(client: aiohttp.ClientSession, url: str) -> dict[str, Any]:
         ("a stream", 405, "GET", {}, None),
         ("a session to end", 405, "DELETE", {}, None),
         ("too much", 413, "POST", {}, message | {"params": {"x": "x" * 70_000}}),
+        ("not said to be JSON", 415, "POST", {"Content-Type": "text/plain"}, message),
+        ("no method", 400, "POST", {}, {"jsonrpc": "2.0", "id": 1}),
         ("well", 200, "POST", {}, message),
     ]
     found = {}
     for name, status, method, headers, body in tries:
         async with client.request(method, url, json=body, headers=accepted | headers) as answer:
-            if status != answer.status:
+            is_problem = answer.content_type == "application/problem+json"
+            if status != answer.status or is_problem != (status not in (200, 403)):  # 403 is the SDK's
                 found[name] = (answer.status, await answer.text())
     return found
 

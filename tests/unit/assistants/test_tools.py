@@ -105,6 +105,28 @@ async def test_alert_rules_are_rehearsed_before_they_are_proposed(ask: Ask, wire
     assert before == (await wired.store.get_tasks(["shop-front"])).tasks
 
 
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"type": "command", "params": {"command": "ls"}}, "commands are switched off; set ALLOW_COMMANDS=1"),
+        ({"params": {"url": "http://localhost/"}}, "localhost is in a private network, which is not called"),
+        ({"notify": [{"on": ["failure"], "channels": ["slak"]}]}, "notify: no channel 'slak' is set up"),
+        ({}, ""),
+    ],
+)
+async def test_what_a_task_lacks_here_is_among_its_warnings(
+    ask: Ask, changes: dict[str, Any], warning: str
+) -> None:
+    """A plan that cannot work is not one to agree to; each lack is said once, before and after."""
+    planned = await ask("create_task", task=SHOP | changes)
+    made = await confirm(ask, planned)
+    read = await ask("get_task", id="shop-front")
+
+    assert planned.data["warnings"] == made.data["warnings"] == read.data["warnings"]
+    assert bool(warning) == len(read.data["warnings"])
+    assert warning in "".join(read.data["warnings"])
+
+
 def _failed_run(task: Task, number: int) -> Run:
     at = NOON - timedelta(minutes=3 - number)
     return Run(

@@ -84,12 +84,11 @@ class Notifications:
 
     def message_text(self, notifications: Sequence[Notification]) -> str:
         """Return the message that *notifications*, at least one, make, as plain text."""
-        from functions.notifications.dispatcher import severity_order  # no tick needs it
+        from functions.notifications.dispatcher import by_importance  # no tick needs it
         from functions.notifications.rendering.digest import LIMITS, Locale, to_plain_text
 
-        ordered = sorted(notifications, key=severity_order)
         locale = Locale.from_settings(self._settings)
-        return self._redact(to_plain_text(locale.build_message(ordered, LIMITS[0])))
+        return self._redact(to_plain_text(locale.build_message(by_importance(notifications), LIMITS[0])))
 
     async def mark_delivered(
         self, notifications: Sequence[Notification], remaining: Sequence[tuple[str, ...]]

@@ -12,6 +12,7 @@ from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
 from functions.http_client import request_sent
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import Channel, SendResult
+from functions.notifications.rendering.digest import superseded_ids
 
 log = logging.getLogger(__name__)
 
@@ -174,9 +175,7 @@ class NotificationDispatcher:
         now = self._clock()
         if now < self._not_before.get(name, now):
             return frozenset(one.id for one in notifications)
-        parts = await self._send_parts(
-            name, sorted(notifications, key=severity_order), _Delivery(_deadline(within))
-        )
+        parts = await self._send_parts(name, by_importance(notifications), _Delivery(_deadline(within)))
         for part, sent in parts:
             self._log_result(name, part, sent)
             self._report_part(name, part, sent)
@@ -284,6 +283,16 @@ def _deadline(within: timedelta) -> float:
     return asyncio.get_running_loop().time() + within.total_seconds()
 
 
-def severity_order(notification: Notification) -> tuple[int, datetime]:
-    """Return the place of *notification* in a message: the worst first, then the oldest."""
-    return KINDS_BY_SEVERITY.index(notification.kind), notification.at
+def by_importance(notifications: Sequence[Notification]) -> list[Notification]:
+    """Return *notifications* in the order of a message: the worst first, then the oldest.
+
+    What a later one supersedes comes last, whatever it was: after an outage of a channel a message begins
+    with how things stand.
+    """
+    old = superseded_ids(notifications)
+
+    def key(one: Notification) -> tuple[bool, int, datetime]:
+        is_old = one.id in old
+        return is_old, 0 if is_old else KINDS_BY_SEVERITY.index(one.kind), one.at
+
+    return sorted(notifications, key=key)

@@ -1,7 +1,7 @@
 """The content of a message: sentences in the user's language, without the markup of any channel."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
@@ -116,15 +116,36 @@ class Message:
 def build_message(
     notifications: Sequence[Notification], phrases: Phrases, limits: Limits, *, public_url: str = ""
 ) -> Message:
-    """Return *notifications*, at least one and the most important first, as a message in *phrases*."""
+    """Return *notifications*, at least one and the most important first, as a message in *phrases*.
+
+    It begins with how things stand; what a channel out of reach missed meanwhile is told with its time.
+    """
     hidden = len(notifications) - limits.rows
+    old = superseded_ids(notifications)
     return Message(
         severity=STYLES[notifications[0].kind].severity,
-        headline=_headline(notifications, phrases),
-        rows=tuple(_row(one, phrases, limits, public_url) for one in notifications[: limits.rows]),
+        headline=_headline([one for one in notifications if one.id not in old], phrases),
+        rows=tuple(
+            _past_row(one, phrases, limits) if one.id in old else _row(one, phrases, limits, public_url)
+            for one in notifications[: limits.rows]
+        ),
         omitted=phrases.omitted.format(n=hidden) if hidden > 0 else "",
         link_label=phrases.open_task,
     )
+
+
+STATES: frozenset[NotificationKind] = frozenset(
+    {"failure", "silent", "reminder", "paused", "flapping", "recovery", "stable"}
+)  # of which a task is in the newest
+
+
+def superseded_ids(notifications: Sequence[Notification]) -> frozenset[str]:
+    """Return the ids of those that say what state a task was in, before a later one of *notifications*."""
+    states = [one for one in notifications if one.kind in STATES]
+    newest: dict[str, datetime] = {}
+    for one in states:
+        newest[one.task_id] = max(one.at, newest.get(one.task_id, one.at))
+    return frozenset(one.id for one in states if one.at < newest[one.task_id])
 
 
 def fit_to_limit(render: Callable[[Limits], bytes], *, max_bytes: int) -> bytes:
@@ -177,6 +198,13 @@ def _row(notification: Notification, phrases: Phrases, limits: Limits, public_ur
         if notification.kind in ("channel", "test") or notification.type == "scheduler"
         else task_page_url(public_url, notification.task_id),
     )
+
+
+def _past_row(notification: Notification, phrases: Phrases, limits: Limits) -> Row:
+    """Return the row of a state that is over: when it was, in place of what helps to judge it."""
+    time = format_instant(notification.at, notification.timezone)
+    details = f"{phrases.at.format(time=time)} ({zone_name(notification.timezone)})"
+    return replace(_row(notification, phrases, limits, public_url=""), severity="calm", details=details)
 
 
 def _sentence(notification: Notification, phrases: Phrases) -> str:

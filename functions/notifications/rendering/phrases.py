@@ -24,6 +24,7 @@ class Phrases:
     back_after_once: str
     back_after: str
     back_after_span: str
+    at: str
     since: str
     last_good: str
     attempts: str
@@ -74,6 +75,7 @@ EN = Phrases(
     back_after_once="“{title}” is back after {span}, 1 failure",
     back_after="“{title}” is back after {span}, {n} failures",
     back_after_span="“{title}” is back after {span}",
+    at="at {time}",
     since="since {time}",
     last_good="last good {time}",
     attempts="{n} attempts",
@@ -124,6 +126,7 @@ ZH = Phrases(
     back_after_once="“{title}”已恢复，中断 {span}，失败 1 次",
     back_after="“{title}”已恢复，中断 {span}，失败 {n} 次",
     back_after_span="“{title}”已恢复，中断 {span}",
+    at="时间 {time}",
     since="始于 {time}",
     last_good="上次成功 {time}",
     attempts="尝试 {n} 次",

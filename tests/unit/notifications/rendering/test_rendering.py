@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from functions.notifications.dispatcher import by_importance
 from functions.notifications.rendering.digest import LIMITS, build_message, to_plain_text
 from functions.notifications.rendering.formatting import (
     format_duration,
@@ -132,6 +133,58 @@ def test_headline_counts_tasks_not_notices(make_notice: MakeNotice) -> None:
     notices = [make_notice(), make_notice(), make_notice(task_id="b"), make_notice("recovery", "c")]
 
     assert "2 failed, 1 back" == build_message(notices, EN, LIMITS[0]).headline
+
+
+Told = list[tuple[str, str, int]]  # a notice: its kind, its task, the minute it was made in
+
+
+@pytest.mark.parametrize(
+    ("notices", "headline", "told"),
+    [
+        (
+            [("failure", "a", 0), ("reminder", "a", 60), ("recovery", "a", 90)],
+            "“A” is back",
+            [("recovery", "good"), ("failure", "calm"), ("reminder", "calm")],
+        ),
+        (
+            [("failure", "a", 0), ("recovery", "a", 5), ("failure", "b", 1)],
+            "1 failed, 1 back",
+            [("failure", "bad"), ("recovery", "good"), ("failure", "calm")],
+        ),
+        (
+            [("failure", "a", 0), ("recovery", "a", 5), ("failure", "a", 9)],
+            "“A” failed",
+            [("failure", "bad"), ("failure", "calm"), ("recovery", "calm")],
+        ),
+        (  # what is no state is news however old, and of one moment nothing is the newer
+            [("news", "a", 0), ("failure", "a", 5), ("paused", "a", 5), ("news", "a", 9)],
+            "1 failed, 1 stopped, 1 with news",
+            [("failure", "bad"), ("paused", "warning"), ("news", "news"), ("news", "news")],
+        ),
+    ],
+)
+def test_message_after_an_outage_begins_with_how_things_stand(
+    notices: Told, headline: str, told: list[tuple[str, str]], make_notice: MakeNotice
+) -> None:
+    made = [
+        make_notice(kind, task, id=f"{task}{minute}{kind}", at=NOON + timedelta(minutes=minute))
+        for kind, task, minute in notices
+    ]
+
+    message = build_message(by_importance(made), EN, LIMITS[0])
+
+    assert headline == message.headline
+    assert told == [(row.kind, row.severity) for row in message.rows]
+    assert told[0][1] == message.severity
+
+
+def test_what_is_over_is_told_with_its_time(make_notice: MakeNotice) -> None:
+    recovery = make_notice("recovery", at=NOON + timedelta(hours=3), since=NOON)
+    failure = make_notice(next_run_at=NOON + timedelta(minutes=5))
+
+    rows = build_message([recovery, failure], EN, LIMITS[0], public_url="https://cron.example").rows
+
+    assert ("at 2026-11-20 20:00 (Asia/Shanghai)", "") == (rows[1].details, rows[1].page_url)
 
 
 @pytest.mark.parametrize(

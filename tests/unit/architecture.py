@@ -60,6 +60,15 @@ LAYERS: Mapping[str, set[str]] = {
     "main": {"app", "config", "domain", "observability", "web"},
 }
 
+
+def neighbours(package: str, *, shared: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the modules and packages in the folder of *package*, but for those that the others share."""
+    folder = ROOT / package.replace(".", "/")
+    modules = {path.stem for path in folder.glob("[a-z]*.py")}
+    packages = {path.parent.name for path in folder.glob("[a-z]*/__init__.py")}
+    return tuple(f"{package}.{name}" for name in sorted((modules | packages).difference(shared)))
+
+
 # Neighbours that are strangers: no module of one may import a module of another.
 STRANGERS = (
     (
@@ -68,37 +77,8 @@ STRANGERS = (
         "functions.stores.jsonfile",
         "functions.stores.bitable",
     ),
-    tuple(
-        f"functions.task_types.{name}"
-        for name in (
-            "agent",
-            "command",
-            "daily_briefing",
-            "dns_check",
-            "github_dispatch",
-            "health_check_url",
-            "http",
-            "page_watch",
-            "publish_event",
-            "python",
-            "rss_watch",
-        )
-    ),
-    tuple(
-        f"functions.notifications.channels.{name}"
-        for name in (
-            "apprise",
-            "discord",
-            "email",
-            "feishu",
-            "ntfy",
-            "pagerduty",
-            "slack",
-            "teams",
-            "telegram",
-            "webhook",
-        )
-    ),
+    neighbours("functions.task_types", shared=("registry", "support")),
+    neighbours("functions.notifications.channels"),
     ("functions.transfer.archive", "functions.transfer.foreign"),
     ("functions.web.api", "functions.cli"),
 )

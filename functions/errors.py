@@ -5,6 +5,7 @@
       StoreError          the store did not do what it was asked
         StoreUnavailableError  it could not be reached in time; the same call may work later
           StoreTimeoutError      the call had begun; it may have been done all the same
+          LimitsUnknownError     what an owner may use could not be read; the attempt has not begun
       NotAllowedError     the caller may not do this
       ConflictError       what the caller wants to change has changed since it was read
       InputError          the input is wrong; the message names field and remedy
@@ -37,6 +38,10 @@ class StoreUnavailableError(StoreError):
 
 class StoreTimeoutError(StoreUnavailableError):
     """The call had begun when its time was up; it may have been done all the same."""
+
+
+class LimitsUnknownError(StoreUnavailableError):
+    """What an owner's tasks may use could not be read; an attempt that needs it has not begun."""
 
 
 class NotAllowedError(SchedulerError):

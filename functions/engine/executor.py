@@ -12,7 +12,7 @@ from functions.domain.run import Outcome, failed
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from functions.errors import StoreError
+from functions.errors import LimitsUnknownError, StoreError
 from functions.interfaces import AttemptSlots, RunTask, TickStore
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ CANCELLED = Outcome(OutcomeKind.CANCELLED, "It was cancelled on request")
 OUT_OF_TIME = Outcome(OutcomeKind.ABANDONED, "The tick's time was up while it ran")
 SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was stopped while it ran")
 NO_SLOT = "no slot became free in time"
+LIMITS_UNKNOWN = "what its owner may use could not be read"
 TOO_LITTLE_TIME = "less of its claim was left than it is expected to take"
 
 
@@ -223,13 +224,17 @@ class Executor:
         self._end(attempt, None, postponed=NO_SLOT)
 
     async def _run(self, attempt: _Attempt, job: Job) -> None:
+        outcome, postponed = None, ""
         try:
             outcome = await self._run_task(job)
+        except LimitsUnknownError:
+            self.started -= 1
+            postponed = LIMITS_UNKNOWN
         except BaseException as exc:  # noqa: BLE001  # an attempt without an outcome would look like a death
             outcome = attempt.cancel_outcome or _outcome_of(exc, attempt, job)
         self._ended += 1
         try:
-            self._end(attempt, outcome)
+            self._end(attempt, outcome, postponed=postponed)
         finally:
             self._slots.free += 1
             self._fill_slots()

@@ -18,7 +18,7 @@ from functions.domain.run import Run
 from functions.domain.storage import VersionedTask
 from functions.domain.types import OutcomeKind
 from functions.engine.events import EventBuffer, deliver_events
-from functions.engine.executor import FinishedAttempt
+from functions.engine.executor import LIMITS_UNKNOWN, FinishedAttempt
 from functions.engine.report import TickReport
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.errors import StoreError
@@ -30,6 +30,7 @@ FLUSH_EVERY_S = 0.25  # how long a finished attempt waits for others
 DEFERRED_FLUSH_S = 2.0  # the same of one that leaves nothing to write but its record
 FLUSH_AT = 100  # finished attempts, which are written at once
 REREAD_AFTER = timedelta(seconds=2)  # how old a task may be whose notifications are delivered
+LIMITS_RETRY = timedelta(seconds=15)  # until what an owner may use is read again, which has just failed
 MAX_RERUNS = 150  # times one task is due again within a tick: a full backlog, and an end to any mistake
 
 
@@ -40,11 +41,13 @@ class Results:
 
     Attributes:
         tasks_to_notify: Tasks with notifications to deliver in this tick, by id, as written, and when.
+        postponed: Ids of tasks that cannot begin for now: they are left for a later tick.
         event_buffer: What programs are to receive of all that was written; None when there is no topic.
     """
 
     def __init__(self, writer: TickWriter, report: TickReport, dependencies: TickDependencies) -> None:
         self.tasks_to_notify: dict[str, tuple[VersionedTask, datetime]] = {}
+        self.postponed: set[str] = set()
         self.event_buffer = None
         if dependencies.publish is not None:
             self.event_buffer = EventBuffer(dependencies.publish, clock=dependencies.clock)
@@ -186,6 +189,8 @@ class Results:
         for reason in sorted({one.postponed for one in finished} - {""}):
             tasks = [one.stored.task.id for one in finished if one.postponed == reason]
             log.info("attempts_postponed", extra={"tasks": tasks, "reason": reason})
+            if reason == LIMITS_UNKNOWN:
+                self.postponed.update(tasks)
         charged = iter(await self._dependencies.credits.charge(outcomes))
         return await self.apply(
             [_release(one) if one.outcome is None else self._complete(one, next(charged)) for one in finished]
@@ -238,7 +243,8 @@ class Results:
 
 
 def _release(attempt: FinishedAttempt) -> PendingTransition:
-    changes = release_claim(attempt.stored.task, now=attempt.finished_at)
+    wait = LIMITS_RETRY if attempt.postponed == LIMITS_UNKNOWN else None
+    changes = release_claim(attempt.stored.task, now=attempt.finished_at, wait=wait)
     return PendingTransition(attempt.stored, Transition(changes, ()))
 
 

@@ -177,7 +177,7 @@ class Steps:
             await self._writer.release_unanswered_claims()
         self.report.started = self._executor.started
         self._postpone([*self._due.waiting, *still_due])
-        self.report.postponed = len(self._postponed)
+        self.report.postponed = len(self._postponed | self._results.postponed)
         self.report.has_backlog = self._due.may_have_more or self._due.has_late
 
     def raise_failure(self) -> None:

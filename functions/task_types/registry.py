@@ -32,7 +32,7 @@ from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.domain.types import TYPE_NAME_PATTERN
 from functions.domain.validation import FieldPath, params_sentence
-from functions.errors import InputError, SchedulerError
+from functions.errors import InputError, LimitsUnknownError, SchedulerError
 from functions.http_client import FetchError
 from functions.task_types.support.context import SAVING, Missing, Tools
 from functions.task_types.support.limits import Redact, clamp_outcome, compose, redact_nothing
@@ -165,6 +165,9 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
     Secrets that the job's params refer to are inserted here and masked in the outcome; the type receives
     no others. The operator's, and what looks like one, are masked in all that is shown or stored of the
     outcome but the memory, whose ids are to be the same at the next run.
+
+    Raises:
+        LimitsUnknownError: What the owner's tasks may use could not be read. The attempt has not begun.
     """
     redact: Redact = tools.redact
     redact_memory: Redact = redact_nothing
@@ -190,6 +193,8 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
         outcome = failed(exc.reason, permanent=exc.permanent)
     except InputError as exc:
         outcome = failed(str(exc), permanent=True)
+    except LimitsUnknownError:
+        raise
     except SchedulerError as exc:
         outcome = failed(str(exc))
     except asyncio.CancelledError:

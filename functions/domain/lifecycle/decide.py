@@ -268,14 +268,22 @@ def decide(
             return ApplyTransition(Transition(_repair_state(task, now=now), ()))
 
 
-def release_claim(task: Task, *, now: datetime) -> dict[str, Any]:
+def release_claim(task: Task, *, now: datetime, wait: timedelta | None = None) -> dict[str, Any]:
     """The changes that release a claim whose attempt never began: it counts for nothing, and is due again.
 
     One of the schedule that was never tried is due since its time again, as it was before the claim; it goes
     first in the next tick: see `by_priority`.
+
+    Args:
+        wait: How long it is not due; None where it may begin at once.
     """
-    due_at = now
-    if task.attempt <= 1 and task.trigger is Trigger.SCHEDULE and task.occurrence is not None:
+    due_at = now + wait if wait else now
+    if (
+        wait is None
+        and task.attempt <= 1
+        and task.trigger is Trigger.SCHEDULE
+        and task.occurrence is not None
+    ):
         due_at = min(now, earliest_start(task, task.occurrence))
     return {
         "status": Status.RETRYING,

@@ -12,7 +12,13 @@ from functions.domain.costs.credits import Account
 from functions.domain.lifecycle.permissions import ALLOWED_BY, DEFAULT_MAX_TASKS, Capabilities
 from functions.domain.storage import TaskFilter
 from functions.domain.task import TaskFields, TaskSpec
-from functions.errors import InputError, NotAllowedError, NotFoundError
+from functions.errors import (
+    InputError,
+    LimitsUnknownError,
+    NotAllowedError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from functions.interfaces import Store
 from functions.services.access.accounts import AccountStore
 
@@ -43,7 +49,8 @@ class OwnerLimits:
         """Return what tasks of *owner* may use, for an attempt: one read in CACHE_TTL, however many run.
 
         Raises:
-            StoreError: It is not known.
+            LimitsUnknownError: The store could not be reached, or not in time.
+            StoreError: The store refuses to say, and will again.
         """
         known = self._cached.get(owner)
         if known is not None and self._clock() - known[0] < CACHE_TTL:
@@ -55,7 +62,10 @@ class OwnerLimits:
         return await asyncio.shield(read)  # the attempt that began the read may be cut off before the others
 
     async def _read_for_attempts(self, owner: str) -> Capabilities:
-        found = (await self._read(owner)).capabilities
+        try:
+            found = (await self._read(owner)).capabilities
+        except StoreUnavailableError as exc:
+            raise LimitsUnknownError(str(exc)) from None
         if len(self._cached) >= MAX_CACHED:
             self._cached.clear()
         self._cached[owner] = (self._clock(), found)

@@ -21,7 +21,7 @@ from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from functions.engine import executor, results, writer
 from functions.engine.tick import tick
 from functions.engine.writer import TickWriter
-from functions.errors import StoreUnavailableError
+from functions.errors import LimitsUnknownError, StoreUnavailableError
 from functions.interfaces import AttemptSlots, PublishEvents, TickDependencies, WorkerPool
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -109,6 +109,31 @@ async def test_due_tasks_run_once_and_move_on(world: World, make_task: MakeTask)
     assert (30, 30, 30, 0) == tuple(report[name] for name in ("due", "started", "succeeded", "postponed"))
     assert [] == list((await world.store.fetch_due(world.clock(), limit=99)).tasks)
     assert (await world.task("t0")).next_occurrence == NOON + 5 * MINUTE
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
+async def test_an_attempt_whose_owner_cannot_be_read_waits_and_counts_for_nothing(
+    world: World, make_task: MakeTask, delivery: str
+) -> None:
+    async def work(job: Job) -> Outcome:
+        if len(world.jobs) == 1:
+            raise LimitsUnknownError("The store did not answer in time")
+        return succeeded("Done")
+
+    world.work = work
+    await world.put(make_task(delivery=delivery, retry={"max_attempts": 1}))
+
+    first = await world.tick()
+    task, runs = await world.task(), await world.store.runs(limit=9)
+    world.clock.at += MINUTE
+    second = await world.tick()
+
+    assert (1, 0, 0, 1) == tuple(first[name] for name in ("due", "started", "failed", "postponed"))
+    assert ([], Status.RETRYING, 0, None) == (runs, task.status, task.attempt, task.claim)
+    assert task.next_run_at is not None
+    assert NOON < task.next_run_at < NOON + MINUTE
+    assert (1, 1, 0) == tuple(second[name] for name in ("started", "succeeded", "postponed"))
+    assert [1, 1] == [job.attempt for job in world.jobs]
 
 
 async def test_a_run_costs_one_read_and_two_writes(world: World, make_task: MakeTask) -> None:

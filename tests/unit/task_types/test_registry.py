@@ -4,14 +4,16 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import functions.task_types.registry as actions
+from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from functions.errors import InputError, StoreUnavailableError
+from functions.errors import InputError, LimitsUnknownError, StoreError, StoreUnavailableError
 from functions.http_client import BlockedRequestError, FetchError
 from tests.unit.task_types.conftest import FakeRecords, answer, tools_with
 
@@ -135,6 +137,21 @@ async def test_a_store_that_is_away_is_a_failure_worth_retrying(make_job: MakeJo
     outcome = await actions.run_job(make_job("daily_briefing"), tools_with(records=records))
 
     assert ("The store did not answer in time", False) == (outcome.summary, outcome.permanent)
+
+
+async def test_limits_that_cannot_be_read_are_no_failure_of_the_task(make_job: MakeJob) -> None:
+    async def away(owner: str) -> Capabilities:
+        raise LimitsUnknownError("The store did not answer in time")
+
+    async def refused(owner: str) -> Capabilities:
+        raise StoreError("owners: line 3: mend it")
+
+    job = replace(make_job("daily_briefing"), owner="ann")
+
+    with pytest.raises(LimitsUnknownError):
+        await actions.run_job(job, replace(tools_with(), capabilities=away))
+    outcome = await actions.run_job(job, replace(tools_with(), capabilities=refused))
+    assert ("owners: line 3: mend it", False) == (outcome.summary, outcome.permanent)
 
 
 @pytest.mark.parametrize("fault", [RuntimeError(CANARY), SystemExit(CANARY), KeyError(CANARY)])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions.domain.lifecycle.permissions import Capabilities
+from functions.errors import LimitsUnknownError, StoreUnavailableError
 from functions.services.access.accounts import AccountStore
 from functions.services.access.limits import CACHE_TTL, OwnerLimits
 from functions.stores.sqlite.store import SqliteStore
@@ -58,6 +59,20 @@ async def test_who_gives_up_takes_the_answer_from_nobody(limits: Limits) -> None
 
     assert OPEN == await second
     assert first.cancelled()
+
+
+async def test_an_account_that_cannot_be_read_is_asked_for_again(
+    limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise StoreUnavailableError("locked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(limits.store, "get_documents", away)
+        with pytest.raises(LimitsUnknownError, match="locked"):
+            await limits.limits.capabilities("ann")
+
+    assert 1 == await limits.reads()
 
 
 async def test_an_owner_without_an_account_may_use_little(limits: Limits) -> None:

@@ -19,6 +19,7 @@ from functions.transfer.foreign.entry import (
     ForeignEntry,
     ImportDefaults,
     ImportedTask,
+    TaskIds,
     normalize_name,
 )
 from functions.transfer.foreign.timing import parse_instant, parse_seconds, to_float
@@ -50,7 +51,7 @@ class TaskDraft:
 
 
 def convert_entry(
-    entry: ForeignEntry, draft: TaskDraft, defaults: ImportDefaults, *, ids: set[str]
+    entry: ForeignEntry, draft: TaskDraft, defaults: ImportDefaults, *, ids: TaskIds
 ) -> ImportedTask | list[Problem]:
     """Return the task, or all its problems. Its id is none of *ids*, and is added to them.
 
@@ -77,7 +78,7 @@ def convert_entry(
     if not isinstance(checked, TaskSpec):
         return checked
     entry.note_unused_fields()
-    ids.add(checked.id)
+    ids.take(checked.id)
     return ImportedTask(
         checked,
         parse_instant(draft.last_run_at, checked.timezone),
@@ -103,7 +104,7 @@ def _take_title(entry: ForeignEntry, draft: TaskDraft) -> str:
     return str(draft.fields.get("title") or entry.name)[:200]
 
 
-def _take_id(entry: ForeignEntry, title: str, ids: set[str]) -> str:
+def _take_id(entry: ForeignEntry, title: str, ids: TaskIds) -> str:
     """Return an id that is none of *ids*: the entry's own if valid here, else one from its name or title.
 
     "Nightly Backup"                      nightly-backup
@@ -115,10 +116,7 @@ def _take_id(entry: ForeignEntry, title: str, ids: set[str]) -> str:
     given = str(found.value) if found else entry.name if isinstance(key, str) else title
     name = given if found and _is_valid_id(given) else slugify(given) or slugify(title)
     name = name or f"moved-{key + 1 if isinstance(key, int) else 1}"
-    free, number = name, 1
-    while free in ids:
-        number += 1
-        free = f"{name[:90]}-{number}"
+    free = ids.free(name)
     if free != name:
         remark = f"{name} is the id of an earlier entry; this one is {free}"
         entry.note_changed(found.field if found else "id", remark)

@@ -9,7 +9,7 @@ from functions.domain.task import TaskSpec, slugify
 from functions.domain.validation import FileProblem
 from functions.errors import InputError
 from functions.taskfiles.validation import check_task
-from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults, ImportedTask, ImportNote
+from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults, ImportedTask, ImportNote, TaskIds
 from functions.transfer.foreign.timing import cron_timing
 
 VARIABLE_LINE = re.compile(r"""\s*(["']?)([A-Za-z_]\w*)\1\s*=\s*(.*?)\s*$""")
@@ -34,10 +34,10 @@ class _CrontabReader:
     file: str
     defaults: ImportDefaults
     with_user: bool
+    ids: TaskIds
     variables: dict[str, str] = field(default_factory=dict)
     timezone: str = ""
     comment: list[str] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
     tasks: list[ImportedTask] = field(default_factory=list)
     notes: list[ImportNote] = field(default_factory=list)
     problems: list[FileProblem] = field(default_factory=list)
@@ -64,10 +64,10 @@ def has_user_column(text: str, file: str) -> bool:
 
 
 def read_crontab(
-    text: str, file: str, defaults: ImportDefaults, *, with_user: bool, ids: set[str]
+    text: str, file: str, defaults: ImportDefaults, *, with_user: bool, ids: TaskIds
 ) -> ForeignTasks:
     """Return the tasks of a crontab; *ids* are in use, and those of the tasks are added."""
-    reading = _CrontabReader(file, defaults, with_user, ids=ids)
+    reading = _CrontabReader(file, defaults, with_user, ids)
     for number, line in enumerate(text.splitlines(), 1):
         _read_line(reading, number, line.strip())
     if reading.tasks:
@@ -172,10 +172,7 @@ def _add_task(
     is_quiet: bool,
 ) -> None:
     name = slugify(title) or f"cron-{number}"
-    free, again = name, 1
-    while free in reader.ids:
-        again += 1
-        free = f"{name}-{again}"
+    free = reader.ids.free(name)
     given: dict[str, Any] = {
         "id": free,
         "title": title[:200],
@@ -192,7 +189,7 @@ def _add_task(
     if not isinstance(checked, TaskSpec):
         reader.problems += [FileProblem(reader.file, number, title, one.field, one.reason) for one in checked]
         return
-    reader.ids.add(free)
+    reader.ids.take(free)
     reader.tasks.append(ImportedTask(checked))
     reader.notes.append(ImportNote(free, "schedule", "mapped", f"{schedule} in {given['timezone']}", number))
     if "stdin" in params:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any, Literal
 
 from functions.domain.task import TaskSpec
@@ -12,6 +13,7 @@ from functions.taskfiles.parser import ParsedFile
 
 # The result of an import: a sentence about each field, and the problems.
 
+MAX_NUMBERED_CHARS = 90  # of a name before its number; an id has at most 100
 ImportAction = Literal["mapped", "changed", "left out"]
 
 
@@ -85,6 +87,28 @@ class ForeignTasks:
     tasks: tuple[ImportedTask, ...] = ()
     notes: tuple[ImportNote, ...] = ()
     problems: tuple[FileProblem, ...] = ()
+
+
+class TaskIds:
+    """The ids that the tasks of an import have got, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}  # by name: no number below is free
+
+    def free(self, name: str) -> str:
+        """Return *name* if no task has it, else with a number: `nightly-backup-2`."""
+        if name not in self._taken:
+            return name
+        for number in count(self._next.get(name, 2)):
+            self._next[name] = number
+            if (free := f"{name[:MAX_NUMBERED_CHARS]}-{number}") not in self._taken:
+                return free
+        raise AssertionError("numbers do not end")
+
+    def take(self, task_id: str) -> None:
+        """Give *task_id* to a task."""
+        self._taken.add(task_id)
 
 
 CONTAINER_NAMES = (

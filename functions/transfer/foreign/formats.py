@@ -24,6 +24,7 @@ from functions.transfer.foreign.entry import (
     ImportDefaults,
     ImportedTask,
     ImportNote,
+    TaskIds,
     find_entries,
 )
 from functions.transfer.foreign.rows import draft_frequency, draft_job, draft_row
@@ -104,7 +105,7 @@ def read_foreign(
     """
     if format_name is not None and format_name not in FORMAT_NAMES:
         raise InputError(f"--from: must be one of {', '.join(FORMAT_NAMES)}")
-    ids: set[str] = set()
+    ids = TaskIds()
     found = [_read_source(text, name, defaults, format_name, ids) for name, text in sources]
     return ForeignTasks(
         ", ".join(dict.fromkeys(one.format_name for one in found)),
@@ -115,7 +116,7 @@ def read_foreign(
 
 
 def _read_source(
-    text: str, name: str, defaults: ImportDefaults, format_name: str | None, ids: set[str]
+    text: str, name: str, defaults: ImportDefaults, format_name: str | None, ids: TaskIds
 ) -> ForeignTasks:
     if len(text) > MAX_CHARS:
         raise InputError(f"{name}: is larger than any list of tasks should be; split it")
@@ -203,7 +204,7 @@ def _convert_entries(
     file_fields: Mapping[str, Any],
     file: str,
     defaults: ImportDefaults,
-    ids: set[str],
+    ids: TaskIds,
     *,
     is_certain: bool,
 ) -> ForeignTasks:

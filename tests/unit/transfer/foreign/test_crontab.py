@@ -1,8 +1,10 @@
 """Crontabs: variables, percent signs, users, comments, and what cannot be moved."""
 
+import time
+
 import pytest
 
-from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults
+from functions.transfer.foreign.entry import ForeignTasks, ImportDefaults, TaskIds
 from functions.transfer.foreign.formats import read_foreign
 from tests.conftest import NOON
 
@@ -116,6 +118,20 @@ def test_a_bad_line_is_told_by_its_number_and_loses_nothing_else() -> None:
 
 def test_the_same_command_twice_makes_two_tasks() -> None:
     assert ["sync", "sync-2"] == [one.spec.id for one in read("0 1 * * * sync\n0 13 * * * sync\n").tasks]
+
+
+def test_thousands_of_equal_lines_are_numbered_without_counting_anew_for_each() -> None:
+    ids, began = TaskIds(), time.process_time()
+    for _ in range(10_000):
+        ids.take(ids.free("sync"))
+
+    assert ("sync-10001", "x" * 90 + "-2") == (ids.free("sync"), _second(ids, "x" * 100))
+    assert time.process_time() - began < 3  # it was 10 s
+
+
+def _second(ids: TaskIds, name: str) -> str:
+    ids.take(ids.free(name))
+    return ids.free(name)
 
 
 def test_columns_may_be_separated_by_tabs() -> None:

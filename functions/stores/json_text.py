@@ -2,9 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, NoReturn
+
+from functions.domain.json_depth import Pairs
 
 MAX_LINE_WIDTH = (
     100  # a value that fits stays on the line of its name, so that one change is one line of a diff
@@ -17,8 +19,11 @@ class InvalidJsonError(Exception):
     """The text is no JSON; says where and why."""
 
 
-def parse_json(content: bytes) -> Any:
+def parse_json(content: bytes, *, hook: Callable[[Pairs], Any] | None = None) -> Any:
     """Return what *content* says.
+
+    Args:
+        hook: Makes an object of its fields; None for a dict that has the last of each name.
 
     Raises:
         InvalidJsonError: It is not JSON, or not text at all.
@@ -31,7 +36,7 @@ def parse_json(content: bytes) -> Any:
     if not text.strip():
         raise InvalidJsonError("line 1: the file is empty")
     try:
-        return json.loads(text, parse_constant=_reject_constant)
+        return json.loads(text, object_pairs_hook=hook, parse_constant=_reject_constant)
     except json.JSONDecodeError as exc:
         where = f"line {exc.lineno}, column {exc.colno}"
         raise InvalidJsonError(f"{where}: {exc.msg[:1].lower()}{exc.msg[1:]}") from None

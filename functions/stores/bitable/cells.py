@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from functions.domain.json_depth import GIVEN_TWICE, RepeatedNames
 from functions.domain.older_names import STOPPED_STATUSES
 from functions.domain.types import format_instant, parse_stored_instant
+from functions.domain.validation import Problem
 from functions.errors import StoreError
 from functions.stores.bitable.config import CellParser
 from functions.stores.bitable.schema import TASK_COLUMNS_BY_NAME, USER_COLUMNS, Column, ColumnType
@@ -200,10 +202,14 @@ def _format_date(given: int | float) -> Any:
 
 
 def _parse_json(given: str, parser: CellParser) -> Any:
+    repeated = RepeatedNames()
     try:
-        return json.loads(given, parse_constant=_reject_constant)
+        value = json.loads(given, object_pairs_hook=repeated, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return parser.parse_text(given)
+    for path in repeated.paths_in(value):
+        raise ValueError(f"{Problem(path, '').field}: {GIVEN_TWICE}")
+    return value
 
 
 def _reject_constant(name: str) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
+from functions.domain.json_depth import Pairs
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.file_lock import try_lock
 from functions.stores.json_text import InvalidJsonError, parse_json
@@ -43,8 +44,11 @@ class JsonFile:
         except FileNotFoundError:
             return None
 
-    def read(self) -> tuple[Any, VersionStamp | None]:
+    def read(self, *, hook: Callable[[Pairs], Any] | None = None) -> tuple[Any, VersionStamp | None]:
         """Return what the file says and the mark of that version; None and None when there is none.
+
+        Args:
+            hook: As that of `parse_json`.
 
         Raises:
             StoreError: It is no JSON; the text says where, and what to do. The file is left as it is.
@@ -54,7 +58,7 @@ class JsonFile:
                 with self.path.open("rb") as file:
                     mark = _version_stamp(os.fstat(file.fileno()))
                     content = file.read()
-                return parse_json(content), mark
+                return parse_json(content, hook=hook), mark
             except FileNotFoundError:
                 return None, None
             except InvalidJsonError as exc:

@@ -6,8 +6,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from functions.domain.json_depth import GIVEN_TWICE, RepeatedNames
+from functions.domain.validation import Problem, join_problems
 from functions.errors import StoreUnavailableError
-from functions.stores.editable.model import EditableRow, EditableTasks, id_of, revision_of, sort_rows
+from functions.stores.editable.model import (
+    MAX_REPORTED_PROBLEMS,
+    EditableRow,
+    EditableTasks,
+    id_of,
+    revision_of,
+    sort_rows,
+)
 from functions.stores.json_text import as_mapping, dump_json, format_block, to_file_bytes
 from functions.stores.jsonfile.files import JsonFile, VersionStamp, saved_at
 
@@ -36,9 +45,10 @@ class TaskFiles:
     def load_locked(self) -> EditableTasks:
         """As `load`, for who holds the lock."""
         if self._stamps != self._current_stamps():
-            written, mark = self._user_file.read()
+            repeated = RepeatedNames()
+            written, mark = self._user_file.read(hook=repeated)
             kept, kept_mark = self._state_file.read()
-            self._tasks = self._parse(written, kept, mark)
+            self._tasks = self._parse(written, kept, mark, repeated)
             self._stamps = (mark, kept_mark)
         return self._tasks
 
@@ -57,9 +67,13 @@ class TaskFiles:
         mark, kept_mark = self._stamps or (None, None)
         gone = [before.rows[name] for name in before.rows.keys() - tasks.rows.keys()]
         rows = list(tasks.rows.values())
+        if is_file_new := bool(gone) or any(
+            _entries_differ(before.rows.get(row.task_id), row) for row in rows
+        ):
+            self._check_can_be_rendered(rows)
         if any(before.rows.get(row.task_id) is not row for row in rows):
             kept_mark = self._state_file.replace(_render_state_file([*rows, *gone], tasks.last_revision))
-        if gone or any(_entries_differ(before.rows.get(row.task_id), row) for row in rows):
+        if is_file_new:
             if self._user_file.version_stamp() != mark:
                 raise StoreUnavailableError(
                     f"{self._user_file.path}: somebody saved it at this moment; try again"
@@ -69,10 +83,18 @@ class TaskFiles:
             kept_mark = self._state_file.replace(_render_state_file(rows, tasks.last_revision))
         self._tasks, self._stamps = tasks, (mark, kept_mark)
 
+    def _check_can_be_rendered(self, rows: Iterable[EditableRow]) -> None:
+        """Check that nothing of the file would be lost: of a name given twice, only the last is known."""
+        for row in rows:
+            if row.problem:
+                raise self._user_file.invalid_file_error(f"{row.task_id}: {row.problem}")
+
     def _current_stamps(self) -> tuple[VersionStamp | None, VersionStamp | None]:
         return self._user_file.version_stamp(), self._state_file.version_stamp()
 
-    def _parse(self, user_content: Any, state_content: Any, stamp: VersionStamp | None) -> EditableTasks:
+    def _parse(
+        self, user_content: Any, state_content: Any, stamp: VersionStamp | None, repeated: RepeatedNames
+    ) -> EditableTasks:
         if state_content is not None and not isinstance(as_mapping(state_content).get("tasks"), dict):
             raise self._state_file.invalid_file_error('it must be {"revision": ..., "tasks": {...}}')
         state = as_mapping(state_content).get("tasks", {})
@@ -88,7 +110,11 @@ class TaskFiles:
             raise self._user_file.invalid_file_error(
                 'line 1: it must be {"tasks": [...]}, with a list of tasks'
             )
-        rows = _parse_rows(entries, state, saved_at(stamp))
+        if "tasks" in as_mapping(user_content):
+            for path in repeated.paths_in(user_content):
+                if path[0] != "tasks" or len(path) == 1:
+                    raise self._user_file.invalid_file_error(f"{Problem(path, '').field}: {GIVEN_TWICE}")
+        rows = _parse_rows(entries, state, saved_at(stamp), repeated)
         return EditableTasks(rows, others, _highest_revision(last, rows.values()))
 
 
@@ -106,7 +132,7 @@ def _entries_of(content: Any) -> tuple[Any, Mapping[str, Any]]:
 
 
 def _parse_rows(
-    entries: list[Any], state: Mapping[str, Any], saved_at: datetime
+    entries: list[Any], state: Mapping[str, Any], saved_at: datetime, repeated: RepeatedNames
 ) -> Mapping[str, EditableRow]:
     named: dict[str, list[Any]] = {}
     nameless: list[EditableRow] = []
@@ -114,12 +140,20 @@ def _parse_rows(
         if name := id_of(entry):
             named.setdefault(name, []).append(entry)
         else:
-            nameless.append(EditableRow(f"tasks[{place}]", [entry], None, saved_at=saved_at, is_unnamed=True))
+            row = EditableRow(f"tasks[{place}]", [entry], None, saved_at=saved_at, is_unnamed=True)
+            nameless.append(row)
     rows = []
     for name, same in named.items():
         kept = state.get(name)
-        rows.append(EditableRow(name, same, kept if isinstance(kept, dict) else None, saved_at=saved_at))
+        state_of_row = kept if isinstance(kept, dict) else None
+        problem = _repeated_names(repeated, same)
+        rows.append(EditableRow(name, same, state_of_row, saved_at=saved_at, problem=problem))
     return sort_rows([*rows, *nameless])
+
+
+def _repeated_names(repeated: RepeatedNames, entries: list[Any]) -> str:
+    problems = [Problem(path, GIVEN_TWICE) for entry in entries for path in repeated.paths_in(entry)]
+    return join_problems(problems, limit=MAX_REPORTED_PROBLEMS) if problems else ""
 
 
 def _entries_differ(before: EditableRow | None, after: EditableRow) -> bool:

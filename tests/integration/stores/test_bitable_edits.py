@@ -144,6 +144,7 @@ async def test_blank_rows_and_columns_of_a_persons_own_are_passed_over(
         ({"id": "ping", "schedule": "daily"}, "ping", "type: "),
         ({**TASK, "id": "Not An Id"}, "Not An Id", "id: "),
         ({**TASK, "maxRuns": 0}, "ping", "maxRuns: "),
+        ({**TASK, "params": '{"a": [{"b": 1, "b": 2}]}'}, "ping", "params: a[0].b: is given twice"),
         ({"title": "Ping", "type": "http"}, "ping", "schedule: is required"),
         ({"type": "http", "schedule": "daily"}, "", "id: is required"),
     ],

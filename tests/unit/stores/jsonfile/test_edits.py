@@ -161,6 +161,53 @@ async def test_an_id_given_twice_is_told_and_neither_is_lost(folder: Folder, mak
     assert ["other", "ping", "ping"] == [entry["id"] for entry in folder.entries()]
 
 
+TWICE = """{"tasks": [
+  {"id": "fine", "type": "http", "params": {"url": "https://example.com"}, "schedule": "0 * * * *"},
+  {"id": "ping", "type": "http", "params": {"url": "https://a.example", "url": "https://b.example"},
+   "schedule": "0 * * * *", "schedule": "daily"}
+]}"""
+
+
+async def test_a_name_given_twice_stops_its_task_alone_and_neither_value_is_lost(
+    folder: Folder, make_task: MakeTask
+) -> None:
+    """Which of the two was meant is a guess, and a rewritten file would have only one of them."""
+    folder.save_text(TWICE, at=NOON)
+    store = folder.store()
+
+    found = await store.fetch_due(NOON + HOUR, limit=10)
+    [fine] = found.tasks
+    [settled] = await store.write([changing(fine, run_count=1)])
+    with pytest.raises(StoreError, match=r"tasks\.json: ping: schedule: is given twice.*nothing was changed"):
+        await create(store, make_task("other"))
+
+    [broken] = found.invalid
+    both = "schedule: is given twice; give it once; params.url: is given twice; give it once"
+    assert ("ping", both) == (broken.id, broken.reason)
+    assert (WriteStatus.APPLIED, TWICE) == (settled.status, folder.path.read_text())
+    assert ["fine"] == ids(await folder.store().fetch_due(NOON + HOUR, limit=10))
+
+
+async def test_a_task_with_a_name_given_twice_can_be_removed_or_mended(folder: Folder) -> None:
+    folder.save_text(TWICE, at=NOON)
+    store = folder.store()
+    [broken] = (await store.get_tasks(["ping"])).invalid
+    [fine] = (await store.get_tasks(["fine"])).tasks
+
+    mended = fine.task.model_copy(update={"id": "ping"})
+    [written] = await store.write([ConditionalWrite(mended, broken.revision)])
+
+    assert WriteStatus.APPLIED is written.status
+    assert ["fine", "ping"] == [entry["id"] for entry in folder.entries()]
+
+
+async def test_a_file_with_two_lists_of_tasks_is_refused_whole(folder: Folder) -> None:
+    folder.save_text('{"tasks": [], "tasks": [{"id": "ping"}]}', at=NOON)
+
+    with pytest.raises(StoreError, match="tasks: is given twice; give it once; nothing was changed"):
+        await folder.store().fetch_due(NOON, limit=10)
+
+
 async def test_what_else_the_file_says_is_kept(folder: Folder, make_task: MakeTask) -> None:
     folder.save_text('\ufeff{"$schema": "x.json", "tasks": []}', at=NOON)
 

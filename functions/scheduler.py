@@ -16,7 +16,7 @@ from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.events import Event
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
-from functions.domain.task import Task, TaskSpec, why_never_started
+from functions.domain.task import Task, TaskFields, TaskSpec, why_never_started
 from functions.domain.types import check_instant
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, StoreError
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 MINUTE = timedelta(minutes=1)
 MAX_RUNNING_TICKS = 120  # at once, of `run_forever`; all but the newest wait for attempts that take long
+NO_TASK = "must be a Task; make it with Task(...), or of a dict with Task.model_validate(...)"
 RESPONSE_MARGIN = timedelta(seconds=6)  # between the last start and the end, as in a tick over HTTP
 
 
@@ -120,6 +121,13 @@ class Scheduler:
             InputError: A task has a problem; the text names every problem, and nothing was written.
             ConflictError: Another writer changed a task meanwhile; apply again.
         """
+        _raise_problems(
+            [
+                f"tasks[{place}]: {NO_TASK}"
+                for place, task in enumerate(tasks)
+                if not isinstance(task, TaskFields)
+            ]
+        )
         never = [f"{task.id}: schedule: {reason}" for task in tasks if (reason := why_never_started(task))]
         _raise_problems([*never, *(text for task in tasks for text in _params_problems(task))])
         return await apply_plan(
@@ -229,7 +237,7 @@ class Scheduler:
             InputError: The params do not fit the type.
             ConflictError: There is a task of this id.
         """
-        _raise_problems(_params_problems(task))
+        _raise_problems(_params_problems(task) if isinstance(task, TaskFields) else [f"task: {NO_TASK}"])
         created = await create_and_run(
             self._app.store, task, by="library", clock=self._app.now, new_id=self._app.new_id
         )

@@ -106,6 +106,18 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 # -- what it does ------------------------------------------------------------------------------------------
 
 
+async def test_a_dict_is_no_task_and_the_error_says_how_to_make_one(scheduler: Scheduler) -> None:
+    given: Any = {"id": "ping", "type": "http", "schedule": "daily"}
+    remedy = r"must be a Task; make it with Task\(...\), or of a dict with Task.model_validate\(...\)"
+
+    with pytest.raises(InputError, match=rf"tasks\[1\]: {remedy}"):
+        await scheduler.apply([GREETING, given])
+    with pytest.raises(InputError, match=f"task: {remedy}"):
+        await scheduler.run_once(given)
+
+    assert [] == await scheduler.tasks()
+
+
 async def test_a_task_of_ones_own_type_runs(scheduler: Scheduler) -> None:
     [change] = await scheduler.apply([GREETING])
 

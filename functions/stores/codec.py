@@ -14,11 +14,19 @@ from functions.domain.storage import Document, InvalidDocument, VersionedTask
 from functions.domain.task import MAX_SUMMARY_CHARS, Task
 from functions.domain.types import OutcomeKind, check_instant, format_instant
 from functions.domain.validation import validation_sentence
-from functions.errors import InputError, InvalidWriteError
+from functions.errors import InputError, InvalidWriteError, StoreError
 from functions.stores.json_text import has_half_pairs, replace_half_pairs
 
 TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
 RUN_FIELDS = {field.alias or name for name, field in Run.model_fields.items()}
+
+
+def hidden_tasks_error(count: int) -> StoreError:
+    """The error of a tick that found *count* documents that cannot be read, and looks no further."""
+    return StoreError(
+        f"{count:,} tasks that cannot be read hide what is due behind them; scheduler doctor names them: "
+        "mend or remove them"
+    )
 
 
 def merge_newest_first(runs: Iterable[Run]) -> list[Run]:

@@ -25,12 +25,12 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
-from functions.stores.codec import merge_newest_first
+from functions.stores.codec import hidden_tasks_error, merge_newest_first
 from functions.stores.firestore import queries
 from functions.stores.firestore.client import FirestoreConnection
 from functions.stores.firestore.codec import RawDocument, id_of, to_query_result
 from functions.stores.firestore.queries import is_document_id, resource_paths
-from functions.stores.firestore.reads import FirestoreReader
+from functions.stores.firestore.reads import MAX_INVALID_SKIPPED, FirestoreReader
 from functions.stores.firestore.runs_and_documents import (
     decode_documents,
     decode_runs,
@@ -89,6 +89,9 @@ class FirestoreStore(CountingStore):
 
         Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
         the readable ones behind them. By *shards* it is one query for each 30 of them.
+
+        Raises:
+            StoreError: There are more of them, before the first task that can be read, than it looks past.
         """
         if shards is None:
             return await self._fetch_due(now, limit, after, ())
@@ -98,7 +101,13 @@ class FirestoreStore(CountingStore):
         return QueryResult(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
     async def _fetch_due(
-        self, now: datetime, limit: int, after: DuePosition | None, shards: Sequence[int]
+        self,
+        now: datetime,
+        limit: int,
+        after: DuePosition | None,
+        shards: Sequence[int],
+        *,
+        may_be_hidden: bool = False,
     ) -> QueryResult:
         tasks: list[VersionedTask] = []
         broken: list[InvalidDocument] = []
@@ -107,11 +116,13 @@ class FirestoreStore(CountingStore):
             while len(tasks) + min(len(broken), limit // 2) < limit and (page := await anext(pages, None)):
                 tasks += [one for one in page if isinstance(one, VersionedTask)]
                 broken += [one for one in page if isinstance(one, InvalidDocument)]
+        if not tasks and len(broken) >= limit + MAX_INVALID_SKIPPED and not may_be_hidden:
+            raise hidden_tasks_error(len(broken))
         return QueryResult(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
         """The tasks whose next look has come, earliest first."""
-        return await self.fetch_due(now, limit=limit)
+        return await self._fetch_due(now, limit, None, (), may_be_hidden=True)
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids, in any order."""

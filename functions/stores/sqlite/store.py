@@ -77,7 +77,9 @@ class SqliteStore(MeteredStore):
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
         """The tasks whose next look has come, earliest first."""
-        return await self.fetch_due(now, limit=limit)
+        return await self._connection.run(
+            lambda connection: task_sql.fetch_due(connection, now, limit, None, None, may_be_hidden=True)
+        )
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
         """The tasks with these ids; those that do not exist are left out."""

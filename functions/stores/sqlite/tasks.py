@@ -26,7 +26,14 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task
-from functions.stores.codec import EPOCH, decode_task, encode_model, from_microseconds, to_microseconds
+from functions.stores.codec import (
+    EPOCH,
+    decode_task,
+    encode_model,
+    from_microseconds,
+    hidden_tasks_error,
+    to_microseconds,
+)
 from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, MAX_ROWS, REVISION_BITS
 
 SELECT_DUE = """
@@ -113,11 +120,19 @@ def fetch_due(
     limit: int,
     after: DuePosition | None,
     shards: tuple[int, int] | None,
+    *,
+    may_be_hidden: bool = False,
 ) -> QueryResult:
     """Tasks to look at by *now*, earliest first; those behind *after*, of *shards* (first and last) alone.
 
     Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
     the readable ones behind them; up to `MAX_INVALID_SKIPPED` are passed over on the way.
+
+    Args:
+        may_be_hidden: Whether it is no error that more of them hide all tasks, as for a list to look at.
+
+    Raises:
+        StoreError: They do.
     """
     if limit <= 0:
         return QueryResult(())
@@ -141,6 +156,8 @@ def fetch_due(
                     broken.append(one)
             if len(tasks) + min(len(broken), limit // 2) >= limit:
                 break
+    if not tasks and len(broken) >= limit + MAX_INVALID_SKIPPED and not may_be_hidden:
+        raise hidden_tasks_error(len(broken))
     return QueryResult(tuple(tasks), tuple(broken[: limit - len(tasks)]))
 
 

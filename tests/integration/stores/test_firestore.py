@@ -30,6 +30,8 @@ from functions.engine.tick import tick
 from functions.errors import StoreError
 from functions.interfaces import TickDependencies
 from functions.observability import logs
+from functions.stores.firestore import reads
+from functions.stores.firestore import store as firestore_store
 from functions.stores.firestore.store import FirestoreStore
 from tests.conftest import NOON
 from tests.support.faulty_firestore import faulty_firestore
@@ -207,6 +209,23 @@ async def test_a_broken_document_is_reported_and_the_others_are_due(
     assert ["sound"] == [each.task.id for each in answer.tasks]
     reason = "maxRuns: must be a whole number"
     assert [("odd", reason)] == [(one.id, one.reason) for one in answer.invalid]
+
+
+async def test_tasks_hidden_by_too_many_broken_documents_are_an_error(
+    store: FirestoreStore, make_task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tick is degraded, with the reason; a list shows what it finds."""
+    for module in (firestore_store, reads):
+        monkeypatch.setattr(module, "MAX_INVALID_SKIPPED", 4)
+    odd = [make_task(f"odd{n}").model_copy(update={"max_runs": "hunter2"}) for n in range(6)]
+    await store.write([ConditionalWrite(one, None) for one in (*odd, make_task("sound"))])
+
+    with pytest.raises(StoreError, match="6 tasks that cannot be read hide what is due behind them"):
+        await store.fetch_due(NOON, limit=2)
+    listed, deeper = await store.list_due(NOON, limit=2), await store.fetch_due(NOON, limit=3)
+
+    assert (0, 2) == (len(listed.tasks), len(listed.invalid))
+    assert ["sound"] == [each.task.id for each in deeper.tasks]
 
 
 async def test_ids_that_can_be_no_document_are_left_out(

@@ -20,6 +20,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
+from functions.errors import StoreError
 from functions.stores.sqlite import runs as ledger
 from functions.stores.sqlite import tasks
 from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED
@@ -138,7 +139,10 @@ async def test_a_look_past_the_unreadable_has_an_end(
     plant(path, MAX_INVALID_SKIPPED + 10)
     await store.write([ConditionalWrite(make_task("behind"), None)])
 
-    assert () == (await store.fetch_due(NOON, limit=9)).tasks
+    with pytest.raises(StoreError, match=r"^10,009 tasks that cannot be read hide what is due behind them"):
+        await store.fetch_due(NOON, limit=9)
+    listed = await store.list_due(NOON, limit=9)
+    assert (0, 9) == (len(listed.tasks), len(listed.invalid))
     assert 1 == len((await store.fetch_due(NOON, limit=11)).tasks)
 
 

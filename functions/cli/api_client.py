@@ -28,7 +28,7 @@ from functions.errors import (
     SettingsError,
     StoreUnavailableError,
 )
-from functions.http_client.trusted import PostError, TrustedHttpClient
+from functions.http_client.trusted import HttpResponse, PostError, TrustedHttpClient
 from functions.services.calendars.book import calendar_id
 
 REQUEST_TIMEOUT_S = 60.0  # for one request, its response included
@@ -85,10 +85,13 @@ class ApiClient:
             raise StoreUnavailableError(f"SCHEDULER_URL: {exc}") from None
         if response.truncated:
             raise StoreUnavailableError("SCHEDULER_URL: the answer is too long; ask for fewer rows")
-        value = None if response.status == 204 else _parse_json(response.body)
+        value = None if response.status == 204 else _parse_json(response)
         if response.status < 300:
             return value
-        detail = value.get("detail") if isinstance(value, dict) else None
+        problem = value if isinstance(value, dict) and "title" in value else None
+        if problem is None and 400 <= response.status < 500:  # ours always has a title
+            raise _foreign_answer(response.status)
+        detail = problem and problem.get("detail")
         raise _to_error(response.status, str(detail or f"the function answered {response.status}"))
 
 
@@ -161,16 +164,26 @@ class RemoteStore:
         """Nothing to release: no connection stays open."""
 
 
-def _parse_json(body: bytes) -> Any:
-    if not body.strip():
+def _parse_json(response: HttpResponse) -> Any:
+    if not response.body.strip():
         return None
     try:
-        value = json.loads(body)
+        value = json.loads(response.body)
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise StoreUnavailableError("SCHEDULER_URL: the answer is not JSON of Cronfire; check the address")
+        raise _foreign_answer(response.status)
     return value
+
+
+def _foreign_answer(status: int) -> StoreUnavailableError:
+    """Return what to do about an answer that another program than Cronfire gave."""
+    if status in (401, 403):
+        return StoreUnavailableError(
+            f"SCHEDULER_URL: something before the function refuses callers ({status}), as Google's access "
+            "control does: deploy with bearer_pingers=true, or use gcloud run services proxy"
+        )
+    return StoreUnavailableError(f"SCHEDULER_URL: the answer ({status}) is not Cronfire's; check the address")
 
 
 def create_api_client(environment: Mapping[str, str]) -> ApiClient | None:
@@ -183,7 +196,7 @@ def create_api_client(environment: Mapping[str, str]) -> ApiClient | None:
     if not url:
         return None
     if not url.startswith(("https://", "http://")):
-        raise SettingsError("SCHEDULER_URL: must begin with https://")
+        raise SettingsError("SCHEDULER_URL: must begin with https://, or http:// on a machine of yours")
     if "?" in url or "#" in url:
         raise SettingsError("SCHEDULER_URL: must be the address of the function alone, without ? and #")
     key, file = environment.get("SCHEDULER_KEY", "").strip(), environment.get("SCHEDULER_KEY_FILE", "")
@@ -225,6 +238,8 @@ def _to_error(status: int, detail: str) -> SchedulerError:
         return NotFoundError(detail)
     if status in (409, 412):
         return ConflictError(detail)
-    if status in (401, 403):
+    if status == 401:
+        return NotAllowedError("SCHEDULER_KEY: the function has no such key, or it was revoked or expired")
+    if status == 403:
         return NotAllowedError(f"SCHEDULER_KEY: {detail}")
     return StoreUnavailableError(detail) if status >= 500 else InputError(detail)

@@ -345,8 +345,9 @@ def _occurrence_lines(
         within = " within its bounds" if bounds != UNBOUNDED else ""
         yield f"There is no occurrence after {format_instant(start)}{within}"
         return
-    rows = [(format_local(at, zone), format_instant(at)) for at in found]
-    yield from context.screen.format_table((zone.upper(), "UTC"), rows)
+    columns = 1 if zone.upper() == "UTC" else 2
+    rows = [(format_local(at, zone), format_instant(at))[:columns] for at in found]
+    yield from context.screen.format_table((zone.upper(), "UTC")[:columns], rows)
     for change in schedule.clock_changes(start, max(found[-1], start + CLOCK_CHANGE_HORIZON)):
         yield context.screen.paint(f"{format_local(change.instant, zone)}: {change.text}", "yellow")
 

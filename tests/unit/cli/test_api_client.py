@@ -16,6 +16,8 @@ ANSWERS = {
     "page": (200, "<!doctype html><title>For sale</title>"),
     "newer": (200, '{"tasks":[{"id":"a","title":"A","status":"dreaming"}],"runs":[{}]}'),
     "moved": (302, ""),
+    "elsewhere": (404, '{"detail":"Not Found"}'),
+    "gate": (403, "<html>Your client does not have permission</html>"),
 }
 
 
@@ -25,7 +27,7 @@ class _Host(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         status, body = ANSWERS[self.path.split("/")[1]]
         if self.headers["Authorization"] != "Bearer a-key":
-            status, body = 401, '{"detail":"another key"}'
+            status, body = 401, '{"title":"Unauthorized","detail":"another key"}'
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/object/api/tasks")
@@ -54,6 +56,13 @@ def test_what_is_no_answer_of_ours_is_said_in_a_line(
     assert (1, 1) == (said.code, len(said.err.strip().splitlines()))
     assert said.err.startswith("scheduler: SCHEDULER_URL: ")
     assert ("leads to another address (302)" in said.err) == (answer == "moved")
+    assert ("Google's access control" in said.err) == (answer == "gate")
+
+
+def test_a_key_that_the_function_does_not_know_is_named(scheduler: Scheduler, host: str) -> None:
+    said = scheduler("list", SCHEDULER_URL=f"{host}/object", SCHEDULER_KEY="another")
+
+    assert (1, True) == (said.code, "SCHEDULER_KEY: the function has no such key" in said.err)
 
 
 def test_a_key_in_a_file_of_windows_is_the_key(scheduler: Scheduler, host: str, tmp_path: Path) -> None:

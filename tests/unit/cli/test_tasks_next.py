@@ -22,6 +22,12 @@ def test_people_get_both_clocks_and_the_change_between_them(scheduler: Scheduler
     assert "twice" in lines[3]
 
 
+def test_utc_is_shown_once(scheduler: Scheduler) -> None:
+    said = scheduler("next", "daily", "--after", "2026-12-01T00:00:00Z", "--count", "1")
+
+    assert ["UTC", "2026-12-02 00:00 UTC"] == said.out.split("\n")[:2]
+
+
 def test_the_zone_is_the_default_one_when_none_is_given(scheduler: Scheduler) -> None:
     words = ("next", "daily", "--after", "2026-12-01T00:00:00Z", "--count", "1", "--json")
 

@@ -2,7 +2,8 @@
 
 [on] [the] first | second | third | ... | 1st ... 23rd | last | second last  business day  of [the|each] month
 every | each  business day                        all of them; also `business days`
-... of january, of january and july, of quarter   in these months; of each quarter the first or the last one
+... of january, of january and july, of quarter   in these months; of each quarter the first or the last one,
+                                                  and all of them for every business day
 at 09:00                                          required, on the clock of the task's zone
 """
 
@@ -21,7 +22,7 @@ EXAMPLE = (
 )
 ALL_MONTHS = frozenset(range(1, 13))
 QUARTER_FIRST, QUARTER_LAST = frozenset({1, 4, 7, 10}), frozenset({3, 6, 9, 12})
-FILLERS = frozenset({"on", "the", "each", "every", "a", "and"})
+FILLERS = frozenset({"on", "the", "each", "every", "a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,11 @@ def parse_phrase(text: str) -> BusinessDayPhrase:
     which, _, months = days.partition("business day")
     hour, minute = _parse_time(time.strip()) if at else (None, None)
     place = _parse_place([word for word in which.split() if word not in FILLERS])
-    if hour is None or minute is None or place == 0:
+    # "Every second business day" may mean every other one: what repeats a place has to say of what.
+    is_vague = (place or 0) > 0 and not months and bool({"each", "every"}.intersection(which.split()))
+    if hour is None or minute is None or place == 0 or is_vague:
         raise ScheduleError(f'schedule: "{text[:60]}" is not understood; {EXAMPLE}')
-    found = _parse_months([word for word in months.split() if word not in FILLERS], is_last=(place or 0) < 0)
+    found = _parse_months([word for word in months.split() if word not in FILLERS], place)
     if not found or (months.strip() and not months.strip().startswith(("of ", "in "))):
         raise ScheduleError(f'schedule: "{text[:60]}" names no month that is known; {EXAMPLE}')
     return BusinessDayPhrase(place, found, hour, minute)
@@ -116,13 +119,13 @@ def _parse_time(text: str) -> tuple[int | None, int | None]:
     return int(hour), int(minute)
 
 
-def _parse_months(words: list[str], *, is_last: bool) -> frozenset[int]:
+def _parse_months(words: list[str], place: int | None) -> frozenset[int]:
     """Return the months that `of ...` names, all for none; empty for what is not understood."""
-    names = [word for word in words if word not in ("of", "in")]
-    if names in ([], ["month"]):
+    names = [word for word in words if word not in ("of", "in", "and")]
+    if names in ([], ["month"]) or (names == ["quarter"] and place is None):
         return ALL_MONTHS
     if names == ["quarter"]:
-        return QUARTER_LAST if is_last else QUARTER_FIRST
+        return QUARTER_LAST if place and place < 0 else QUARTER_FIRST
     numbers = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
     numbers |= {name[:3]: number for name, number in numbers.items()}
     found = frozenset(numbers.get(name, 0) for name in names)

@@ -28,6 +28,7 @@ from functions.domain.task import TaskSpec
         ),
         ("every business day at 9:05", "At 09:05 on every business day", "每个工作日 09:05"),
         ("business days at 09:00", "At 09:00 on every business day", "每个工作日 09:00"),
+        ("each business day of the quarter at 09:00", "At 09:00 on every business day", "每个工作日 09:00"),
         (
             "second last business day of january and July at 00:00",
             "At 00:00 on the second last business day of January and July",
@@ -83,6 +84,9 @@ def test_the_plainest_spelling_reads_back_as_itself(phrase: BusinessDayPhrase) -
         "first business day of week at 09:00",
         "first business day after tomorrow at 09:00",
         "last last last business day of month at 09:00",
+        "first and last business day of month at 09:00",  # it was the last alone
+        "second and last business day of month at 09:00",  # it was the second last
+        "every second business day at 09:00",  # it was the second of each month
         "first business day month at 09:00",
         "business day " * 12 + "at 09:00",
     ],

@@ -14,6 +14,7 @@ from functions.domain.access import AuditEntry, Principal, audit_subject
 from functions.domain.costs.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
 from functions.domain.storage import Document, WriteStatus
+from functions.domain.types import NOT_A_NAME, is_owner_name
 from functions.domain.validation import problems_of, validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
@@ -98,12 +99,14 @@ class AccountStore:
 
         Raises:
             NotAllowedError: *capabilities* are beyond *within*.
-            InputError: *owner* is empty, an amount is out of bounds, or the account cannot be read and the
-                change does not repair it.
+            InputError: *owner* is no name of one, an amount is out of bounds, or the account cannot be read
+                and the change does not repair it.
             StoreError: It is not known whether the account was changed.
         """
         if not owner.strip():
             raise InputError("owner: must not be empty")
+        if not is_owner_name(owner):
+            raise InputError(f"owner: {NOT_A_NAME}")
         try:
             change = PlanChange.model_validate(
                 {

@@ -69,6 +69,15 @@ async def test_an_account_is_read_and_set_whatever_its_owner_is_called(
     ]
 
 
+@pytest.mark.parametrize("name", ["alice ", "al\u200bice"])
+async def test_no_account_is_made_that_only_looks_like_an_owners(api: Call, name: str) -> None:
+    """Nothing of hers would be limited by it."""
+    refused = await api("PUT", f"/api/owners/{quote(name)}", {"monthlyCredits": 50})
+
+    assert (422, "owner") == (refused.status, refused.json["errors"][0]["field"])
+    assert [] == (await api("GET", "/api/owners")).json["owners"]
+
+
 async def test_an_owner_sees_his_own_account_and_changes_none(api: Call, make_key: MakeKey) -> None:
     for name in ("alice", "bob"):
         await api("PUT", f"/api/owners/{name}", {"monthlyCredits": 10})

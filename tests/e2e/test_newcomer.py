@@ -68,6 +68,14 @@ async def ready(address: str) -> None:
         await answered(session, address)
 
 
+# What browsers do that keep a page for "back": it is shown as it was left, and told so.
+SENT_AND_SHOWN_AGAIN = """
+document.forms[0].dataset.sent = "yes";
+window.dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}));
+return document.forms[0].dataset.sent;
+"""
+
+
 @pytest.mark.browser
 async def test_in_the_browser(function: str, shop: str) -> None:
     await ready(function)
@@ -122,6 +130,8 @@ def _click_through(function: str, shop: str) -> None:
         Select(window.find_element(By.NAME, "status")).select_by_visible_text("running")
         _press(window, "Show")
         assert "No task matches" in _text(window, ".empty")
+
+        assert not window.execute_script(SENT_AND_SHOWN_AGAIN), 'after "back" a form can be sent at once'
 
         _press(window, "Sign out")
         window.get(f"{function}/dashboard")

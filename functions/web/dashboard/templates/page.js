@@ -30,6 +30,9 @@ document.addEventListener("submit", (event) => {
   dataset.sent = "yes";
   setTimeout(() => { delete dataset.sent; }, ANSWERED_WITHIN_MS);
 });
+window.addEventListener("pageshow", () => { // "back" shows a form as it was left: it has been answered
+  for (const form of document.forms) delete form.dataset.sent;
+});
 
 // A link that signs in once is used by whoever looks at it, not by what reads pages in advance.
 const pressOnceSeen = () => {

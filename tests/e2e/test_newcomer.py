@@ -131,6 +131,10 @@ def _click_through(function: str, shop: str) -> None:
         _press(window, "Show")
         assert "No task matches" in _text(window, ".empty")
 
+        for zone in ("Asia/Tokyo", "America/Lima"):
+            window.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": zone})
+            window.get(f"{function}/dashboard")
+            assert zone == (window.get_cookie("cronfire_zone") or {})["value"], "people travel"
         assert not window.execute_script(SENT_AND_SHOWN_AGAIN), 'after "back" a form can be sent at once'
 
         _press(window, "Sign out")

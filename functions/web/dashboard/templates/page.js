@@ -2,9 +2,9 @@
 "use strict";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (zone && !document.cookie.includes("cronfire_zone=")) {
+if (zone && !document.cookie.split("; ").includes(`cronfire_zone=${zone}`)) { // people travel
   const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie = `cronfire_zone=${zone}; path=/dashboard; max-age=31536000; samesite=strict${secure}`;
+  document.cookie = `cronfire_zone=${zone}; path=/dashboard; max-age=31536000; samesite=lax${secure}`;
 }
 
 const showCopyButtons = (part) => {

@@ -51,11 +51,6 @@ def channel_problems(settings: Mapping[str, str], post: PostRequest) -> dict[str
     return problems
 
 
-def setting_names() -> tuple[str, ...]:
-    """Return the names of the settings that channels read, each once."""
-    return tuple(dict.fromkeys(name for module in channel_modules() for name in module.SETTINGS))
-
-
 def channel_names() -> tuple[str, ...]:
     """Return the names of all channels that can be set up."""
     return tuple(_module_name(module) for module in channel_modules())

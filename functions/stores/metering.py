@@ -1,10 +1,9 @@
-"""Counts store operations as Firestore would bill them, for each caller and for the process."""
+"""Counts store operations as Firestore would bill them, for each caller."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -13,7 +12,6 @@ from functions.domain.storage import ConditionalWrite, OperationCounts, QueryRes
 _active_counters: ContextVar[tuple[OperationCounts, ...]] = ContextVar(
     "active_operation_counters", default=()
 )
-_process_total = OperationCounts()
 COUNTED_PER_READ = 1000  # index entries
 
 
@@ -33,11 +31,11 @@ def count_operations() -> Iterator[OperationCounts]:
 
 
 def add_operations(*, reads: int = 0, writes: int = 0, deletes: int = 0) -> None:
-    """Add to every open block of this asyncio task, and to the process's total.
+    """Add to every open block of this asyncio task.
 
     A store calls it in the caller's asyncio task: a thread of its own has another context.
     """
-    for operations in (_process_total, *_active_counters.get()):
+    for operations in _active_counters.get():
         operations.reads += reads
         operations.writes += writes
         operations.deletes += deletes
@@ -46,11 +44,6 @@ def add_operations(*, reads: int = 0, writes: int = 0, deletes: int = 0) -> None
 def operation_cost(result: QueryResult) -> int:
     """The reads that a query with *result* costs: never less than one."""
     return max(1, len(result.tasks) + len(result.invalid))
-
-
-def total_operations() -> OperationCounts:
-    """All operations of this process so far, a copy."""
-    return replace(_process_total)
 
 
 def _write_counts(result: Any, batch: Any, writes: Any) -> OperationCounts:

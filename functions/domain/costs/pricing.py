@@ -107,17 +107,12 @@ class CostEstimate:
         return sum(item.usd_per_month for item in self.items)
 
 
-def estimate_cost(tasks: Sequence[Task], *, now: datetime, defers: bool = False) -> CostEstimate:
-    """Return what *tasks* cost from *now* on, estimated from the next four weeks.
-
-    Args:
-        defers: Whether SETTLEMENTS is `deferred`; the pings come in the first seconds of each minute.
-    """
-    return estimate_costs(tasks, now=now)[defers]
-
-
 def estimate_costs(tasks: Iterable[Task], *, now: datetime) -> tuple[CostEstimate, CostEstimate]:
-    """Return what *tasks* cost with settlements at once, and with deferred ones: see `estimate_cost`."""
+    """Return what *tasks* cost with settlements at once, and with deferred ones.
+
+    Both are estimated from the four weeks that begin *now*. With deferred settlements the pings are taken to
+    come in the first seconds of each minute.
+    """
     [sample] = _take_samples(tasks, now=now)
     return sample.estimate(defers=False), sample.estimate(defers=True)
 
@@ -125,7 +120,11 @@ def estimate_costs(tasks: Iterable[Task], *, now: datetime) -> tuple[CostEstimat
 def estimate_change(
     before: Iterable[Task], after: Iterable[Task], *, now: datetime, defers: bool
 ) -> tuple[CostEstimate, CostEstimate]:
-    """Return what the tasks *before* a change cost, and those *after* it: see `estimate_cost`."""
+    """Return what the tasks *before* a change cost, and those *after* it: see `estimate_costs`.
+
+    Args:
+        defers: Whether SETTLEMENTS is `deferred`.
+    """
     first, second = _take_samples(before, after, now=now)
     return first.estimate(defers=defers), second.estimate(defers=defers)
 

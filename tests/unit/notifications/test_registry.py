@@ -3,7 +3,7 @@
 import pytest
 
 from functions.http_client.trusted import TrustedHttpClient
-from functions.notifications import channel_modules, create_channels, setting_names
+from functions.notifications import channel_modules, create_channels
 
 URL = "https://example.com/canary-path"
 
@@ -43,10 +43,3 @@ def test_wrong_setting_of_one_channel_leaves_the_others(
     assert ["webhook"] == list(channels)
     assert [("ERROR", "channel_misconfigured")] == [(r.levelname, r.message) for r in caplog.records]
     assert "canary" not in str([record.__dict__ for record in caplog.records])
-
-
-def test_setting_names_are_those_of_all_channels() -> None:
-    names = setting_names()
-
-    assert {"FEISHU_WEBHOOK_URL", "WEBHOOK_URL", "WEBHOOK_SECRET", "NOTICE_LANGUAGE"} <= set(names)
-    assert len(names) == len(set(names))

@@ -7,24 +7,7 @@ from threading import Thread
 import pytest
 
 from functions.domain.storage import OperationCounts
-from functions.stores.metering import add_operations, count_operations, total_operations
-
-
-def test_without_a_block_only_the_total_counts() -> None:
-    before = total_operations()
-
-    add_operations(reads=1, writes=2, deletes=3)
-
-    after = total_operations()
-    difference = (after.reads - before.reads, after.writes - before.writes, after.deletes - before.deletes)
-    assert (1, 2, 3) == difference
-
-
-def test_the_total_handed_out_is_a_copy() -> None:
-    mine = total_operations()
-    mine.reads += 1000
-
-    assert mine != total_operations()
+from functions.stores.metering import add_operations, count_operations
 
 
 def test_a_block_counts_from_nothing_and_keeps_its_figures() -> None:

@@ -1,7 +1,7 @@
 """The forecast of a bill: what is counted, and where the free tier ends."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.domain.costs import pricing
-from functions.domain.costs.pricing import FIXED_COSTS, CostEstimate, estimate_change, estimate_cost
+from functions.domain.costs.pricing import FIXED_COSTS, CostEstimate, estimate_change, estimate_costs
 from functions.domain.schedule.occurrences import next_occurrence
 from functions.domain.task import Group, Task
 from tests.conftest import NOON
@@ -17,6 +17,10 @@ from tests.conftest import NOON
 pytestmark = pytest.mark.slow  # many requests, or many files: seconds of a processor together
 
 MakeTask = Callable[..., Task]
+
+
+def estimate_cost(tasks: Iterable[Task], *, now: datetime, defers: bool = False) -> CostEstimate:
+    return estimate_costs(tasks, now=now)[defers]
 
 
 def _a_day(cost: CostEstimate) -> dict[str, float]:

@@ -97,6 +97,20 @@ def test_every_document_that_a_file_names_exists() -> None:
     assert {} == missing
 
 
+def test_every_file_of_tests_that_a_document_names_exists() -> None:
+    """By its path, or by its name alone."""
+    paths = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}
+    known = paths | {path.rpartition("/")[2] for path in paths}
+    named = [
+        (name, file)
+        for name in DOCUMENTS
+        for file in re.findall(r"`(tests/[\w/]+\.py|test_\w+\.py)`", document(name))
+    ]
+
+    assert len(named) > 20
+    assert [] == [one for one in named if one[1] not in known]
+
+
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_is_in_the_page_on_settings(name: str) -> None:
     """A knob nobody can read about does not exist."""

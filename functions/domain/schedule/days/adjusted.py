@@ -87,17 +87,11 @@ class YearlyDays(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class SkippingDays(YearlyDays):
-    """The days of *base* that are not excluded."""
+class ScheduledDays(YearlyDays):
+    """The days of *base*, of which those in *closed* are treated apart."""
 
     base: DayMatcher
     closed: ClosedDays
-
-    def find_year(self, year: int) -> Sequence[int]:
-        """See `YearlyDays`."""
-        days = list(self.base.between(first_day_of(year), first_day_of(year + 1)))
-        excluded = self.closed.year(year).excluded if days else frozenset()
-        return [day for day in days if day not in excluded]
 
     def may_match_in(self, year: int) -> bool:
         """See `YearlyDays`."""
@@ -105,11 +99,20 @@ class SkippingDays(YearlyDays):
 
 
 @dataclass(frozen=True, slots=True)
-class MovedDays(YearlyDays):
+class SkippingDays(ScheduledDays):
+    """The days of *base* that are not excluded."""
+
+    def find_year(self, year: int) -> Sequence[int]:
+        """See `YearlyDays`."""
+        days = list(self.base.between(first_day_of(year), first_day_of(year + 1)))
+        excluded = self.closed.year(year).excluded if days else frozenset()
+        return [day for day in days if day not in excluded]
+
+
+@dataclass(frozen=True, slots=True)
+class MovedDays(ScheduledDays):
     """The days of *base*, where no business day is replaced by the next or the previous one; each once."""
 
-    base: DayMatcher
-    closed: ClosedDays
     policy: OnExcluded
 
     def find_year(self, year: int) -> Sequence[int]:
@@ -120,10 +123,6 @@ class MovedDays(YearlyDays):
         low, high = (first - MAX_CLOSED_RUN, end) if is_next else (first, end + MAX_CLOSED_RUN)
         found = {find_nearest(day, business, self.policy) for day in self.base.between(low, high)}
         return sorted(day for day in found if day is not None and first <= day < end)
-
-    def may_match_in(self, year: int) -> bool:
-        """See `YearlyDays`."""
-        return next(self.base.between(first_day_of(year), first_day_of(year + 1)), None) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,6 +394,20 @@ def test_tries_grow_apart_and_end() -> None:
     assert (0, None) == (alert.delivery_attempts, alert.retry_at)
 
 
+def test_a_channel_that_never_replies_gets_three_messages() -> None:
+    """It may have taken each: another message of the same would be too many."""
+    silent = DeliveryAttempt(("feishu",), unconfirmed=frozenset({"feishu"}))
+    first, _ = after_attempt(waiting("a"), [silent], now=NOON)
+    second, nothing = after_attempt(first, [silent], now=NOON + MINUTE)
+    third, given_up = after_attempt(second, [silent], now=NOON + 3 * MINUTE)
+
+    assert [{"feishu": 1}, {"feishu": 2}] == [alert.pending[0].unconfirmed for alert in (first, second)]
+    assert ((), ()) == (nothing, third.pending)
+    assert ["no reply came to 3 messages; it may have arrived"] == [
+        reason for one in given_up for reason in one.reasons.values()
+    ]
+
+
 def test_notice_of_yesterday_is_given_up_alone() -> None:
     old, young = waiting("old", at=NOON - timedelta(hours=24)), waiting("young")
     both = AlertState(pending=(*old.pending, *young.pending), delivery_attempts=3)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from functions.domain.access import Principal
+from functions.domain.access import Principal, Scope
 from functions.domain.run import Run
 from functions.domain.storage import RunBatch
-from functions.domain.task import Task
+from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind
-from functions.errors import NotFoundError
+from functions.errors import ConflictError, NotFoundError
 from functions.services.executions import list_executions
-from functions.services.tasks import TaskService
+from functions.services.tasks import SPEC_FIELDS, TaskService
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 from tests.contract.documents import create, read
@@ -28,8 +28,8 @@ async def store(tmp_path: Path, make_task: MakeTask) -> AsyncIterator[SqliteStor
     await one.close()
 
 
-def service_of(store: SqliteStore, owner: str) -> TaskService:
-    principal = Principal(id="k", name="key", scopes=frozenset({"read", "run"}), owner=owner)
+def service_of(store: SqliteStore, owner: str, *more_scopes: Scope) -> TaskService:
+    principal = Principal(id="k", name="key", scopes=frozenset({"read", "run", *more_scopes}), owner=owner)
     return TaskService(store, principal, clock=lambda: NOON, new_id=lambda: "id")
 
 
@@ -43,6 +43,20 @@ async def test_task_of_another_owner_is_not_found_and_stays(
         await command(service_of(store, "bob"), "one")
 
     assert before == await read(store, "one")
+
+
+async def test_a_change_of_another_revision_than_the_caller_saw_is_refused(store: SqliteStore) -> None:
+    before = await read(store, "one")
+    service = service_of(store, "ann", "write")
+    spec = TaskSpec.model_validate(before.task.model_dump(include=set(SPEC_FIELDS)) | {"title": "New"})
+
+    with pytest.raises(ConflictError, match="one is no longer what you saw"):
+        await service.edit("one", spec, expected=f"{before.revision}0")
+    with pytest.raises(ConflictError, match="one is no longer what you saw"):
+        await service.delete("one", expected=f"{before.revision}0")
+
+    assert before == await read(store, "one")
+    assert "New" == (await service.edit("one", spec, expected=str(before.revision))).task.title
 
 
 async def test_pause_returns_the_stored_task_and_is_audited(store: SqliteStore) -> None:

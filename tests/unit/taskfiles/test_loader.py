@@ -312,6 +312,16 @@ def test_a_fault_is_told_in_plain_words(changes: dict[str, Any], field: str, rea
     assert {field: reason} == reasons(**changes)
 
 
+def test_an_unknown_field_of_the_task_itself_is_sent_to_the_params() -> None:
+    found = reasons(xyzzy=1, retry={"xyzzy": 1})
+
+    assert found["xyzzy"].startswith("unknown field; known are id, title, ")
+    assert found["xyzzy"].endswith("; what the task type needs goes under params")
+    assert (
+        "unknown field; known are maxAttempts, minBackoffSeconds, maxBackoffSeconds" == found["retry.xyzzy"]
+    )
+
+
 @pytest.mark.parametrize("value", [20261201, 1.5, "2026-12-01", "2026-12-01T09:00:00", "tomorrow"])
 def test_a_moment_without_an_offset_is_refused_and_never_guessed(value: object) -> None:
     """Neither UTC nor the task's zone would be what everybody meant; 20261201 would be in 1970."""

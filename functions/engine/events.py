@@ -114,16 +114,9 @@ async def _deliver_to(
             break
         now = dependencies.clock()
         result = await dependencies.store.get_tasks(list(remaining))
-        existing = {stored.task.id for stored in result.tasks}
-        reached |= remaining.keys() - existing  # deleted, or unreadable: nothing can receive the event
-        transitions = []
-        for stored in result.tasks:
-            recompute = partial(receive_events, events=remaining[stored.task.id], now=now)
-            transition = recompute(stored.task)
-            if transition.changes:
-                transitions.append(PendingTransition(stored, transition, recompute))
-            else:
-                reached.add(stored.task.id)
+        transitions = _receiving_transitions(result.tasks, remaining, now=now)
+        # The others are deleted or unreadable, so that nothing can receive the event, or need no change.
+        reached |= remaining.keys() - {item.task.task.id for item in transitions}
         for item, after in zip(transitions, await writer.apply(transitions), strict=True):
             if after is None:
                 continue
@@ -134,6 +127,19 @@ async def _deliver_to(
                 now_due.append(after)
         remaining = {task_id: events for task_id, events in remaining.items() if task_id not in reached}
     return reached, tuple(now_due)
+
+
+def _receiving_transitions(
+    tasks: Sequence[VersionedTask], events_by_target: Mapping[str, Sequence[Event]], *, now: datetime
+) -> list[PendingTransition]:
+    """Return the transitions of those *tasks* that their events change."""
+    pending = []
+    for stored in tasks:
+        recompute = partial(receive_events, events=events_by_target[stored.task.id], now=now)
+        transition = recompute(stored.task)
+        if transition.changes:
+            pending.append(PendingTransition(stored, transition, recompute))
+    return pending
 
 
 class EventBuffer:

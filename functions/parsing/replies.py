@@ -139,17 +139,27 @@ def _iter_json_values(text: str) -> Iterator[dict[str, Any] | list[Any]]:
         except (ValueError, RecursionError):
             place = start.end()
             literals -= 1
-            end = text.rfind("}" if start[0] == "{" else "]") + 1
-            if literals < 0 or not start.start() < end <= start.start() + _MAX_LITERAL_CHARS:
+            if literals < 0:
                 continue
-            try:
-                value = _read_literal(text[start.start() : end])
-                check_depth(value)
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
+            end = text.rfind("}" if start[0] == "{" else "]") + 1
+            value = _try_literal(text, start.start(), end)
+            if value is None:
                 continue
             place = end
         if isinstance(value, dict) or (isinstance(value, list) and all(isinstance(v, dict) for v in value)):
             yield value
+
+
+def _try_literal(text: str, first: int, end: int) -> Any:
+    """Return the value that *text* nearly has as JSON from *first* to *end*; None when it has none."""
+    if not first < end <= first + _MAX_LITERAL_CHARS:
+        return None
+    try:
+        value = _read_literal(text[first:end])
+        check_depth(value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return value
 
 
 def _read_literal(text: str) -> Any:

@@ -147,6 +147,12 @@ def _problem(params: Params, answer: DnsAnswer) -> str:
     if not answer.values:
         others = f"; it has {', '.join(answer.others)}" if answer.others else ""
         return f"{params.name} has no {kind} records{others}"
+    return _values_problem(params, answer)
+
+
+def _values_problem(params: Params, answer: DnsAnswer) -> str:
+    """Return which records are missing, or too many; empty when they are as expected."""
+    kind = params.record_type
     missing = [one for one in (*params.expect, *params.contains) if not _is_among(one, answer.values, kind)]
     if missing:
         return f"{params.name} lacks {_listed(missing)}; its {kind} records are {_listed(answer.values)}"

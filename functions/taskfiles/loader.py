@@ -192,7 +192,7 @@ def _read_text(file: Path) -> str:
 def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
     """Yield the tasks of a document with their paths; a `Problem` for what is not a task."""
     if isinstance(value, list):
-        yield from (((number,), given) for number, given in enumerate(value))
+        yield from _iter_list(value, ())
     elif not isinstance(value, dict):
         yield (), Problem((), "a task file is a list of tasks, with or without tasks: above it, or one task")
     elif "tasks" not in value:
@@ -204,10 +204,13 @@ def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:
                 yield (), Problem((name,), "unknown beside tasks:; a field of a task goes inside the list")
         yield from _check_groups(value.get("groups", {}))
         if isinstance(value["tasks"], list):
-            for number, given in enumerate(value["tasks"]):
-                yield ("tasks", number), given
+            yield from _iter_list(value["tasks"], ("tasks",))
         else:
             yield (), Problem(("tasks",), "must be a list; each task begins with a hyphen")
+
+
+def _iter_list(values: Sequence[Any], path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
+    return (((*path, number), value) for number, value in enumerate(values))
 
 
 def _may_be_task(value: Mapping[str, Any]) -> bool:

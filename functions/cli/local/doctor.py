@@ -21,6 +21,7 @@ from functions.cli.options import format_duration
 from functions.cli.session import CliContext
 from functions.config.settings import overlooked_variables
 from functions.domain.access import ADMINISTRATOR
+from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.capacity.time_budget import describe_long_timeout
 from functions.domain.storage import Document, StoreStats, TaskFilter, WriteStatus
 from functions.domain.task import Task
@@ -364,23 +365,23 @@ async def _check_channels(context: CliContext, *, send: bool) -> AsyncIterator[F
     if not channels and not problems:
         remedy = "set one up: docs/reference/notifications.md"
         yield Finding("channels", "warn", "none is set up; failures are not notified", remedy)
-    for name, settings in channels.items():
-        if not context.app.channels.is_open(name, settings):
-            remedy = f"fix it, then scheduler channels enable {name}"
-            yield Finding("channels", "warn", f"{name} is switched off", remedy)
-        elif settings.problem and not send:
-            since = f"{settings.problem.since:%Y-%m-%d %H:%M} UTC"
-            text = f"{name}: {settings.problem.reason} (since {since})"
-            yield Finding("channels", "warn", text, f"scheduler channels test {name}")
-        elif not send:
-            yield Finding("channels", "ok", f"{name} is set up")
-        else:
-            async with asyncio.timeout(TEST_TIMEOUT.total_seconds() + 1):
-                sent = await context.app.dispatcher.test(name, within=TEST_TIMEOUT)
-            text = f"{name}: {'accepted a test message' if sent.ok else sent.detail}"
-            yield Finding(
-                "channels",
-                "ok" if sent.ok else "FAIL",
-                text,
-                "" if sent.ok else "docs/reference/notifications.md",
-            )
+    for name, preferences in channels.items():
+        yield await _check_channel(context, name, preferences, send=send)
+
+
+async def _check_channel(
+    context: CliContext, name: str, preferences: ChannelPreferences, *, send: bool
+) -> Finding:
+    if not context.app.channels.is_open(name, preferences):
+        remedy = f"fix it, then scheduler channels enable {name}"
+        return Finding("channels", "warn", f"{name} is switched off", remedy)
+    if send:
+        async with asyncio.timeout(TEST_TIMEOUT.total_seconds() + 1):
+            sent = await context.app.dispatcher.test(name, within=TEST_TIMEOUT)
+        if sent.ok:
+            return Finding("channels", "ok", f"{name}: accepted a test message")
+        return Finding("channels", "FAIL", f"{name}: {sent.detail}", "docs/reference/notifications.md")
+    if problem := preferences.problem:
+        text = f"{name}: {problem.reason} (since {problem.since:%Y-%m-%d %H:%M} UTC)"
+        return Finding("channels", "warn", text, f"scheduler channels test {name}")
+    return Finding("channels", "ok", f"{name} is set up")

@@ -32,16 +32,9 @@ def describe_wall_times(times: WallTimes) -> str:
 
 
 def _describe_times(minutes: Sequence[int], hours: Sequence[int]) -> str:
+    if step := even_step(minutes, 60):
+        return _describe_minute_steps(step, minutes, hours)
     first, last = clock_text(hours[0], minutes[0]), clock_text(hours[-1], minutes[-1])
-    step = even_step(minutes, 60)
-    if step:
-        text = "Every minute" if step == 1 else f"Every {step} minutes"
-        if len(hours) == 24:
-            return text if minutes[0] == 0 else f"{text}, beginning at minute {minutes[0]} of each hour"
-        if is_run(hours):
-            return f"{text} from {first} through {last}"
-        text = text if minutes[0] == 0 else f"{text}, beginning at minute {minutes[0]} of each hour,"
-        return f"{text} in {_describe_numbers('hour', hours)}"
     if len(hours) == 24:
         return "Every hour" if minutes == (0,) else f"Every hour at {_describe_numbers('minute', minutes)}"
     if len(minutes) * len(hours) <= MAX_MOMENTS:
@@ -51,6 +44,17 @@ def _describe_times(minutes: Sequence[int], hours: Sequence[int]) -> str:
     if len(minutes) == 1 and (step := even_step(hours, 24)):
         return f"Every {step} hours" + ("" if first == "00:00" else f" from {first} on")
     return f"At {_describe_numbers('minute', minutes)} of {_describe_numbers('hour', hours)}"
+
+
+def _describe_minute_steps(step: int, minutes: Sequence[int], hours: Sequence[int]) -> str:
+    text = "Every minute" if step == 1 else f"Every {step} minutes"
+    begin = f", beginning at minute {minutes[0]} of each hour" if minutes[0] else ""
+    if len(hours) == 24:
+        return text + begin
+    if is_run(hours):
+        first, last = clock_text(hours[0], minutes[0]), clock_text(hours[-1], minutes[-1])
+        return f"{text} from {first} through {last}"
+    return f"{text}{begin + ',' if begin else ''} in {_describe_numbers('hour', hours)}"
 
 
 def _describe_days(days: DayMatcher) -> str:

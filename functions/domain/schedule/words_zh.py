@@ -31,16 +31,9 @@ def describe_wall_times(times: WallTimes) -> str:
 
 
 def _describe_times(minutes: Sequence[int], hours: Sequence[int]) -> str:
+    if step := even_step(minutes, 60):
+        return _describe_minute_steps(step, minutes, hours)
     first, last = clock_text(hours[0], minutes[0]), clock_text(hours[-1], minutes[-1])
-    step = even_step(minutes, 60)
-    if step:
-        text = "每分钟" if step == 1 else f"每 {step} 分钟"
-        begin = f"（从每小时第 {minutes[0]} 分开始）" if minutes[0] else ""
-        if len(hours) == 24:
-            return f"{text}{begin}"
-        if is_run(hours):
-            return f"{text}，从 {first} 到 {last}"
-        return f"{text}{begin}，在 {_list(hours, '{}')} 点"
     if len(hours) == 24:
         return "每小时整点" if minutes == (0,) else f"每小时第 {_list(minutes, '{}')} 分"
     if len(minutes) * len(hours) <= MAX_MOMENTS:
@@ -50,6 +43,16 @@ def _describe_times(minutes: Sequence[int], hours: Sequence[int]) -> str:
     if len(minutes) == 1 and (step := even_step(hours, 24)):
         return f"每 {step} 小时" + ("" if first == "00:00" else f"，从 {first} 开始")
     return f"在 {_list(hours, '{}')} 点的第 {_list(minutes, '{}')} 分"
+
+
+def _describe_minute_steps(step: int, minutes: Sequence[int], hours: Sequence[int]) -> str:
+    text = "每分钟" if step == 1 else f"每 {step} 分钟"
+    begin = f"（从每小时第 {minutes[0]} 分开始）" if minutes[0] else ""
+    if len(hours) == 24:
+        return text + begin
+    if is_run(hours):
+        return f"{text}，从 {clock_text(hours[0], minutes[0])} 到 {clock_text(hours[-1], minutes[-1])}"
+    return f"{text}{begin}，在 {_list(hours, '{}')} 点"
 
 
 def _describe_days(days: DayMatcher) -> str:

@@ -93,15 +93,7 @@ async def send_mail(server: MailServer, message: EmailMessage, recipients: Seque
     """
     import aiosmtplib  # takes 30 ms to import, and most ticks send no mail
 
-    client = _client_class()(
-        hostname=server.host,
-        port=server.port,
-        username=server.user or None,
-        password=server.password or None,
-        use_tls=server.scheme == "smtps",
-        start_tls=server.scheme == "smtp+starttls",
-        timeout=POST_TIMEOUT_S,
-    )
+    client = _create_client(server)
     request_sent.set(False)
     try:
         await client.connect()
@@ -115,15 +107,15 @@ async def send_mail(server: MailServer, message: EmailMessage, recipients: Seque
         return MailResult(_classify_sender_refusal(exc.code, exc.message))
     except aiosmtplib.SMTPRecipientsRefused as exc:
         return _classify_refusals({one.recipient: (one.code, one.message) for one in exc.recipients})
+    except aiosmtplib.SMTPDataError as exc:
+        hint = "the server refused this message for its content or size"
+        return MailResult(_failure(exc.code, hint, rejected=_is_final(exc.code, exc.message)))
     except aiosmtplib.SMTPResponseException as exc:
-        if exc.code < 0 and not isinstance(exc, aiosmtplib.SMTPDataError):  # what came has no code
+        if exc.code < 0:  # what came has no code
             raise PostError("what answered is no mail server; check SMTP_URL", is_sent=False) from None
         if isinstance(exc, aiosmtplib.SMTPConnectResponseError):
             return MailResult(_failure(exc.code, "the server takes no connection from here now"))
-        if not isinstance(exc, aiosmtplib.SMTPDataError):
-            return MailResult(_failure(exc.code, "the server refused the greeting, or to begin TLS"))
-        hint = "the server refused this message for its content or size"
-        return MailResult(_failure(exc.code, hint, rejected=_is_final(exc.code, exc.message)))
+        return MailResult(_failure(exc.code, "the server refused the greeting, or to begin TLS"))
     except aiosmtplib.SMTPNotSupported as exc:
         return MailResult(SendResult(ok=False, permanent=True, detail=_unsupported(str(exc))))
     except (aiosmtplib.SMTPConnectError, ConnectionRefusedError, ssl.SSLCertVerificationError) as exc:
@@ -136,6 +128,18 @@ async def send_mail(server: MailServer, message: EmailMessage, recipients: Seque
     finally:
         client.close()  # at once: whoever cancels this has no time to wait for a server
     return _classify_refusals(refused, some_accepted=True)
+
+
+def _create_client(server: MailServer) -> "aiosmtplib.SMTP":
+    return _client_class()(
+        hostname=server.host,
+        port=server.port,
+        username=server.user or None,
+        password=server.password or None,
+        use_tls=server.scheme == "smtps",
+        start_tls=server.scheme == "smtp+starttls",
+        timeout=POST_TIMEOUT_S,
+    )
 
 
 @cache

@@ -85,22 +85,33 @@ def parse_user_cells(
     """
     found: dict[str, Any] = {}
     faults: dict[str, str] = {}
+    defaults = {} if imported or parser.timezone == "UTC" else {"timezone": parser.timezone}
     for column in USER_COLUMNS:
-        one = decode_cell(column, fields.get(column.name))
-        if column.type is ColumnType.CHECKBOX:
-            one = False if imported and one is not True else None
-        if column.type is ColumnType.DATE and one is not None:
-            one = _format_date(one)
-        if column.is_json and one is not None:
+        raw = fields.get(column.name)
+        if column.is_json:
+            value = decode_cell(column, raw)
             try:
-                one = _parse_json(one, parser)
+                value = None if value is None else _parse_json(value, parser)
             except ValueError as exc:
                 faults[column.name] = f"{column.name}: {exc}"
-        if one is None and column.name == "timezone" and not imported and parser.timezone != "UTC":
-            one = parser.timezone
-        if one is not None:
-            found[column.name] = one
+        else:
+            value = _parse_plain_cell(column, raw, imported=imported)
+        if value is None:
+            value = defaults.get(column.name)
+        if value is not None:
+            found[column.name] = value
     return {**found, **_older_cells(fields, found)}, faults
+
+
+def _parse_plain_cell(column: Column, raw: Any, *, imported: bool) -> Any:
+    value = decode_cell(column, raw)
+    match column.type:
+        case ColumnType.CHECKBOX:
+            return False if imported and value is not True else None
+        case ColumnType.DATE:
+            return None if value is None else _format_date(value)
+        case _:
+            return value
 
 
 def _older_cells(fields: Fields, found: Section) -> dict[str, Any]:

@@ -158,12 +158,7 @@ class FeishuClient:
             refused += 1
             if lost:  # the first try may have been the one that was done
                 raise NoAnswerError(f"Feishu did not answer, and then refused ({code})")
-            if code not in RATE_LIMIT_CODES | CONFLICT_CODES:
-                raise FeishuRequestError(code)
-            if code in CONFLICT_CODES and conditional:
-                raise WriteConflictError("Somebody else wrote the table in the same instant; try again")
-            if refused >= MAX_REFUSALS:
-                raise BusyError(f"Feishu is too busy for this table ({code}); it will be tried again later")
+            _check_may_repeat(code, refused=refused, conditional=conditional)
             await asyncio.sleep(self._backoff_s(answer, code, refused))
 
     def _backoff_s(self, answer: FeishuResponse, code: int, refused: int) -> float:
@@ -218,6 +213,22 @@ class FeishuClient:
 
     def __repr__(self) -> str:
         return "FeishuClient()"
+
+
+def _check_may_repeat(code: int, *, refused: int, conditional: bool) -> None:
+    """Raise the error of a request that Feishu has *refused* so many times, unless it is to be repeated.
+
+    Raises:
+        FeishuRequestError: It would be refused again.
+        WriteConflictError: The row that a conditional write depends on may have changed.
+        BusyError: It was repeated often enough.
+    """
+    if code not in RATE_LIMIT_CODES | CONFLICT_CODES:
+        raise FeishuRequestError(code)
+    if code in CONFLICT_CODES and conditional:
+        raise WriteConflictError("Somebody else wrote the table in the same instant; try again")
+    if refused >= MAX_REFUSALS:
+        raise BusyError(f"Feishu is too busy for this table ({code}); it will be tried again later")
 
 
 def _result_code(answer: FeishuResponse) -> int:

@@ -145,18 +145,18 @@ class _Comparison:
         groups: dict[str, list[FeedEntry]] = {}
         for entry in entries:
             for name in entry.names[:-1]:
-                if name in self._shared and name not in self._shared_before:
-                    was_seen = name in self._seen or (
-                        name == entry.names[0] and entry.legacy_key in self._seen
-                    )
-                    if was_seen:
-                        groups.setdefault(name, []).append(entry)
+                is_newly_shared = name in self._shared and name not in self._shared_before
+                if is_newly_shared and self._was_seen(name, entry):
+                    groups.setdefault(name, []).append(entry)
         for group in groups.values():
             if any(self._known[entry] for entry in group):
                 continue
             alike = [entry for entry in group if entry.likeness in self._likenesses]
             for entry in alike or group[-1:]:
                 self._known[entry] = True
+
+    def _was_seen(self, name: str, entry: FeedEntry) -> bool:
+        return name in self._seen or (name == entry.names[0] and entry.legacy_key in self._seen)
 
     def _compare_by_likeness(self, entries: Sequence[FeedEntry]) -> None:
         """Recognise the entries of a feed that has new ids: not one is known by its name, and some are alike.

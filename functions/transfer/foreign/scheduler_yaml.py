@@ -50,14 +50,8 @@ def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str
     trigger = entry.take_field("trigger")
     if trigger is not None and isinstance(trigger.value, Mapping):
         return _convert_trigger(entry, trigger, trigger.value, anchor, timezone)
-    for name in ("cron", "interval", "every"):
-        found = entry.take_field(name)
-        if found is not None and isinstance(found.value, Mapping):
-            return _convert_trigger(entry, found, {"type": name, **found.value}, anchor, timezone)
-        if found is not None and name == "interval" and isinstance(found.value, int | float):
-            return _note_interval(entry, found, to_float(found.value), anchor, "in seconds")
-        if found is not None:
-            break
+    if (timing := _convert_named_trigger(entry, anchor, timezone)) is not None:
+        return timing
     loose = _take_trigger_fields(entry)
     kind = str(trigger.value).lower() if trigger else ""
     if trigger is not None and (loose or kind == "date"):
@@ -72,6 +66,19 @@ def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str
     if entry.has_field("cron") and DAY_NUMBER.search("".join(timing.schedule.split(" ")[4:])):
         entry.note_changed("cron", COUNTED_FROM_SUNDAY)
     return timing
+
+
+def _convert_named_trigger(entry: ForeignEntry, anchor: Any, timezone: str) -> Timing | None:
+    """Read `cron: {...}`, `interval: {...}`, `every: {...}`, `interval: SECONDS`: the first given."""
+    fields = ((name, entry.take_field(name)) for name in ("cron", "interval", "every"))
+    name, found = next(((name, field) for name, field in fields if field is not None), ("", None))
+    if found is None:
+        return None
+    if isinstance(found.value, Mapping):
+        return _convert_trigger(entry, found, {"type": name, **found.value}, anchor, timezone)
+    if name == "interval" and isinstance(found.value, int | float):
+        return _note_interval(entry, found, to_float(found.value), anchor, "in seconds")
+    return None
 
 
 def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:

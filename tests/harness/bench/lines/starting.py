@@ -1,8 +1,10 @@
 """Cold starts and memory, beside a function that imports two libraries and does nothing."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -21,17 +23,22 @@ DUE = 1000
 
 
 def cold_start(place: Place) -> Line:
-    """Start processes in turns, each until it has answered; ours has done an idle tick by then."""
-    urls = _urls(place)
-    took: dict[str, list[float]] = {BASELINE_NAME: [], **{name: [] for name in urls}}
-    for url in urls.values():  # the first one makes the file, and warms the disk's cache
+    """Start processes in turns, each until it has answered; ours has done an idle tick by then.
+
+    Each round begins with another one: what follows an end, or work of the emulator, is slower.
+    """
+    starts: dict[str, Callable[[], float]] = {BASELINE_NAME: partial(_cold_baseline, place)}
+    for name, url in _urls(place).items():
         seeding.fill(url, place.server_url, count=10)
-        _cold_product(url, place)
-    _cold_baseline(place)
-    for _ in range(place.rounds):
-        took[BASELINE_NAME].append(_cold_baseline(place))
-        for name, url in urls.items():
-            took[name].append(_cold_product(url, place))
+        starts[name] = partial(_cold_product, url, place)
+    for start in starts.values():  # the first one makes the file, and warms the disk's cache
+        start()
+    took: dict[str, list[float]] = {name: [] for name in starts}
+    order = deque(starts)
+    for _ in range(2 * place.rounds):  # they differ by a third from one to the next
+        for name in order:
+            took[name].append(starts[name]())
+        order.rotate()
     baseline, *ours = (Figure(name, tuple(samples), "s") for name, samples in took.items())
     return Line(
         "cold-start",

@@ -365,6 +365,8 @@ REPORT_LABELS = {
     "skipped": "skipped",
     "postponed": "postponed",
     "lostClaims": "claimed by another tick",
+    "unclaimed": "that the store let nobody claim",
+    "unwritten": "whose result the store did not take",
     "unreadable": "unreadable",
     "lostNotices": "notices that reached nobody",
 }
@@ -391,10 +393,11 @@ def format_report(report: Mapping[str, Any]) -> str:
 
     Example: `3 due, 2 started, 2 succeeded, 1 claimed by another tick; 0.41 s`.
     """
+    counts = {**report, "lostClaims": report.get("lostClaims", 0) - report.get("unclaimed", 0)}
     figures = [
-        f"{report[name]} {label}"
+        f"{counts[name]} {label}"
         for name, label in REPORT_LABELS.items()
-        if report.get(name) or name == "due"
+        if counts.get(name) or name == "due"
     ]
     return f"{', '.join(figures)}; {report.get('durationMs', 0) / 1000:.2f} s"
 

@@ -83,13 +83,14 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _create_private(path: str) -> None:
-    """Create the file, readable by its owner only; SQLite gives its -wal and -shm files the same mode.
+    """Create the file, also where a link leads, readable by its owner only.
 
-    The mode of a file that exists stays. What cannot be created here is reported by SQLite.
+    SQLite gives its -wal and -shm files the same mode. The mode of a file that exists stays. What cannot be
+    created here is reported by SQLite.
     """
     if path != ":memory:":
         with suppress(OSError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _identify(path: str) -> FileIdentity | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.cli.tasks import format_report
 from functions.domain.capacity.flow_control import GroupState
 from functions.domain.storage import Document
 from functions.stores import create_store
@@ -114,6 +115,18 @@ def test_backfill_asks_for_the_past_and_dry_run_only_shows_it(
 
     assert ["2026-01-01T09:00:00Z", "2026-01-02T09:00:00Z"] == shown == asked
     assert ([], 2) == (before, len(after))
+
+
+def test_the_line_of_a_tick_tells_claims_that_the_store_refused_from_those_of_others() -> None:
+    report = {"due": 5, "lostClaims": 3, "unclaimed": 2, "unwritten": 1, "durationMs": 5180}
+
+    assert (
+        "5 due, 1 claimed by another tick, 2 that the store let nobody claim, "
+        "1 whose result the store did not take; 5.18 s"
+    ) == format_report(report)
+    assert "1 due, 1 that the store let nobody claim; 0.00 s" == format_report(
+        {"due": 1, "lostClaims": 1, "unclaimed": 1}
+    )
 
 
 def test_a_tick_runs_what_was_asked_for_and_tells_how_it_went(

@@ -382,6 +382,17 @@ async def test_the_file_is_kept_as_it_is_said_to_be(open_file: OpenFile) -> None
     assert SCHEMA_VERSION == await file.run(setting("user_version"))
 
 
+async def test_a_new_file_is_its_owner_s_alone_also_where_a_link_leads(tmp_path: Path) -> None:
+    link, target = tmp_path / "store.db", tmp_path / "disk.db"
+    link.symlink_to(target)
+    store = SqliteStore(str(link))
+
+    await store.stats(NOON)
+
+    assert 0o600 == target.stat().st_mode & 0o777
+    await store.close()
+
+
 async def test_a_file_of_the_first_version_gets_its_shelf_and_keeps_what_it_has(
     tmp_path: Path, make_task: Callable[..., Task]
 ) -> None:

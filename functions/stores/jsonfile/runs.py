@@ -113,7 +113,8 @@ class RunLog:
         runs = ", ".join(encode_model(run) for run in batch.runs)
         head = f'"batch": {json.dumps(batch.id)}, "at": "{format_instant(batch.at)}"'
         text = f'{{{head}, "runs": [{runs}]}}\n'.encode()
-        with self._path.open("ab+", buffering=0) as file:  # a buffer would try again when it is closed
+        new = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(new, "ab+", buffering=0) as file:  # a buffer would try again when it is closed
             size = file.seek(0, os.SEEK_END)
             left = text if self._ends_with_newline(file, size) else NEWLINE + text
             try:

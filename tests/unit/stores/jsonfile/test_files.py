@@ -373,6 +373,19 @@ async def test_permissions_stay_as_they_were(folder: Folder, make_task: MakeTask
     assert 0o640 == folder.path.stat().st_mode & 0o777
 
 
+async def test_new_files_are_their_owner_s_alone(folder: Folder, make_task: MakeTask) -> None:
+    store = folder.store()
+    await create(store, make_task("ping"))
+    await store.write_with_runs(RunBatch("ab.1", NOON, (run("one"),)), [])
+    await store.put_documents([Document("owners", "ann", {"credits": 1})])
+    await create(store, make_task("pong"))
+
+    modes = {file.name: file.stat().st_mode & 0o777 for file in folder.path.parent.iterdir()}
+
+    assert {"tasks.json", "tasks.history.jsonl", "tasks.documents.json", "tasks.json.bak"} <= modes.keys()
+    assert {0o600} == set(modes.values()), modes
+
+
 # -- the history -----------------------------------------------------------------------------------------
 
 

@@ -327,6 +327,21 @@ async def test_a_stale_form_names_what_differs_and_can_be_saved_on_purpose(
     assert ("Shop front answers", ["theirs"], 7) == (task["title"], task["tags"], task["timeoutSeconds"])
 
 
+async def test_a_run_or_a_pause_meanwhile_is_no_change_of_what_is_edited(browser: Browser, api: Call) -> None:
+    """A task may run each minute, and a form takes longer."""
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+    fields = form_fields((await browser.get(EDIT)).body.decode(), form_id="task")
+    del fields["csrf_token"]
+    for verb in ("run", "pause"):
+        await api("POST", f"/api/tasks/ping/{verb}")
+
+    saved = await browser.post(EDIT, **fields | {"do": "save", "timeoutSeconds": "7"})
+
+    task = (await api("GET", "/api/tasks/ping")).json
+    assert (303, 7, "paused") == (saved.status, task["timeoutSeconds"], task["status"])
+
+
 def rule_cells(number: int, path: str, rule: str, value: str) -> dict[str, str]:
     prefix = f"params.expect.json.{number}"
     return {f"{prefix}.path": path, f"{prefix}.rule": rule, f"{prefix}.value": value}

@@ -76,6 +76,11 @@ variable "settings" {
   }
 
   validation {
+    condition     = !contains(keys(var.settings), "WORKER_BUDGET_SECONDS")
+    error_message = "settings: give WORKER_BUDGET_SECONDS as worker_budget_s, which is compared with timeout_s."
+  }
+
+  validation {
     condition     = contains(["DEBUG", "INFO"], upper(lookup(var.settings, "LOG_LEVEL", "INFO")))
     error_message = "settings: LOG_LEVEL must be INFO or DEBUG here: the alarms count the line of each tick, which is INFO."
   }

@@ -308,6 +308,14 @@ run "a_level_that_hides_ticks_is_refused" {
   }
 }
 
+run "a_budget_beside_its_variable_is_refused" {
+  command         = plan
+  expect_failures = [var.settings]
+  variables {
+    settings = { WORKER_BUDGET_SECONDS = "1700" }
+  }
+}
+
 run "a_setting_has_one_place" {
   command         = plan
   expect_failures = [google_cloudfunctions2_function.main]

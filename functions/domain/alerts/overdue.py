@@ -123,7 +123,8 @@ def with_late_start_notification(task: Task, *, now: datetime) -> AlertState:
     if not late or not rules:
         return alert
     minutes = (now - due) // timedelta(minutes=1)
-    summary = f"Due at {format_instant(due)}, looked at {minutes} min later: was the scheduler pinged?"
+    fate = " and skipped" if task.misfire.policy == "skip" else ""
+    summary = f"Due at {format_instant(due)}, looked at {minutes} min later{fate}: was the scheduler pinged?"
     return append(
         alert, _notification(task, "late", rules, at=task.next_occurrence, now=now, summary=summary)
     )

@@ -139,7 +139,11 @@ def _alert_after(
     task: Task, run: Run, breaker: Pause | None, changes: Mapping[str, Any], *, now: datetime
 ) -> AlertState:
     """The alert with the notifications of *run*, of the *breaker*, and of what is overdue after *changes*."""
-    alert, _ = decide_notifications(task, run, now=now)
+    upcoming = None if changes["pause"] else changes.get("next_occurrence", task.next_occurrence)
+    noticed = task
+    if upcoming != task.next_occurrence:  # no notification promises a run that will not come
+        noticed = task.model_copy(update={"next_occurrence": upcoming})
+    alert, _ = decide_notifications(noticed, run, now=now)
     if breaker is not None:
         alert = append(alert, paused_notification(task, breaker.note, now=now))
     if alert.first_notified_at or task.expect_seconds:

@@ -292,3 +292,4 @@ def test_occurrences_that_are_skipped_for_lateness_are_told(make_task: MakeTask)
     looked = looked_at(task, NOON + 7 * MINUTE)
 
     assert (["late"], NOON + 8 * MINUTE) == (kinds(looked), looked.next_run_at)
+    assert "looked at 7 min later and skipped" in looked.alert.pending[0].summary

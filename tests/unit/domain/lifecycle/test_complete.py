@@ -1,7 +1,7 @@
 """What follows an attempt: state, next wake-up, records and skips."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -179,6 +179,23 @@ def test_too_many_failures_in_a_row_pause_the_task_and_tell_why(claimed: MakeTas
     assert (Status.PAUSED, "scheduler") == (after.status, after.pause.by)
     assert "5 times" in after.pause.note
     assert "paused" in [notice.kind for notice in after.alert.pending]
+
+
+@pytest.mark.parametrize(
+    ("task", "promised"),
+    [
+        ({}, NOON + 5 * MINUTE),
+        ({"max_runs": 3, "run_count": 2}, None),
+        ({"pause_after_failures": 1}, None),
+        ({"pause": {"note": "Holiday"}}, None),
+    ],
+)
+def test_no_notification_promises_a_run_that_will_not_come(
+    task: dict[str, Any], promised: datetime | None, claimed: MakeTask
+) -> None:
+    after, _ = _settled(claimed(attempt=3, **task), BROKEN)
+
+    assert promised == after.alert.pending[0].next_run_at
 
 
 def test_a_task_paused_during_its_run_keeps_the_result_and_stops(claimed: MakeTask) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from functions.cli.console import Cell
 from functions.cli.session import CliContext
-from functions.errors import InputError
+from functions.errors import SettingsError
 from functions.stores.bitable.store import BitableStore
 from functions.task_types.registry import type_names
 
@@ -15,7 +15,7 @@ async def set_up_bitable(context: CliContext, *, dry_run: bool) -> int:
     """Create the missing columns and tables; 1 when one has a wrong type or is still missing."""
     store = context.store
     if not isinstance(store, BitableStore):
-        raise InputError("STORE_URL: names no Feishu table; write bitable://APP_TOKEN/TABLE_ID")
+        raise SettingsError("STORE_URL: names no Feishu table; write bitable://APP_TOKEN/TABLE_ID")
     steps = await store.set_up(types=type_names(), dry_run=dry_run)
     screen = context.screen
     rows = [(Cell(one.state, STATE_COLOURS[one.state]), one.subject, one.remedy) for one in steps]

@@ -88,7 +88,7 @@ def test_a_column_of_text_does_for_options_and_an_older_base_is_taken_in(
 def test_setup_of_another_store_is_refused(scheduler: Scheduler, tmp_path: object) -> None:
     said = scheduler("bitable", "setup", STORE_URL=f"sqlite:///{tmp_path}/x.db")
 
-    assert (1, "STORE_URL: names no Feishu table" in said.err) == (said.code, True)
+    assert (2, "STORE_URL: names no Feishu table" in said.err) == (said.code, True)
 
 
 def test_without_setup_every_command_says_so(scheduler: Scheduler, base: Base) -> None:

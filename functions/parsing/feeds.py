@@ -58,12 +58,14 @@ class Feed:
         entries: The newest, newest first; those without a date keep their places after the entry before them.
         gap: How many entries stand before a gap: without dates, both ends of a long feed are kept. None
             when there is no gap.
+        is_cut: Whether older entries than these were left out.
         home_key: The key of the page that it is the feed of: an entry with this name has none of its own.
     """
 
     title: str
     entries: tuple[FeedEntry, ...]
     gap: int | None = None
+    is_cut: bool = False
     home_key: str = ""
 
 
@@ -82,7 +84,8 @@ def parse_feed(
     document = read_document(body, content_type=content_type, url=url, is_whole=is_whole)
     if not is_whole and not _is_newest_first(document.items):
         raise UnreadableError("a feed whose dates do not say that the newest entries come first")
-    items, gap = _newest(_without_repeats(document.items))
+    found = _without_repeats(document.items)
+    items, gap = _newest(found)
     folded = [_fold_signs(word) for word in keywords]
     likenesses = [_likeness(item) for _, item in items]
     count = Counter(likenesses)
@@ -94,6 +97,7 @@ def parse_feed(
             for (names, item), likeness in zip(items, likenesses, strict=True)
         ),
         gap=gap,
+        is_cut=gap is None and (not is_whole or len(found) > len(items)),
         home_key=name_key(home) if home else "",
     )
 

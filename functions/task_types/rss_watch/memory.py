@@ -80,7 +80,7 @@ class FeedMemory:
         if self.entry_keys is None:
             return ()
         compared = _Comparison(self, feed)
-        return _outside_gap(feed, [not compared.is_known(entry) for entry in feed.entries])
+        return _news_of(feed, [not compared.is_known(entry) for entry in feed.entries])
 
     def with_entries(
         self, feed: Feed, headers: Mapping[str, str], *, now: datetime, moved_to: str = ""
@@ -194,13 +194,20 @@ def _identity(entry: FeedEntry, shared: set[str]) -> str:
     return next((name for name in entry.names if name not in shared), entry.names[-1])
 
 
-def _outside_gap(feed: Feed, are_new: Sequence[bool]) -> tuple[FeedEntry, ...]:
-    """Return the new entries, at a gap only those before the first known one and after the last."""
-    if feed.gap is None or all(are_new):
-        return tuple(entry for entry, is_new in zip(feed.entries, are_new, strict=True) if is_new)
-    first = are_new.index(False)
-    last = len(are_new) - 1 - are_new[::-1].index(False)
-    return (*feed.entries[:first], *feed.entries[last + 1 :])
+def _news_of(feed: Feed, are_new: Sequence[bool]) -> tuple[FeedEntry, ...]:
+    """Return the new entries, without those that an earlier response had as well, where it was cut.
+
+    That is beside a gap, or after the last known entry: when entries above go, older ones come in.
+    """
+    if all(are_new):
+        return feed.entries
+    first, end = are_new.index(False), len(are_new) - are_new[::-1].index(False)
+    before, after = feed.entries[:first], feed.entries[end:]
+    if feed.gap is not None:
+        return (*before, *after)
+    known_part = zip(feed.entries[first:end], are_new[first:end], strict=True)
+    between = tuple(entry for entry, is_new in known_part if is_new)
+    return (*before, *between, *(() if feed.is_cut else after))
 
 
 def _texts(given: object) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.parsing import feeds
 from functions.parsing.errors import UnreadableError
 from functions.parsing.feeds import Feed, parse_feed
 from functions.parsing.markup import html_to_text, safe_http_url
@@ -332,6 +333,13 @@ def test_where_most_dates_are_missing_the_feed_s_own_order_counts() -> None:
     items.append("<title>c</title>")
 
     assert ["old", "a", "b", "new", "c"] == [entry.title for entry in read(rss(*items)).entries]
+
+
+def test_a_feed_with_dates_is_cut_after_its_newest_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MAX_ENTRIES", 2)
+    items = [dated(f"n{number}", NOON - timedelta(hours=number)) for number in range(3)]
+
+    assert [False, True] == [read(rss(*items[:count])).is_cut for count in (2, 3)]
 
 
 def test_of_a_long_feed_without_dates_both_ends_are_kept() -> None:

@@ -235,6 +235,15 @@ def test_what_is_dated_to_come_later_does_not_make_the_rest_old() -> None:
     assert 7 == after(FeedMemory(), feed_of(entry("a", at=7), entry("b", at=far_s))).newest_at
 
 
+def test_after_the_known_part_of_a_cut_feed_is_no_news() -> None:
+    """Older entries come in from beyond the cut when ones above are removed, or get shorter."""
+    seen = after(FeedMemory(), feed_of("d", "c", "b", is_cut=True))
+
+    assert ["e", "x"] == news(seen, feed_of("e", "d", "x", "b", "a", is_cut=True))
+    assert ["f", "e"] == news(seen, feed_of("f", "e", is_cut=True))
+    assert ["a"] == news(seen, feed_of("d", "c", "b", "a"))
+
+
 def test_at_a_gap_only_the_ends_hold_news() -> None:
     """Entries beside the gap were never seen, and are no news: the feed lost some at its end."""
     seen = after(FeedMemory(), feed_of("a", "b", "y", "z"))

@@ -162,6 +162,14 @@ async def test_of_a_large_feed_the_beginning_is_read(watch: Callable[..., Any]) 
     assert (["n6"], True) == ([item["title"] for item in outcome.items], outcome.metrics["partial"])
 
 
+async def test_what_was_beyond_the_beginning_of_a_large_feed_is_no_news(watch: Callable[..., Any]) -> None:
+    first = await watch(long_feed(6, 5, 4))
+
+    outcome = await watch(long_feed(7, 6, 4, 3, 2), first.memory)
+
+    assert ["n7"] == [item["title"] for item in outcome.items]
+
+
 @pytest.mark.parametrize(
     ("response", "what"),
     [

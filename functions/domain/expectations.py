@@ -37,6 +37,7 @@ MAX_FOUND_CHARS = (
 DIGEST_CHARS = 16  # of a hash: enough to notice a change
 _LABELS = {"exitCode": "exit code", "stdout": "output", "stderr": "error output", "value": "returned value"}
 _TEXTS = frozenset({"header", "body", "stdout", "stderr"})  # sources where a number is written as text
+_ABOUT_ALL = frozenset({"equals", "notContains"})  # not decided by a part of a text
 _MAX_NUMBER_CHARS = 40
 
 
@@ -120,7 +121,8 @@ def find_unmet(
     Args:
         values: What was found, as JSON.
         place_of: Returns where one of them stands, by its index, for a path that may select several.
-        note: Why there may be more than was found, e.g. `the first 256 KB of it`.
+        note: Why there may be more than was found, e.g. `a part of it: the answer ended too early`. In what
+            is longer than is read, texts are looked for as far as it was read.
     """
     is_expected = expectation.operator != "exists" or expectation.value
     if not values:
@@ -134,7 +136,8 @@ def find_unmet(
         if not satisfies(_comparable(expectation, value), expectation.value)
     ]
     if not wrong:
-        return None
+        is_open = note not in ("", TOO_LONG) and expectation.operator in _ABOUT_ALL
+        return _unmet(number, expectation, note) if is_open else None
     found = _describe(expectation, values[wrong[0]])
     if len(values) > 1:
         place = "" if place_of is None else f" at {place_of(wrong[0])}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.expectations import Unmet
+from functions.domain.expectations import TOO_LONG, Unmet
 from functions.parsing.contents import CheckedContents, check_contents
 from functions.parsing.json_queries import MAX_SCHEMA_CHARS, path_problem, schema_problem
 
@@ -94,6 +94,19 @@ def test_a_body_that_is_not_whole_is_no_json() -> None:
     checked = check('{"a": 1}', ("$.a", "equals", 1), ("", "contains", "a"), incomplete=why)
 
     assert [f"body: expected JSON, found {why}"] == said(checked)
+
+
+@pytest.mark.parametrize(
+    ("rule", "why", "expected"),
+    [
+        (("", "equals", "abc"), "a part of it", ['body: expected "abc", found a part of it']),
+        (("", "notContains", "z"), "a part of it", ['body: expected not to contain "z", found a part of it']),
+        (("", "contains", "b"), "a part of it", []),
+        (("", "notContains", "z"), TOO_LONG, []),
+    ],
+)
+def test_a_part_does_not_say_what_the_rest_is(rule: Any, why: str, expected: list[str]) -> None:
+    assert expected == said(check("abc", rule, incomplete=why))
 
 
 def test_a_text_is_looked_for_in_the_part_that_came() -> None:

@@ -74,7 +74,12 @@ def failed(
     retry_after: timedelta | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """The outcome of an attempt that did not do what was asked."""
+    """The outcome of an attempt that did not do what was asked.
+
+    Args:
+        retry_after: The wait the other side asked for. A number, of a type that no checker has seen, is
+            seconds.
+    """
     return Outcome(
         OutcomeKind.FAILED,
         reason,

@@ -91,10 +91,11 @@ def clamp_outcome(
         events = _redacted_events(outcome.events, redact)
     except ValueError:
         return failed(f"The work was done, but the data of an event {TOO_DEEP}", permanent=True)
+    wait, wait_problem = _bounded_wait(outcome.retry_after)
     fit: dict[str, Any] = {
-        "summary": _shown(str(outcome.summary), MAX_SUMMARY_CHARS, redact),
+        "summary": _shown(f"{outcome.summary}{wait_problem}", MAX_SUMMARY_CHARS, redact),
         "permanent": bool(outcome.permanent),
-        "retry_after": _bounded_wait(outcome.retry_after),
+        "retry_after": wait,
         "metrics": _bounded_metrics(outcome.metrics, redact),
         "items": _bounded_items(outcome.items, redact),
         "has_news": bool(outcome.has_news),
@@ -111,9 +112,15 @@ def _describe(returned: object) -> str:
     return "None" if returned is None else f"a {type(returned).__name__}"
 
 
-def _bounded_wait(wait: object) -> timedelta | None:
-    """Return *wait* as the instant after it can be stored; None for what is no length of time."""
-    return min(wait, MAX_WAIT) if isinstance(wait, timedelta) else None
+def _bounded_wait(wait: object) -> tuple[timedelta | None, str]:
+    """Return *wait*, a span or seconds, so that the instant after it can be stored; else what is wrong."""
+    if wait is None:
+        return None, ""
+    if isinstance(wait, timedelta):
+        return min(wait, MAX_WAIT), ""
+    if isinstance(wait, int | float) and not isinstance(wait, bool) and wait == wait:  # no NaN
+        return timedelta(seconds=max(0, min(wait, MAX_WAIT.total_seconds()))), ""
+    return None, f" (its retry_after is no timedelta but a {type(wait).__name__})"
 
 
 def truncate(text: str, limit: int) -> str:

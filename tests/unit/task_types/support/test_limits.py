@@ -1,12 +1,12 @@
 """Limits: whatever a type hands back, the outcome is one that every store can keep."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from functions.domain.run import Outcome, succeeded
+from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.types import OutcomeKind
 from functions.task_types.support.limits import MAX_MEMORY_BYTES, clamp_outcome
 
@@ -86,14 +86,30 @@ def test_items_that_are_none_are_left_out(items: Any) -> None:
     assert () == limited(succeeded("ok", items=items)).items
 
 
-def test_a_wait_that_is_no_span_is_left_out() -> None:
-    given = Outcome(OutcomeKind.FAILED, "no", retry_after=5)  # type: ignore[arg-type]  # on purpose
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (timedelta(seconds=5), timedelta(seconds=5)),
+        (timedelta.max, timedelta(days=366)),
+        (5, timedelta(seconds=5)),
+        (0.5, timedelta(seconds=0.5)),
+        (-5, timedelta()),
+        (float("inf"), timedelta(days=366)),
+        (10**400, timedelta(days=366)),
+    ],
+)
+def test_a_wait_is_a_span_or_seconds(given: Any, kept: timedelta) -> None:
+    outcome = limited(failed("no", retry_after=given))
 
-    assert limited(given).retry_after is None
-    waiting = Outcome(OutcomeKind.FAILED, "no", retry_after=timedelta(seconds=5))
-    assert waiting == limited(waiting)
-    endless = Outcome(OutcomeKind.FAILED, "no", retry_after=timedelta.max)
-    assert timedelta(days=366) == limited(endless).retry_after
+    assert (kept, "no") == (outcome.retry_after, outcome.summary)
+
+
+@pytest.mark.parametrize("given", ["5", True, float("nan"), datetime(2026, 11, 20, tzinfo=UTC)])
+def test_a_wait_that_is_none_is_named(given: Any) -> None:
+    outcome = limited(failed("no", retry_after=given))
+
+    assert outcome.retry_after is None
+    assert f"no (its retry_after is no timedelta but a {type(given).__name__})" == outcome.summary
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,12 @@ from functions.task_types.support.responses import (
     body_text,
     elapsed_ms,
     is_endless,
-    is_retryable_status,
     is_truncated,
     missing_text_problem,
     read_body,
+    refused,
     resolve_json_pointer,
     response_findings,
-    retry_after,
     time_for_body,
     wrong_port_hint,
 )
@@ -172,14 +171,14 @@ async def _check_contract(
         metrics["snippet"] = snippet
     rest = "" if expect.needs_body else _missing_rest(body)
     is_expected = status in (expect.status or params.expected_status)
-    retryable = is_retryable_status(status)
+    refusal = None if is_expected else refused(response, "", now=job.started_at)
     return outcome_of(
         verdict,
         succeeded(f"Answered {status} in {elapsed_ms(response)} ms{rest}", metrics=metrics),
         job,
         what_happened=f"Answered {status}{wrong_port_hint(response, body)}",
-        permanent=not is_expected and 400 <= status < 500 and not retryable,
-        retry_after=retry_after(response, now=job.started_at) if not is_expected and retryable else None,
+        permanent=refusal is not None and refusal.permanent,
+        retry_after=None if refusal is None else refusal.retry_after,
     )
 
 
@@ -263,13 +262,8 @@ def _to_outcome(
     if snippet := _snippet(response, body, redact, limit):
         metrics["snippet"] = snippet
     if not is_expected:
-        retryable = is_retryable_status(status)
-        return failed(
-            f"Answered {status}, expected {params.expected_status}{wrong_port_hint(response, body)}",
-            permanent=400 <= status < 500 and not retryable,
-            retry_after=retry_after(response, now=job.started_at) if retryable else None,
-            metrics=metrics,
-        )
+        reason = f"Answered {status}, expected {params.expected_status}{wrong_port_hint(response, body)}"
+        return refused(response, reason, now=job.started_at, metrics=metrics)
     if problem is not None:
         return failed(f"Answered {status}, but {problem}", metrics=metrics)
     rest = _missing_rest(body)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +28,18 @@ def retry_after(response: httpx.Response, *, now: datetime) -> timedelta | None:
     """Return the wait of `Retry-After` (seconds or a date); None without a valid one."""
     wait = parse_retry_after(response.headers.get("retry-after", ""), now=now)
     return None if wait is None else min(wait, MAX_RETRY_AFTER)
+
+
+def refused(
+    response: httpx.Response, reason: str, *, now: datetime, metrics: Mapping[str, Any] | None = None
+) -> Outcome:
+    """Return the failure of an answer with an unexpected status.
+
+    It is permanent for a 4xx that the same request would get again, unless the answer says when to repeat it.
+    """
+    status, wait = response.status_code, retry_after(response, now=now)
+    permanent = 400 <= status < 500 and not is_retryable_status(status) and wait is None
+    return failed(reason, permanent=permanent, retry_after=wait, metrics=metrics)
 
 
 def response_text(response: httpx.Response, *, limit_bytes: int | None = None) -> str:
@@ -218,19 +231,14 @@ def unexpected_status(response: httpx.Response, job: Job, *, gone: str) -> Outco
         gone: What 410 means for the task, and what to do.
     """
     status = response.status_code
-    retryable = is_retryable_status(status)
     if status == 410:
         reason = f"Answered 410: {gone}"
     elif _is_challenge(response):
         reason = f"Answered {status}, with a test that only browsers pass: ask the site to let programs in"
     else:
         reason = f"Answered {status}, expected 200"
-    return failed(
-        reason,
-        permanent=400 <= status < 500 and not retryable,
-        retry_after=retry_after(response, now=job.started_at) if retryable else None,
-        metrics={"status": status, "latencyMs": elapsed_ms(response)},
-    )
+    metrics = {"status": status, "latencyMs": elapsed_ms(response)}
+    return refused(response, reason, now=job.started_at, metrics=metrics)
 
 
 def http_failure(exc: BaseException, *, now: datetime) -> Outcome | None:
@@ -240,13 +248,7 @@ def http_failure(exc: BaseException, *, now: datetime) -> Outcome | None:
     """
     match exc:
         case httpx.HTTPStatusError():  # of `raise_for_status`
-            status = exc.response.status_code
-            retryable = is_retryable_status(status)
-            return failed(
-                f"Answered {status}",
-                permanent=400 <= status < 500 and not retryable,
-                retry_after=retry_after(exc.response, now=now) if retryable else None,
-            )
+            return refused(exc.response, f"Answered {exc.response.status_code}", now=now)
         case httpx.TimeoutException():
             return failed("No answer in time")
         case httpx.HTTPError():

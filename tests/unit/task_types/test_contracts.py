@@ -288,15 +288,18 @@ async def test_a_header_that_comes_twice_must_be_right_twice(make_job: Callable[
 
 async def test_only_a_refused_request_is_a_permanent_failure(make_job: Callable[..., Job]) -> None:
     """As without `expect`: what is wrong with the request stays wrong; a value may be right the next time."""
-    for status, permanent in ((404, True), (429, False), (503, False), (200, False)):
+    wait = {"retry-after": "7"}
+    for status, headers, permanent in (
+        (404, {}, True), (403, wait, False), (503, wait, False), (500, {}, False), (200, wait, False)
+    ):  # fmt: skip
         rules = {"expect": {"status": 200, "json": [RULE]}}
-        tools = tools_with(answer(status, b'{"a": 2}', headers={"retry-after": "7"}))
+        tools = tools_with(answer(status, b'{"a": 2}', headers=headers))
 
         outcome = await run_job(make_job("http", {"url": URL} | rules), tools)
 
         assert OutcomeKind.FAILED == outcome.kind
         assert permanent is outcome.permanent, status
-        assert (status in (429, 503)) is (outcome.retry_after is not None)
+        assert (status != 200 and bool(headers)) is (outcome.retry_after is not None)
 
 
 @pytest.mark.parametrize(

@@ -150,12 +150,19 @@ async def test_an_answer_leaves_its_beginning_in_the_record(ask: Callable[..., A
 async def test_only_a_lasting_refusal_is_permanent(
     status: int, permanent: bool, ask: Callable[..., Any]
 ) -> None:
-    outcome = await ask(answer(status, CANARY.encode(), headers={"retry-after": "9"}))
+    outcome = await ask(answer(status, CANARY.encode()))
 
     assert (OutcomeKind.FAILED, permanent) == (outcome.kind, outcome.permanent)
     assert f"Answered {status}, expected 200-299" == outcome.summary
-    worth_waiting = status >= 500 or status in (408, 425, 429)
-    assert (timedelta(seconds=9) if worth_waiting else None) == outcome.retry_after
+
+
+@pytest.mark.parametrize("status", [302, 403, 409, 413, 429, 503])
+async def test_a_refusal_that_says_when_to_ask_again_may_be_retried(
+    status: int, ask: Callable[..., Any]
+) -> None:
+    outcome = await ask(answer(status, headers={"retry-after": "9"}))
+
+    assert (False, timedelta(seconds=9)) == (outcome.permanent, outcome.retry_after)
 
 
 @pytest.mark.parametrize(

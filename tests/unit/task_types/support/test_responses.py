@@ -14,6 +14,7 @@ from functions.task_types.support.responses import (
     MISSING,
     http_failure,
     is_retryable_status,
+    refused,
     resolve_json_pointer,
     response_text,
     retry_after,
@@ -173,12 +174,28 @@ def test_values_are_compared_as_json(one: Any, other: Any, expected: bool) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "permanent", "wait"), [(404, True, None), (503, False, 9), (429, False, 9), (302, False, None)]
+    ("status", "headers", "permanent"),
+    [
+        (404, {}, True),
+        (404, {"retry-after": "soon"}, True),
+        (413, {"retry-after": "9"}, False),
+        (503, {}, False),
+        (429, {"retry-after": "9"}, False),
+        (302, {}, False),
+    ],
 )
-def test_a_status_that_a_type_raises_is_a_failure_without_the_url(
-    status: int, permanent: bool, wait: int | None
+def test_a_refusal_is_permanent_unless_it_may_end(
+    status: int, headers: dict[str, str], permanent: bool
 ) -> None:
-    response = answer(status, headers={"retry-after": "9"})
+    """A 4xx with a wait is none: a rate limit comes as 403, a full disk as 413."""
+    outcome = refused(answer(status, headers=headers), "no", now=NOON)
+
+    assert permanent is outcome.permanent
+    assert (timedelta(seconds=9) if headers.get("retry-after") == "9" else None) == outcome.retry_after
+
+
+def test_a_status_that_a_type_raises_is_a_failure_without_the_url() -> None:
+    response = answer(503, headers={"retry-after": "9"})
     response.request = httpx.Request("GET", "https://example.com/?key=canary")
     with pytest.raises(httpx.HTTPStatusError) as caught:
         response.raise_for_status()
@@ -186,8 +203,7 @@ def test_a_status_that_a_type_raises_is_a_failure_without_the_url(
     outcome = http_failure(caught.value, now=NOON)
 
     assert outcome is not None
-    assert (f"Answered {status}", permanent) == (outcome.summary, outcome.permanent)
-    assert (wait and timedelta(seconds=wait)) == outcome.retry_after
+    assert ("Answered 503", timedelta(seconds=9)) == (outcome.summary, outcome.retry_after)
 
 
 def test_an_error_of_another_kind_is_none_of_httpx() -> None:

@@ -14,6 +14,7 @@ from functions.app.hooks import BeforeTask, OnEvent
 from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.events import Event
+from functions.domain.json_depth import check_values
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
 from functions.domain.task import Task, TaskFields, TaskSpec, why_never_started
@@ -244,11 +245,18 @@ class Scheduler:
         return await self._run_now(created.id, created.created_at)
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> Task:
-        """Stop a task, until *until* or until it is resumed. A running attempt ends normally."""
+        """Stop a task, until *until* or until it is resumed. A running attempt ends normally.
+
+        Raises:
+            InputError: The note is too long or no text, or *until* has no time zone or has passed.
+        """
         how: dict[str, Any] = {"note": note, "until": _instant("until", until), "by": "library"}
-        return await task_commands.pause_task(
-            self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id, **how
-        )
+        try:
+            return await task_commands.pause_task(
+                self._app.store, task_id, now=self._app.now(), new_id=self._app.new_id, **how
+            )
+        except ValidationError as exc:
+            raise InputError(validation_sentence(exc)) from None
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> Task:
         """End a pause. Missed occurrences are skipped, or run with *catch_up*."""
@@ -283,8 +291,11 @@ class Scheduler:
                 data=dict(data or {}),
                 to=to,
             )
+            check_values(event.data, "data", any_json=True)
         except ValidationError as exc:
             raise InputError(validation_sentence(exc)) from None
+        except ValueError as exc:
+            raise InputError(str(exc)) from None
         return await self._app.publish_event(event)
 
 

@@ -291,6 +291,9 @@ NAIVE = NOON.replace(tzinfo=None)
     [
         ("publish", {"event_type": "Door Bell"}, "type: must be "),
         ("publish", {"event_type": "door.bell", "data": {"at": object()}}, "data"),
+        ("publish", {"event_type": "door.bell", "data": {"at": float("nan")}}, "data.at: must be a finite"),
+        ("publish", {"event_type": "door.bell", "data": {"at": "\ud800"}}, "data.at: must not contain half"),
+        ("pause", {"task_id": "hello", "note": "x" * 401}, "note: must have at most 400 characters"),
         ("pause", {"task_id": "hello", "until": NAIVE}, "until: give an instant with its time zone"),
         ("pause", {"task_id": "hello", "until": NOON.replace(year=9999)}, "until: is out of range"),
         ("runs", {"since": NAIVE}, "since: give an instant with its time zone"),
@@ -300,5 +303,7 @@ async def test_a_wrong_argument_is_named(
     scheduler: Scheduler, method: str, arguments: dict[str, Any], fault: str
 ) -> None:
     """What a caller catches is a SchedulerError, whatever is wrong."""
+    await scheduler.apply([GREETING])
+
     with pytest.raises(InputError, match=fault):
         await getattr(scheduler, method)(**arguments)

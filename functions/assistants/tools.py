@@ -16,7 +16,7 @@ from functions.assistants.views import Dependencies, Views, instant, preview_to_
 from functions.domain.access import Principal
 from functions.domain.history.tally import read_incidents
 from functions.domain.json_depth import check_values
-from functions.domain.lifecycle.edit import edit_task, new_task
+from functions.domain.lifecycle.edit import edit_task, new_task, spec_hash
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.schedule.describe import (
     PreviewBounds,
@@ -189,7 +189,7 @@ class AssistantTools:
     async def edit_task(self, given: args.EditTask) -> ToolResult:
         """Change fields of a task, or say what would change."""
         stored = await self._service.get_task(given.id)
-        revision = str(stored.revision)
+        revision = spec_hash(stored.task)
         if given.revision and given.revision != revision:
             raise ConflictError(f"{given.id} is no longer what you saw; read it again")
         if place := find_incomplete(given.changes, "changes"):
@@ -205,7 +205,7 @@ class AssistantTools:
         if isinstance(spec, ToolResult):
             return spec
         if not given.dry_run:
-            changed = await self._service.edit(given.id, spec, expected=revision)
+            changed = await self._service.edit(given.id, spec, expected=str(stored.revision))
             return ToolResult({"done": f"{given.id} is changed", **await self._views.task_in_full(changed)})
         if spec.id != given.id:
             raise InputError(f"id: must be {given.id!r}; an id never changes")
@@ -235,7 +235,7 @@ class AssistantTools:
         """Pause a task."""
         stored = await self._service.pause(given.id, note=given.note, until=given.until)
         until = f"until {format_instant(given.until)}" if given.until else "until it is resumed"
-        return ToolResult({"done": f"{given.id} is paused {until}", "revision": str(stored.revision)})
+        return ToolResult({"done": f"{given.id} is paused {until}", "revision": spec_hash(stored.task)})
 
     async def resume_task(self, given: args.ResumeTask) -> ToolResult:
         """Resume a task."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from functions.assistants.results import UNTRUSTED, BoundedList, bound
+from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run, preview_task
 from functions.domain.run import Run
 from functions.domain.schedule.describe import SchedulePreview
@@ -85,7 +86,7 @@ class Views:
         pause = task.pause.model_dump(mode="json", by_alias=True) if task.pause else None
         return {
             "id": task.id,
-            "revision": str(stored.revision),
+            "revision": spec_hash(task),
             "status": task.status,
             "definition": {name: value for name, value in whole.items() if name not in OWN_TEXTS},
             **self.schedule_of(task),

@@ -1,6 +1,5 @@
 """Makes a store match task files: plans what to create, update and remove, then writes the plan."""
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +7,7 @@ from typing import Literal, Self
 
 from functions.domain.alerts.routing import DailyDigest
 from functions.domain.lifecycle.complete import Transition
-from functions.domain.lifecycle.edit import edit_task, new_task
+from functions.domain.lifecycle.edit import edit_task, new_task, spec_hash
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run
 from functions.domain.storage import (
@@ -20,7 +19,7 @@ from functions.domain.storage import (
     VersionedTask,
     WriteStatus,
 )
-from functions.domain.task import NotifyRule, TaskCalendar, TaskFields, TaskSpec
+from functions.domain.task import NotifyRule, TaskCalendar, TaskSpec
 from functions.errors import ConflictError, InputError, UnreadableError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.limits import OwnerLimits
@@ -268,7 +267,7 @@ def _plan_creation(
     spec: TaskSpec, calendars: Sequence[TaskCalendar], *, origin: str, now: datetime
 ) -> _PlannedWrite:
     task = new_task(spec, now=now, origin=origin, calendars=calendars)
-    task = task.model_copy(update={"applied_spec_hash": _spec_hash(spec)})
+    task = task.model_copy(update={"applied_spec_hash": spec_hash(spec)})
     return _PlannedWrite(
         PlannedChange(spec.id, "create", after=next_run(task, now=now), timezone=spec.timezone),
         ConditionalWrite(task, None),
@@ -296,7 +295,7 @@ def _plan_update(
         )
         return _PlannedWrite(same)
     write = ConditionalWrite.for_changes(
-        stored, transition.changes | moved | {"applied_spec_hash": _spec_hash(spec)}
+        stored, transition.changes | moved | {"applied_spec_hash": spec_hash(spec)}
     )
     changed = [name for name in transition.changes if name in SPEC_FIELDS]
     change = PlannedChange(
@@ -306,7 +305,7 @@ def _plan_update(
         or _days_alone(transition),
         before=next_run(task, now=now),
         after=next_run(write.task, now=now),
-        drifted=task.applied_spec_hash not in ("", _spec_hash(task)),
+        drifted=task.applied_spec_hash not in ("", spec_hash(task)),
         moved_from=task.origin if moved else "",
         timezone=spec.timezone,
     )
@@ -322,12 +321,6 @@ def _plan_removal(stored: VersionedTask, *, now: datetime) -> _PlannedWrite:
     task = stored.task
     change = PlannedChange(task.id, "remove", before=next_run(task, now=now), timezone=task.timezone)
     return _PlannedWrite(change, ConditionalWrite(stored.task, stored.revision, delete=True))
-
-
-def _spec_hash(spec: TaskFields) -> str:
-    """Return a short digest of the fields that a task file sets."""
-    text = spec.model_dump_json(by_alias=True, include=SPEC_FIELDS, exclude_defaults=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 async def _write_all(

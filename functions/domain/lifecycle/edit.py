@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from functions.domain.heartbeat.model import HEARTBEAT
@@ -23,9 +24,15 @@ from functions.domain.schedule.occurrences import due_range, next_occurrence, ra
 from functions.domain.schedule.parse import OccurrenceRange
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.sharding import shard_of
-from functions.domain.task import QueuedRun, SkippedRange, Task, TaskCalendar, TaskSpec
+from functions.domain.task import QueuedRun, SkippedRange, Task, TaskCalendar, TaskFields, TaskSpec
 from functions.domain.types import SkipReason, Status, Trigger, format_instant
 from functions.errors import InputError
+
+
+def spec_hash(task: TaskFields) -> str:
+    """Return a short digest of what users decide of *task*; its runs, perhaps each minute, change nothing."""
+    text = task.model_dump_json(by_alias=True, include=set(TaskSpec.model_fields), exclude_defaults=True)
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def close_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, ...], list[Run]]:

@@ -1,6 +1,5 @@
 """Pages that make and change a task: the form, its preview, and the change of its type."""
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from functions.domain.json_depth import MAX_INT64
+from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.schedule.describe import PreviewBounds, SchedulePreview, build_preview
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task, TaskSpec, slugify, why_never_started
@@ -140,7 +140,7 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
         page = await _page_of_new(context, {"id": task_id} | {**typed, "do": "", "etag": ""})
         return page.refuse_removed()
     page = await _page_of(context, stored, typed)
-    if typed.get("do") == "save" and typed.get("etag") not in (None, "", _version_of(stored.task)):
+    if typed.get("do") == "save" and typed.get("etag") not in (None, "", spec_hash(stored.task)):
         return page.refuse_stale()
     if typed.get("do") == "test":
         return await page.test()
@@ -154,12 +154,6 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
     except (InputError, ConflictError, NotAllowedError) as exc:
         return page.refuse(exc)
     return redirect(f"/dashboard/tasks/{task_id}", message="The task is changed")
-
-
-def _version_of(task: Task) -> str:
-    """Return the version of what users decide of *task*; its runs, perhaps one each minute, change nothing."""
-    decided = json.dumps(base_of(task), sort_keys=True)
-    return sha256(decided.encode()).hexdigest()[:16]
 
 
 async def _page_of_new(context: PageContext, typed: Mapping[str, str]) -> "FormPage":
@@ -323,7 +317,7 @@ class FormPage:
             "form",
             status=status,
             task=stored.task if stored else None,
-            etag=self.typed.get("etag") or (_version_of(stored.task) if stored else ""),
+            etag=self.typed.get("etag") or (spec_hash(stored.task) if stored else ""),
             type=str(self.form.base["type"]),
             types=type_names(),
             type_words=TYPE_WORDS,

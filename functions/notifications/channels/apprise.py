@@ -40,7 +40,7 @@ SCHEMES = frozenset(
 )
 MAX_CHARS = 2_000  # as much as a person reads; some services take less
 TITLE_UNITS = 200
-MAX_REMEMBERED = 50  # messages that some services have accepted and others have not
+MAX_REMEMBERED = 500  # notifications that some services have and others lack
 MISSING = "the package is not installed: pip install -r requirements-apprise.txt"
 
 
@@ -71,10 +71,10 @@ class AppriseChannel:
         self._urls = tuple(urls)
         self._locale = locale
         self._services: list[Any] | None = None
-        self._accepted: OrderedDict[tuple[str, ...], set[int]] = OrderedDict()
+        self._accepted: OrderedDict[str, set[int]] = OrderedDict()  # by notification: which services have it
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one message to each service that has not accepted it yet."""
+        """Send one message to each service, of the notifications that it has not accepted yet."""
         try:
             services = self._load_services()
         except ImportError:
@@ -82,17 +82,24 @@ class AppriseChannel:
         if unknown := [number for number, service in enumerate(services, 1) if service is None]:
             detail = f"APPRISE_URLS: number {unknown[0]} is not complete; see apprise's own page on it"
             return SendResult(ok=False, permanent=True, detail=detail)
-        accepted = self._accepted_by(tuple(notification.id for notification in notifications))
-        pending = [number for number in range(len(services)) if number not in accepted]
-        messages = [self._render_for(services[number], notifications) for number in pending]
+        lacking = {
+            number: [one for one in notifications if number not in self._accepted.get(one.id, ())]
+            for number in range(len(services))
+        }
+        lacking = {number: share for number, share in lacking.items() if share}
+        messages = [self._render_for(services[number], share) for number, share in lacking.items()]
         results = await asyncio.gather(
-            *(_notify(services[number], *message) for number, message in zip(pending, messages, strict=True))
+            *(_notify(services[number], *message) for number, message in zip(lacking, messages, strict=True))
         )
-        accepted.update(number for number, is_ok in zip(pending, results, strict=True) if is_ok)
-        if len(accepted) == len(services):
+        refused = [number for number, is_ok in zip(lacking, results, strict=True) if not is_ok]
+        if not refused:
+            for one in notifications:
+                self._accepted.pop(one.id, None)
             return SendResult(ok=True)
-        refused = [str(number + 1) for number in range(len(services)) if number not in accepted]
-        return SendResult(ok=False, detail=f"not accepted by number {', '.join(refused)} of APPRISE_URLS")
+        for number in lacking.keys() - set(refused):
+            self._remember(number, lacking[number])
+        listed = ", ".join(str(number + 1) for number in refused)
+        return SendResult(ok=False, detail=f"not accepted by number {listed} of APPRISE_URLS")
 
     def _render_for(self, service: Any, notifications: Sequence[Notification]) -> tuple[str, str]:
         limits = {"title_chars": service.title_maxlen, "body_chars": service.body_maxlen}
@@ -114,13 +121,13 @@ class AppriseChannel:
             ]
         return self._services
 
-    def _accepted_by(self, key: tuple[str, ...]) -> set[int]:
-        """Return the services that have accepted this message: they do not get it again."""
-        accepted = self._accepted.setdefault(key, set())
-        self._accepted.move_to_end(key)
+    def _remember(self, number: int, notifications: Sequence[Notification]) -> None:
+        """Remember that a service has *notifications*: others come with them when they are sent again."""
+        for one in notifications:
+            self._accepted.setdefault(one.id, set()).add(number)
+            self._accepted.move_to_end(one.id)
         while len(self._accepted) > MAX_REMEMBERED:
             self._accepted.popitem(last=False)
-        return accepted
 
     def __repr__(self) -> str:
         return "AppriseChannel()"

@@ -24,11 +24,11 @@ async def no_post(url: str, **how: Any) -> HttpResponse:
     raise AssertionError("the library posts by itself")
 
 
-def notice(summary: str = "Answered 503") -> Notification:
+def notice(summary: str = "Answered 503", *, task_id: str = "shop") -> Notification:
     return Notification(
-        id="shop@2026-11-20T12:00:00Z#failure",
+        id=f"{task_id}@2026-11-20T12:00:00Z#failure",
         kind="failure",
-        task_id="shop",
+        task_id=task_id,
         title="Shop @everyone",
         type="http",
         schedule="@daily",
@@ -93,6 +93,17 @@ async def test_who_has_taken_a_message_is_not_told_again_because_another_has_not
     assert (False, False, 1) == (first.ok, second.ok, len(service.taken))
     assert "not accepted by number 2 of APPRISE_URLS" == first.detail
     assert not first.permanent
+
+
+async def test_what_comes_while_another_fails_repeats_nothing(service: Service) -> None:
+    """The outage of one of several services was told to the others again with each new notice."""
+    one = channel(f"gotify://127.0.0.1:{service.port}/{CANARY}", f"gotify://127.0.0.1:1/{CANARY}")
+
+    await one.send([notice("First")], NOON)
+    await one.send([notice("Second", task_id="b"), notice("First")], NOON)
+
+    said = [[word for word in ("First", "Second") if word in told["message"]] for told in service.taken]
+    assert [["First"], ["Second"]] == said
 
 
 async def test_a_refusal_is_tried_again_later(service: Service) -> None:

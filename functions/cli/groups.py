@@ -318,12 +318,14 @@ def owners_set(
         owners.set_owner,
         as_json,
         owner=owner,
-        plan=plan,
-        monthly_credits=monthly_credits,
-        unlimited=unlimited,
-        max_tasks=max_tasks,
-        default_max_tasks=default_max_tasks,
-        reset_used=reset_used,
+        changes=owners.OwnerChanges(
+            plan=plan,
+            monthly_credits=monthly_credits,
+            unlimited=unlimited,
+            max_tasks=max_tasks,
+            default_max_tasks=default_max_tasks,
+            reset_used=reset_used,
+        ),
         allowed=_given(
             allow_type, allow_secret, allow_channel, allow_mcp_server, operator_token=allow_operator_token
         ),

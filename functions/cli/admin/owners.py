@@ -1,7 +1,7 @@
 """The commands about owners: `owners list`, `owners show` and `owners set`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from functions.cli.admin.keys import PRINCIPAL, allow
@@ -13,6 +13,31 @@ from functions.domain.costs.credits import Account
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import NotFoundError
 from functions.services.access.accounts import set_owner_plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnerChanges:
+    """The options of `owners set` about an account; what was not given has its default.
+
+    Attributes:
+        monthly_credits: Credits for a calendar month, in UTC.
+        unlimited: Whether the account loses its limit of credits.
+        max_tasks: How many tasks the owner may have.
+        default_max_tasks: Whether `MAX_TASKS_PER_OWNER` counts again.
+        reset_used: Whether the credits used this month are counted anew.
+    """
+
+    plan: str | None = None
+    monthly_credits: float | None = None
+    unlimited: bool = False
+    max_tasks: int | None = None
+    default_max_tasks: bool = False
+    reset_used: bool = False
+
+    @property
+    def concern_max_tasks(self) -> bool:
+        """Whether the number of tasks changes."""
+        return self.default_max_tasks or self.max_tasks is not None
 
 
 async def list_owners(context: CliContext) -> int:
@@ -49,12 +74,7 @@ async def set_owner(
     context: CliContext,
     *,
     owner: str,
-    plan: str | None,
-    monthly_credits: float | None,
-    unlimited: bool,
-    max_tasks: int | None,
-    default_max_tasks: bool,
-    reset_used: bool,
+    changes: OwnerChanges,
     allowed: Mapping[str, Any],
     close: bool,
 ) -> int:
@@ -64,14 +84,6 @@ async def set_owner(
         allowed: Fields of `Capabilities` to replace.
         close: Whether all that was allowed before is taken back first.
     """
-    changes = {
-        "plan": plan,
-        "monthly_credits": monthly_credits,
-        "unlimited": unlimited,
-        "max_tasks": max_tasks,
-        "default_max_tasks": default_max_tasks,
-        "reset_used": reset_used,
-    }
     check_changes(changes, allowed, close=close)
     capabilities = None
     if allowed or close:
@@ -81,7 +93,7 @@ async def set_owner(
         context.app.accounts,
         context.store,
         owner,
-        changes | {"capabilities": capabilities},
+        asdict(changes) | {"capabilities": capabilities},
         by=replace(PRINCIPAL, name=PRINCIPAL_NAME),
         now=context.now(),
         new_id=context.new_id,
@@ -90,13 +102,13 @@ async def set_owner(
         context,
         account_to_json(account),
         shows_capabilities=capabilities is not None,
-        shows_max_tasks=default_max_tasks or max_tasks is not None,
+        shows_max_tasks=changes.concern_max_tasks,
     )
 
 
-def check_changes(changes: Mapping[str, Any], allowed: Mapping[str, Any], *, close: bool) -> None:
-    """Raise InputError when `owners set` is to change nothing."""
-    if not (allowed or close or any(one is not None and one is not False for one in changes.values())):
+def check_changes(changes: OwnerChanges, allowed: Mapping[str, Any], *, close: bool) -> None:
+    """Raise UsageError when `owners set` is to change nothing."""
+    if not allowed and not close and changes == OwnerChanges():
         raise UsageError(
             "owners set: nothing to change; give --plan, --monthly-credits, --unlimited, --max-tasks, "
             "--default-max-tasks, --reset-used, --allow-... or --close"

@@ -1,7 +1,10 @@
 """The commands for administration over the API, with the output that they have over a store."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
+
+from pydantic.alias_generators import to_camel
 
 from functions.cli.admin import calendars, channels, events, keys, owners
 from functions.cli.arguments.moments import Moment
@@ -164,34 +167,22 @@ async def set_owner(
     context: CliContext,
     *,
     owner: str,
-    plan: str | None,
-    monthly_credits: float | None,
-    unlimited: bool,
-    max_tasks: int | None,
-    default_max_tasks: bool,
-    reset_used: bool,
+    changes: owners.OwnerChanges,
     allowed: Mapping[str, Any],
     close: bool,
 ) -> int:
     """As `owners.set_owner`."""
-    changes: dict[str, Any] = {
-        "plan": plan,
-        "monthlyCredits": monthly_credits,
-        "unlimited": unlimited,
-        "maxTasks": max_tasks,
-        "defaultMaxTasks": default_max_tasks,
-        "resetUsed": reset_used,
-    }
     owners.check_changes(changes, allowed, close=close)
+    body = {to_camel(name): value for name, value in asdict(changes).items()}
     if allowed or close:
         before = Capabilities() if close else await _capabilities_of(context, owner)
-        changes["capabilities"] = keys.allow(before, allowed).model_dump(mode="json", by_alias=True)
-    account = await context.api.request("PUT", f"/api/owners/{owner}", changes)
+        body["capabilities"] = keys.allow(before, allowed).model_dump(mode="json", by_alias=True)
+    account = await context.api.request("PUT", f"/api/owners/{owner}", body)
     return owners.show_changed_account(
         context,
         account,
-        shows_capabilities="capabilities" in changes,
-        shows_max_tasks=default_max_tasks or max_tasks is not None,
+        shows_capabilities="capabilities" in body,
+        shows_max_tasks=changes.concern_max_tasks,
     )
 
 

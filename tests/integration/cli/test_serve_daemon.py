@@ -22,6 +22,7 @@ from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.stores.sqlite.store import SqliteStore
+from tests.support.clock import Clock
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
 ROOT = Path(__file__).parents[3]
@@ -199,16 +200,6 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 # -- the state ---------------------------------------------------------------------------------------------
 
 
-class Clock:
-    """Says what it is told."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.at
-
-
 def run_of(task: str, at: datetime, kind: OutcomeKind = OutcomeKind.SUCCEEDED, *, final: bool = True) -> Run:
     times = {"occurrence": at, "started_at": at, "finished_at": at}
     return Run(task_id=task, attempt=1, token="a.1", outcome=kind, final=final, **times)
@@ -219,20 +210,20 @@ async def test_today_is_counted_whoever_ran_it_and_tomorrow_begins_anew(tmp_path
     live = StatusLine(store, clock=clock, zone=UTC)
 
     async def kept(name: str, *runs: Run) -> None:
-        await store.write_with_runs(RunBatch(f"{name}.1", clock.at, runs), [])
+        await store.write_with_runs(RunBatch(f"{name}.1", clock.now, runs), [])
 
-    yesterday = clock.at - timedelta(hours=13)
+    yesterday = clock.now - timedelta(hours=13)
     no = OutcomeKind.FAILED
-    await kept("a", run_of("old", yesterday), run_of("t1", clock.at), run_of("t2", clock.at, no))
-    await kept("b", run_of("t3", clock.at, no, final=False))
+    await kept("a", run_of("old", yesterday), run_of("t1", clock.now), run_of("t2", clock.now, no))
+    await kept("b", run_of("t3", clock.now, no, final=False))
     first = await live.render()
-    clock.at += timedelta(hours=2, minutes=5)
-    late = clock.at - timedelta(seconds=30)
-    await kept("c", run_of("t4", clock.at))
+    clock.now += timedelta(hours=2, minutes=5)
+    late = clock.now - timedelta(seconds=30)
+    await kept("c", run_of("t4", clock.now))
     second = await live.render()
     await kept("d", run_of("t5", late))  # another process, slower to write
     third = await live.render()
-    clock.at += timedelta(days=1)
+    clock.now += timedelta(days=1)
     last = await live.render()
     await store.close()
 
@@ -244,8 +235,8 @@ async def test_today_is_counted_whoever_ran_it_and_tomorrow_begins_anew(tmp_path
 
 async def test_what_runs_retries_and_waits_is_named(tmp_path: Path, make_task: Callable[..., Task]) -> None:
     store, clock = SqliteStore(str(tmp_path / "live.db")), Clock()
-    begun = {"occurrence": clock.at, "attempt": 1}
-    tasks = [make_task(f"due{n}", next_occurrence=clock.at, next_run_at=clock.at) for n in range(7)]
+    begun = {"occurrence": clock.now, "attempt": 1}
+    tasks = [make_task(f"due{n}", next_occurrence=clock.now, next_run_at=clock.now) for n in range(7)]
     tasks += [make_task("backup", status="running", **begun), make_task("feed", status="retrying", **begun)]
     await store.write([ConditionalWrite(task, None) for task in tasks])
 

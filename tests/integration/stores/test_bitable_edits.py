@@ -25,6 +25,7 @@ from tests.conftest import NOON
 from tests.contract.documents import broken_ids, changing, create, ids, read
 from tests.fakes.bitable import FakeBitable, Row
 from tests.support.bitable_places import Sheet
+from tests.support.clock import Clock
 
 MakeTask = Callable[..., Task]
 MINUTE = timedelta(minutes=1)
@@ -32,23 +33,13 @@ HOUR = timedelta(hours=1)
 TASK = {"id": "ping", "type": "http", "params": '{"url": "https://example.com"}', "schedule": "0 * * * *"}
 
 
-class Day:
-    """The vendor's clock; a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def day() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
-def day() -> Day:
-    return Day()
-
-
-@pytest.fixture
-async def sheet(day: Day) -> AsyncIterator[Sheet]:
+async def sheet(day: Clock) -> AsyncIterator[Sheet]:
     async with FakeBitable(day).serving() as feishu:
         yield Sheet(feishu)
 
@@ -88,7 +79,7 @@ async def test_a_row_of_three_cells_is_a_task_and_gets_an_id(sheet: Sheet, store
 
 
 async def test_its_schedule_counts_from_when_it_was_written(
-    sheet: Sheet, store: BitableStore, day: Day
+    sheet: Sheet, store: BitableStore, day: Clock
 ) -> None:
     day.now = NOON - 10 * MINUTE
     sheet.add(**TASK | {"schedule": "*/5 * * * *"})
@@ -226,7 +217,7 @@ async def test_a_row_copied_whole_and_renamed_is_a_task_of_its_own(sheet: Sheet,
 
 
 async def test_another_schedule_is_kept_to_from_when_it_was_written(
-    sheet: Sheet, store: BitableStore, day: Day
+    sheet: Sheet, store: BitableStore, day: Clock
 ) -> None:
     row = await settled(sheet, store)
     day.now = NOON + MINUTE
@@ -239,7 +230,7 @@ async def test_another_schedule_is_kept_to_from_when_it_was_written(
 
 
 async def test_what_the_old_schedule_owed_is_not_forgotten(
-    sheet: Sheet, store: BitableStore, day: Day
+    sheet: Sheet, store: BitableStore, day: Clock
 ) -> None:
     row = await settled(sheet, store)
     day.now = NOON + HOUR + MINUTE
@@ -251,7 +242,7 @@ async def test_what_the_old_schedule_owed_is_not_forgotten(
 
 
 async def test_what_the_old_schedule_owed_in_a_pause_is_recorded_once(
-    sheet: Sheet, store: BitableStore, day: Day
+    sheet: Sheet, store: BitableStore, day: Clock
 ) -> None:
     row = await settled(sheet, store)
     stored = await read(store, "ping")
@@ -267,7 +258,7 @@ async def test_what_the_old_schedule_owed_in_a_pause_is_recorded_once(
     assert "paused" == row.text("status")
 
 
-async def test_the_checkbox_pauses_and_lets_go_on(sheet: Sheet, store: BitableStore, day: Day) -> None:
+async def test_the_checkbox_pauses_and_lets_go_on(sheet: Sheet, store: BitableStore, day: Clock) -> None:
     row = await settled(sheet, store)
     row.set("enabled", False)
     await store.fetch_due(NOON + FULL_SCAN_INTERVAL, limit=1)
@@ -426,7 +417,7 @@ async def one_tick(sheet: Sheet, now: datetime, work: Callable[[], None]) -> dic
 
 
 async def test_an_edit_during_a_run_is_kept_and_so_is_the_result(
-    sheet: Sheet, store: BitableStore, day: Day
+    sheet: Sheet, store: BitableStore, day: Clock
 ) -> None:
     row = await settled(sheet, store)
     await store.close()
@@ -545,7 +536,7 @@ async def test_a_row_that_is_refused_stops_no_other_from_being_taken_in(
 
 
 async def test_a_row_whose_taking_in_is_not_answered_waits_for_the_next_ping(
-    sheet: Sheet, store: BitableStore, day: Day
+    sheet: Sheet, store: BitableStore, day: Clock
 ) -> None:
     """It must not run before it is known what the scheduler keeps of it."""
     await settled(sheet, store, id="first")

@@ -29,6 +29,7 @@ from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.fakes.bitable import FakeBitable
 from tests.support.bitable_places import QUICK, Sheet, served
+from tests.support.clock import Clock
 
 MakeTask = Callable[..., Task]
 SOON = replace(QUICK, call_s=0.5, operation_s=3.0)
@@ -36,23 +37,13 @@ ENTRY = RunBatch("ab.1", NOON, ())
 DOCUMENT = Document("owners", "alice", {"credits": 1})
 
 
-class Day:
-    """The vendor's clock; a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def day() -> Clock:
+    return Clock(datetime.now(UTC))
 
 
 @pytest.fixture
-def day() -> Day:
-    return Day()
-
-
-@pytest.fixture
-async def sheet(day: Day) -> AsyncIterator[Sheet]:
+async def sheet(day: Clock) -> AsyncIterator[Sheet]:
     async with FakeBitable(day).serving() as feishu:
         yield Sheet(feishu)
 
@@ -247,7 +238,7 @@ async def test_a_question_is_bounded_in_all(sheet: Sheet, make_task: MakeTask) -
 
 
 async def test_a_token_that_ends_is_renewed_and_nobody_notices(
-    sheet: Sheet, store: BitableStore, day: Day, make_task: MakeTask
+    sheet: Sheet, store: BitableStore, day: Clock, make_task: MakeTask
 ) -> None:
     await create(store, make_task("ping"))
     sheet.feishu.revoke_tokens()

@@ -12,10 +12,12 @@ from functions.errors import SettingsError
 from functions.notifications import create_channels
 from functions.notifications.channel import Channel, SendResult
 from functions.notifications.channels.email import parse_smtp_url
+from tests.conftest import NOON
 from tests.fakes import vendors
 from tests.fakes.smtp_server import SmtpServer
 from tests.fakes.vendors import Reply, Rerouted, Vendor
-from tests.unit.notifications.conftest import NOON, Clock, MakeNotice, make_notice
+from tests.support.clock import Clock
+from tests.unit.notifications.conftest import MakeNotice, make_notice
 from tests.unit.notifications.engine import MINUTE, Engine, Listener
 
 __all__ = ["make_notice"]  # the fixture

@@ -1,14 +1,13 @@
 """A local Feishu with a clock that stands, a table in it, and a client that has signed in."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.fakes.bitable import FakeBitable, FieldType, Table
 from tests.fakes.bitable_client import Client
+from tests.support.clock import Clock
 
-NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 COLUMNS = {
     "Task": FieldType.TEXT,
     "Next": FieldType.NUMBER,
@@ -23,19 +22,6 @@ COLUMNS = {
     "Made": FieldType.CREATED_TIME,
     "Changed": FieldType.MODIFIED_TIME,
 }
-
-
-class Clock:
-    """A clock that stands until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import NOON
 from tests.fakes.bitable import FakeBitable, FieldType, Limits, Table
 from tests.fakes.bitable_client import Client, path_of
-from tests.unit.fakes.conftest import NOON, Clock
+from tests.support.clock import Clock
 
 NOON_MS = round(NOON.timestamp() * 1000)
 TOKEN = {"client_token": "fe599b60-450f-46ff-b2ef-9f6675625b97"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.bitable import FakeBitable, Table
 from tests.fakes.bitable_client import AUTH, Client, path_of
-from tests.unit.fakes.conftest import Clock
+from tests.support.clock import Clock
 
 WATER = [{"fields": {"Task": "Water"}}]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.bitable import FakeBitable, Limits, Table
 from tests.fakes.bitable_client import Client
-from tests.unit.fakes.conftest import Clock
+from tests.support.clock import Clock
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 EVENING = datetime(2026, 11, 20, 20, 0, tzinfo=SHANGHAI)  # noon, in UTC

@@ -1,32 +1,18 @@
 """A factory of notices, a frozen clock, and the vendors' stand-ins on loopback."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import TrustedHttpClient
+from tests.conftest import NOON
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
-
-NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+from tests.support.clock import Clock
 
 MakeNotice = Callable[..., Notification]
-
-
-class Clock:
-    """A clock that stands until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @pytest.fixture

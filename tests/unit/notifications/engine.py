@@ -21,7 +21,8 @@ from functions.notifications.dispatcher import NotificationDispatcher
 from functions.services.channels import ChannelService
 from functions.stores.sqlite.store import SqliteStore
 from functions.task_types.support.limits import clamp_outcome
-from tests.unit.notifications.conftest import NOON, Clock
+from tests.conftest import NOON
+from tests.support.clock import Clock
 
 UNLIMITED = TimeBudget(None, None)
 MINUTE = timedelta(minutes=1)

@@ -14,7 +14,9 @@ from functions.errors import InputError, StoreUnavailableError
 from functions.notifications import channel_config_hashes
 from functions.notifications.channel import SendResult
 from functions.services.channels import ChannelService
-from tests.unit.notifications.conftest import NOON, Clock, MakeNotice
+from tests.conftest import NOON
+from tests.support.clock import Clock
+from tests.unit.notifications.conftest import MakeNotice
 from tests.unit.notifications.engine import MINUTE, Engine, Listener
 
 HOUR = timedelta(hours=1)

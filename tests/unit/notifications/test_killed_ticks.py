@@ -12,7 +12,8 @@ from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult
 from functions.domain.task import Job
 from functions.notifications.channel import SendResult
 from functions.stores.sqlite.store import SqliteStore
-from tests.unit.notifications.conftest import NOON, Clock
+from tests.conftest import NOON
+from tests.support.clock import Clock
 from tests.unit.notifications.engine import MINUTE, Engine, Listener
 
 HOUR = timedelta(hours=1)

@@ -11,7 +11,8 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.http_client.trusted import PostError
 from functions.notifications.channel import SendResult
-from tests.unit.notifications.conftest import NOON, Clock
+from tests.conftest import NOON
+from tests.support.clock import Clock
 from tests.unit.notifications.engine import MINUTE, Engine, Listener
 
 HOUR = timedelta(hours=1)

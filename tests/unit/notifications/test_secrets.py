@@ -14,7 +14,8 @@ from functions.notifications import create_channels
 from functions.notifications.dispatcher import NotificationDispatcher
 from tests.fakes.feishu_bot import FeishuBot
 from tests.fakes.webhook_receiver import WebhookReceiver
-from tests.unit.notifications.conftest import Clock, MakeNotice
+from tests.support.clock import Clock
+from tests.unit.notifications.conftest import MakeNotice
 
 StartBot = Callable[..., Awaitable[FeishuBot]]
 StartReceiver = Callable[..., Awaitable[WebhookReceiver]]

@@ -12,7 +12,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from tests.unit.notifications.conftest import Clock
+from tests.support.clock import Clock
 from tests.unit.notifications.engine import Engine, Listener
 
 DOC = Path(__file__).parents[3] / "docs" / "reference" / "notifications.md"

@@ -28,7 +28,8 @@ from functions.task_types.registry import example_params, run_job, type_names
 from functions.testing import make_job, make_tools
 from functions.web.api.runs import encode_run_id
 from tests.conftest import NOON
-from tests.unit.web.api.conftest import ADMIN, Clock, api, clock, make_key, wired
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, api, clock, make_key, wired
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 from tests.unit.web.routes import all_routes
 

@@ -20,8 +20,10 @@ from functions.notifications.channels.feishu import (
 )
 from functions.notifications.rendering.digest import Locale
 from functions.notifications.rendering.phrases import EN, ZH
+from tests.conftest import NOON
 from tests.fakes.feishu_bot import FeishuBot
-from tests.unit.notifications.conftest import NOON, Clock, MakeNotice
+from tests.support.clock import Clock
+from tests.unit.notifications.conftest import MakeNotice
 from tests.unit.notifications.golden_file import golden
 
 StartBot = Callable[..., Awaitable[FeishuBot]]

@@ -15,8 +15,10 @@ from functions.notifications.channels.webhook import (
     render,
     signature_headers,
 )
+from tests.conftest import NOON
 from tests.fakes.webhook_receiver import WebhookReceiver
-from tests.unit.notifications.conftest import NOON, Clock, MakeNotice
+from tests.support.clock import Clock
+from tests.unit.notifications.conftest import MakeNotice
 from tests.unit.notifications.golden_file import golden
 
 StartReceiver = Callable[..., Awaitable[WebhookReceiver]]

@@ -16,7 +16,8 @@ from functions.notifications.rendering.formatting import (
     zone_name,
 )
 from functions.notifications.rendering.phrases import EN, ZH, Phrases, phrases_for
-from tests.unit.notifications.conftest import NOON, MakeNotice
+from tests.conftest import NOON
+from tests.unit.notifications.conftest import MakeNotice
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from functions.domain.alerts.outbox import Undelivered
 from functions.services.upkeep.lost_notices import recently_lost, record_lost
 from functions.stores.sqlite.store import SqliteStore
-from tests.unit.notifications.conftest import NOON, MakeNotice, make_notice
+from tests.conftest import NOON
+from tests.unit.notifications.conftest import MakeNotice, make_notice
 
 __all__ = ["make_notice"]  # the fixture
 

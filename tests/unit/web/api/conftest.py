@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.web.factory import build_api_app
-from tests.conftest import NOON
+from tests.support.clock import Clock
 from tests.unit.web.asgi import Answer, call
 
 ADMIN = "an-administrators-key-of-32-characters"
@@ -24,16 +23,6 @@ HEALTH = {
 }
 
 Call = Callable[..., Awaitable[Answer]]
-
-
-class Clock:
-    """A moment that passes when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

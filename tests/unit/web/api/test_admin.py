@@ -13,7 +13,8 @@ from functions.domain.access import audit_subject
 from functions.domain.storage import Document
 from functions.services.access import audit
 from tests.fakes.webhook_receiver import WebhookReceiver
-from tests.unit.web.api.conftest import ADMIN, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, Call
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 
 MakeKey = Callable[..., Awaitable[str]]

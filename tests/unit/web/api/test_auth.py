@@ -16,7 +16,8 @@ from functions.domain.storage import OperationCounts
 from functions.web.api.addresses import base_url, client_address
 from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST
 from functions.web.factory import build_api_app
-from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
 
 MakeKey = Callable[..., Awaitable[str]]
 

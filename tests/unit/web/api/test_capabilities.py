@@ -14,7 +14,8 @@ from functions.domain.storage import TaskFilter
 from functions.domain.types import format_instant
 from functions.services.access.limits import CACHE_TTL
 from tests.conftest import NOON
-from tests.unit.web.api.conftest import Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import Call
 from tests.unit.web.dashboard.conftest import make_browser
 
 MakeKey = Callable[..., Awaitable[str]]

@@ -12,7 +12,8 @@ from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.task import Task
 from functions.web.factory import build_api_app
-from tests.unit.web.api.conftest import ADMIN, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, Call
 from tests.unit.web.asgi import call
 
 MINUTE = timedelta(minutes=1)

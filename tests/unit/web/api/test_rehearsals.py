@@ -11,7 +11,8 @@ from functions.domain.run import Run, failed, succeeded
 from functions.domain.storage import RunBatch
 from functions.services import rehearsals
 from tests.conftest import NOON
-from tests.unit.web.api.conftest import HEALTH, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import HEALTH, Call
 from tests.unit.web.dashboard.conftest import Browser, browser
 
 __all__ = ["browser"]

@@ -9,7 +9,8 @@ from functions.app.application import App
 from functions.domain.capacity.flow_control import GroupState
 from functions.domain.storage import Document
 from tests.conftest import NOON
-from tests.unit.web.api.conftest import HEALTH, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import HEALTH, Call
 
 
 async def test_a_task_is_made_and_read_back(api: Call) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from functions.app.application import App
 from functions.domain.capacity.time_budget import TimeBudget
-from tests.unit.web.api.conftest import HEALTH, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import HEALTH, Call
 
 BRIEFING = {
     "id": "briefing",

@@ -9,7 +9,8 @@ import pytest
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.web.factory import build_api_app
-from tests.unit.web.api.conftest import ADMIN, Clock, api, clock, make_key, wired
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, api, clock, make_key, wired
 from tests.unit.web.asgi import Answer, call
 
 __all__ = ["Browser", "Clock", "api", "clock", "make_key", "wired"]

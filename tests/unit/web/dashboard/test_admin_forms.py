@@ -10,7 +10,8 @@ import pytest
 from functions.app.application import App
 from functions.config.settings import Settings
 from tests.conftest import NOON
-from tests.unit.web.api.conftest import ADMIN, Call, Clock, api, clock, make_key, wired
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, Call, api, clock, make_key, wired
 from tests.unit.web.dashboard.conftest import Browser, browser, make_browser
 
 __all__ = ["api", "browser", "clock", "make_key", "wired"]

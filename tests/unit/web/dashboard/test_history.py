@@ -17,8 +17,9 @@ from functions.domain.types import format_instant
 from functions.web.api.runs import encode_run_id
 from functions.web.dashboard.incidents import HOURS
 from tests.conftest import NOON
+from tests.support.clock import Clock
 from tests.unit.web.api.conftest import ADMIN
-from tests.unit.web.dashboard.conftest import Browser, Clock, clock, make_browser, make_key, wired
+from tests.unit.web.dashboard.conftest import Browser, clock, make_browser, make_key, wired
 from tests.unit.web.dashboard.test_task_page import keep, run, summaries
 
 __all__ = ["clock", "make_key", "wired"]

@@ -19,8 +19,9 @@ from functions.domain.types import OutcomeKind
 from functions.task_types.registry import type_names
 from functions.web.api.runs import encode_run_id
 from tests.conftest import NOON
+from tests.support.clock import Clock
 from tests.support.html_forms import form_fields
-from tests.unit.web.api.conftest import ADMIN, Clock, clock
+from tests.unit.web.api.conftest import ADMIN, clock
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 
 __all__ = ["clock"]

@@ -9,7 +9,8 @@ import pytest
 
 from functions.app.application import App
 from functions.web.dashboard.session import SESSION_LIFETIME
-from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
 from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 from tests.unit.web.test_odd_requests import everything

@@ -18,8 +18,9 @@ from functions.web.dashboard.overview import describe_pinger, recent_changes
 from functions.web.dashboard.presentation.formatting import task_state
 from functions.web.dashboard.task_list import sort_tasks
 from tests.conftest import NOON
+from tests.support.clock import Clock
 from tests.unit.web.api.conftest import ADMIN
-from tests.unit.web.dashboard.conftest import Browser, Clock, clock, make_browser, make_key, wired
+from tests.unit.web.dashboard.conftest import Browser, clock, make_browser, make_key, wired
 
 __all__ = ["clock", "make_key", "wired"]
 

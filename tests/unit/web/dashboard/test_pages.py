@@ -10,7 +10,8 @@ from functions import __version__
 from functions.app.application import App
 from functions.domain.storage import ConditionalWrite
 from functions.web.dashboard import agenda
-from tests.unit.web.api.conftest import ADMIN, HEALTH, Call, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
 from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser
 

@@ -19,8 +19,9 @@ from functions.stores.metering import count_operations
 from functions.web import dashboard
 from functions.web.api.runs import encode_run_id
 from tests.conftest import NOON
+from tests.support.clock import Clock
 from tests.support.serving import ROOT
-from tests.unit.web.api.conftest import ADMIN, Clock, clock
+from tests.unit.web.api.conftest import ADMIN, clock
 from tests.unit.web.dashboard.conftest import make_browser
 
 __all__ = ["clock"]

@@ -13,7 +13,8 @@ from functions.domain.storage import TaskFilter
 from functions.domain.types import Status
 from functions.taskfiles.validation import check_task
 from tests.conftest import NOON
-from tests.unit.web.api.conftest import HEALTH, Call, Clock, api, clock, make_key, wired
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import HEALTH, Call, api, clock, make_key, wired
 from tests.unit.web.dashboard.conftest import Browser, browser
 
 __all__ = ["api", "browser", "clock", "make_key", "wired"]

@@ -7,7 +7,8 @@ import pytest
 from functions.app.application import App
 from functions.domain.access import hash_token
 from functions.services.access.signing import SIGN_IN_LINK_LIFETIME, make_sign_in_token
-from tests.unit.web.api.conftest import ADMIN, Clock
+from tests.support.clock import Clock
+from tests.unit.web.api.conftest import ADMIN
 from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 

@@ -4,7 +4,13 @@ from datetime import UTC, date, datetime
 
 from functions.domain.schedule.calendar import EPOCH_DAY, DayMatcher
 from functions.domain.schedule.days.adjusted import MAX_FRUITLESS_YEARS, SkippingDays
-from functions.domain.schedule.days.closed import ClosedDays, ClosedYear, DayRule
+from functions.domain.schedule.days.closed import (
+    MAX_CLOSED_RUN,
+    ClosedDays,
+    ClosedYear,
+    DayRule,
+    find_nearest,
+)
 from functions.domain.schedule.days.entries import parse_entry
 from functions.domain.schedule.parse import parse_schedule
 
@@ -51,3 +57,10 @@ def test_business_days_end_with_the_first_day_of_a_year() -> None:
     eve = date(2026, 12, 31).toordinal() - EPOCH_DAY
 
     assert [eve, eve + 1] == ClosedDays([parse_entry("weekends")]).business_days(eve, eve + 2)
+
+
+def test_a_day_moves_no_further_than_over_the_longest_closed_run() -> None:
+    assert MAX_CLOSED_RUN == find_nearest(0, [MAX_CLOSED_RUN], "next")
+    assert -MAX_CLOSED_RUN == find_nearest(0, [-MAX_CLOSED_RUN], "previous")
+    assert find_nearest(0, [MAX_CLOSED_RUN + 1], "next") is None
+    assert find_nearest(0, [-MAX_CLOSED_RUN - 1], "previous") is None

@@ -10,8 +10,9 @@ from aiohttp.test_utils import TestServer
 
 from functions.app.application import App
 from functions.config.settings import Settings
+from tests.support.clock import Clock
 from tests.support.html_forms import form_fields
-from tests.unit.web.api.conftest import ADMIN, Clock, clock
+from tests.unit.web.api.conftest import ADMIN, clock
 from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser, make_browser
 

@@ -150,11 +150,14 @@ def _channel_state(row: ChannelRow) -> Cell:
 
 def _describe_settings(settings: ChannelPreferences) -> str:
     """Return the settings that differ from the defaults, in a few words."""
-    days = [f"quiet {one.start}-{one.end} {one.timezone}" for one in settings.quiet]
+    quiet = [
+        f"quiet {one.start}-{one.end} {one.timezone}{' on ' if one.days else ''}{' '.join(one.days)}"
+        for one in settings.quiet
+    ]
     spans = [f"maintenance until {one.end:%Y-%m-%d %H:%M} UTC" for one in settings.maintenance]
     rate = [f"{settings.rate_per_minute} a minute"] if settings.rate_per_minute else []
     digest = [f"digest {settings.digest.at} {settings.digest.timezone}"] if settings.digest else []
-    return ", ".join([*days, *spans, *rate, *digest])
+    return ", ".join([*quiet, *spans, *rate, *digest])
 
 
 def _channel_to_json(row: ChannelRow) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def show_changed_account(
 ) -> int:
     """Show what an account has now, as JSON values; return the exit code."""
     limit = account["monthlyCredits"]
-    credits = "no limit" if limit is None else f"{limit:g} credits a month"
+    credits = "unlimited credits" if limit is None else f"{limit:g} credits a month"
     of_plan = f" (plan {account['plan']})" if account["plan"] else ""
     lines = [f"{account['name']} has {credits}{of_plan}"]
     if shows_capabilities:

@@ -10,7 +10,8 @@ from functions.cli.admin.channels import CHANNEL_EXAMPLES
 from tests.support.serving import in_a_thread
 from tests.unit.cli.conftest import Scheduler
 
-QUIET = '{"quiet": [{"from": "22:00", "to": "07:00", "timezone": "Europe/Riga"}], "ratePerMinute": 10}'
+QUIET_HOURS = '{"from": "22:00", "to": "07:00", "timezone": "Europe/Riga", "days": ["sat", "sun"]}'
+QUIET = f'{{"quiet": [{QUIET_HOURS}], "ratePerMinute": 10}}'
 
 
 class _Hook(BaseHTTPRequestHandler):
@@ -84,7 +85,7 @@ def test_settings_are_kept_and_shown(scheduler: Scheduler, hook: str) -> None:
 
     said = scheduler("channels", WEBHOOK_URL=hook)
 
-    assert "quiet 22:00-07:00 Europe/Riga, 5 a minute" in said.out
+    assert "quiet 22:00-07:00 Europe/Riga on sat sun, 5 a minute" in said.out
 
 
 def test_digest_is_a_task_that_comes_and_goes_with_the_wish(scheduler: Scheduler, hook: str) -> None:

@@ -25,7 +25,7 @@ def test_what_is_not_named_stays(scheduler: Scheduler) -> None:
 
     said = scheduler("owners", "set", "ann", "--unlimited")
 
-    assert "ann has no limit (plan pro)\n" == said.out
+    assert "ann has unlimited credits (plan pro)\n" == said.out
     assert None is scheduler("owners", "show", "ann", "--json").data["remainingCredits"]
 
 

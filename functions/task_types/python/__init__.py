@@ -16,6 +16,7 @@ from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import Model, OutcomeKind, text_form
 from functions.errors import InputError
+from functions.task_types.python.coroutines import AsyncCalls
 from functions.task_types.python.threads import TooManyThreadsError, WorkerThreads
 from functions.task_types.support.context import ExpectedValue, Missing, Tools
 from functions.task_types.support.loading import import_by_name
@@ -157,6 +158,7 @@ NO_REFERENCES = ("callable",)
 TIMEOUT_MARGIN_S = 0.25  # before the attempt's end, to report that the thread goes on
 log = logging.getLogger(__name__)
 _worker_threads = WorkerThreads()
+_async_calls = AsyncCalls()
 
 
 class Params(Model):
@@ -191,8 +193,8 @@ def find_missing(params: Params, tools: Tools) -> Missing | None:
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     """Call the function once: an async one in the loop, any other in a thread of its own."""
     check_allowed(params.callable, tools.python_tasks)
-    if _worker_threads.is_running(job.task_id):
-        return failed("An earlier run's thread has not ended yet; nothing was started beside it")
+    if _goes_on(job):
+        return failed("An earlier run's function has not ended yet; nothing was started beside it")
     try:
         async with asyncio.timeout(max(job.timeout_s - TIMEOUT_MARGIN_S, job.timeout_s / 2)) as time:
             value = await _call_function(job, params, tools)
@@ -267,7 +269,9 @@ async def _call_function(job: Job, params: Params, tools: Tools) -> Any:
         return function(*params.args, **kwargs)
 
     value = await _worker_threads.run(job.task_id, blocking)
-    return await value if inspect.isawaitable(value) else value  # an async function returns a coroutine
+    if inspect.isawaitable(value):  # an async function returns a coroutine
+        return await _async_calls.run(job.task_id, value)
+    return value
 
 
 def _without_contract(job: Job) -> Job:
@@ -280,13 +284,18 @@ def _without_contract(job: Job) -> Job:
 def _timed_out_outcome(job: Job, params: Params) -> Outcome:
     reason = f"{params.callable} did not return within {job.timeout_s:g} s"
     if _log_if_still_running(job, params):
-        reason += "; its thread cannot be ended and goes on"
+        reason += "; it cannot be ended and goes on"
     return Outcome(OutcomeKind.TIMED_OUT, reason)
 
 
+def _goes_on(job: Job) -> bool:
+    """Whether the function of an attempt whose time was up has not ended yet."""
+    return _worker_threads.is_running(job.task_id) or _async_calls.is_running(job.task_id)
+
+
 def _log_if_still_running(job: Job, params: Params) -> bool:
-    """Return whether the thread still runs; if so, log it."""
-    if not _worker_threads.is_running(job.task_id):
+    """Return whether the function goes on; if so, log it."""
+    if not _goes_on(job):
         return False
     log.warning("python_task_goes_on", extra={"task_id": job.task_id, "callable": params.callable})
     return True

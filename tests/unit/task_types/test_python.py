@@ -67,6 +67,18 @@ async def where_async(): return threading.current_thread().name
 async def failing_async(): raise ValueError("dry")
 async def cancelling_async(): raise asyncio.CancelledError
 async def stuck_async(): await asyncio.Event().wait()
+async def leaving_async(): raise SystemExit(3)
+async def deaf_async():
+    while not going_on.is_set():
+        try:
+            await asyncio.sleep(0.001)
+        except BaseException:
+            pass
+async def tidy_async():
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        return "tidied up"
 a_value = 7
 class Plant:
     def __init__(self, name): self.name = name
@@ -285,10 +297,10 @@ async def test_a_thread_that_will_not_end_is_reported_and_not_doubled(
     other = await call("garden.beds:silent", attempt={"task_id": "other"})
 
     assert OutcomeKind.TIMED_OUT is first.kind
-    assert "its thread cannot be ended and goes on" in first.summary
+    assert "it cannot be ended and goes on" in first.summary
     assert ["python_task_goes_on"] == [record.message for record in caplog.records]
     assert (OutcomeKind.FAILED, False) == (second.kind, second.permanent)
-    assert "An earlier run's thread has not ended yet; nothing was started beside it" == second.summary
+    assert "An earlier run's function has not ended yet; nothing was started beside it" == second.summary
     assert OutcomeKind.SUCCEEDED is other.kind
 
 
@@ -310,6 +322,32 @@ async def test_an_async_function_that_will_not_end_is_ended(call: Call) -> None:
         outcome.kind,
         outcome.summary,
     )
+
+
+async def test_an_async_function_that_catches_its_end_is_left_and_not_doubled(
+    call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would hold its slot, and with each run one more, until none is free."""
+    first = await call("garden.beds:deaf_async", attempt={"timeout_s": 0.02})
+    second = await call("garden.beds:silent")
+    sys.modules["garden.beds"].going_on.set()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(others)
+    third = await call("garden.beds:silent")
+
+    assert OutcomeKind.TIMED_OUT is first.kind
+    assert first.summary.endswith("; it cannot be ended and goes on")
+    assert ["python_task_goes_on"] == [record.message for record in caplog.records]
+    assert [OutcomeKind.FAILED, OutcomeKind.SUCCEEDED] == [second.kind, third.kind]
+
+
+@pytest.mark.parametrize(
+    ("function", "summary"), [("tidy_async", "tidied up"), ("leaving_async", "SystemExit: 3")]
+)
+async def test_an_async_function_says_how_it_ended(call: Call, function: str, summary: str) -> None:
+    outcome = await call(f"garden.beds:{function}", attempt={"timeout_s": 0.02})
+
+    assert summary == outcome.summary
 
 
 async def test_cancellation_passes_through_and_a_thread_left_behind_is_logged(

@@ -52,6 +52,8 @@ def _explain_open_failure(path: Path) -> str:
         return "this is a folder; name a file in it"
     if not path.parent.is_dir():
         return "its folder does not exist; make it first"
+    if os.name != "nt" and os.statvfs(path.parent).f_flag & os.ST_RDONLY:  # as in a container
+        return "the disk is read-only; mount it for writing, or name another file in STORE_URL"
     return "it cannot be opened; check the permissions of the file and of its folder"
 
 

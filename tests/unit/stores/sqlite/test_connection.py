@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from functions.domain.storage import ConditionalWrite, Document, RunBatch, TaskFilter, WriteStatus
 from functions.domain.task import Task
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
-from functions.stores.sqlite.connection import SqliteConnection
+from functions.stores.sqlite.connection import SqliteConnection, to_store_error
 from functions.stores.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
@@ -380,6 +381,18 @@ async def test_the_file_is_kept_as_it_is_said_to_be(open_file: OpenFile) -> None
     assert 2 == await file.run(setting("synchronous"))
     assert APPLICATION_ID == await file.run(setting("application_id"))
     assert SCHEMA_VERSION == await file.run(setting("user_version"))
+
+
+def test_a_read_only_disk_is_said_to_be_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    cannot_open = sqlite3.OperationalError("unable to open database file")
+    cannot_open.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+
+    said = str(to_store_error(cannot_open, str(tmp_path / "store.db")))
+
+    assert said.endswith(
+        "store.db: the disk is read-only; mount it for writing, or name another file in STORE_URL"
+    )
 
 
 async def test_a_new_file_is_its_owner_s_alone_also_where_a_link_leads(tmp_path: Path) -> None:

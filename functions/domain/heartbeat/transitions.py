@@ -147,7 +147,7 @@ def _run_of(task: Task, state: HeartbeatState, ping: Ping, *, now: datetime) -> 
         attempt=1,
         outcome=OutcomeKind.SUCCEEDED if has_succeeded else OutcomeKind.FAILED,
         summary=f"{summary}: {last_line}"[:MAX_SUMMARY_CHARS] if last_line else summary,
-        started_at=min((one.started_at for one in state.open_runs if one.run_id == ping.run_id), default=now),
+        started_at=next((run.started_at for run in state.open_runs if run.run_id == ping.run_id), now),
         finished_at=now,
         metrics=({"output": output} if output else {})
         | ({"exitCode": ping.exit_code} if ping.exit_code else {}),

@@ -46,12 +46,13 @@ def close_old_schedule(task: Task, *, now: datetime) -> tuple[tuple[QueuedRun, .
         otherwise                             queued or skipped, by the misfire policy, without jitter
         any, with an unreadable schedule       the one that is known is skipped
     """
+    first = task.next_occurrence
+    if first is None or first > now:
+        return task.backlog, []
     try:
         return _apply_old_schedule(task, now=now)
-    except InputError as exc:  # of an unreadable schedule at most one occurrence is known
-        if task.next_occurrence is None or task.next_occurrence > now:
-            return task.backlog, []
-        which = SkippedRange(count=1, first=task.next_occurrence, last=task.next_occurrence)
+    except InputError as exc:  # of an unreadable schedule no other occurrence is known
+        which = SkippedRange(count=1, first=first, last=first)
         return task.backlog, [skipped_run(task, which, SkipReason.CONFIG, f"schedule: {exc}", now=now)]
 
 

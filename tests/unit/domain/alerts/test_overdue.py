@@ -84,6 +84,7 @@ def test_silence_is_told_once_and_its_end_too(make_task: MakeTask) -> None:
     later = looked_at(silent.model_copy(update={"next_run_at": NOON + 3 * HOUR}), NOON + 3 * HOUR)
     back = ran(silent, NOON + DAY)
 
+    assert NOON + 2 * HOUR == silent.alert.first_notified_at  # from which reminders are counted
     assert ([], NOON + DAY) == (kinds(later), later.next_run_at)
     assert (["recovery"], NOON) == (kinds(back), back.alert.pending[0].since)
     assert (False, NOON + DAY) == (back.alert.missing_success_notified, back.alert.awaiting_since)

@@ -137,6 +137,17 @@ def test_a_schedule_nobody_can_read_is_replaced_all_the_same(make_task: MakeTask
     assert Status.SCHEDULED == after.status
 
 
+@pytest.mark.parametrize("upcoming", [None, NOW + MINUTE])
+def test_an_unreadable_schedule_owes_nothing_that_is_not_due(
+    make_task: MakeTask, upcoming: datetime | None
+) -> None:
+    task = make_task(schedule="whenever", next_occurrence=upcoming)
+
+    after, settlement = _edited(task, schedule="@hourly")
+
+    assert ([], []) == _accounts(after, settlement)
+
+
 def test_a_last_occurrence_that_is_owed_still_runs_when_nothing_is_left_after_it(make_task: MakeTask) -> None:
     task = make_task(schedule="* * * * *")
 

@@ -36,11 +36,11 @@ class PubSubPublisher:
         until = loop.time() + within.total_seconds()
         lost = 0
         for start in range(0, len(events), BATCH_SIZE):
-            some = events[start : start + BATCH_SIZE]
-            reason = await self._publish_batch(some, left_s=until - loop.time())
+            batch = events[start : start + BATCH_SIZE]
+            reason = await self._publish_batch(batch, left_s=until - loop.time())
             if reason:
-                log.error("events_not_published", extra={"count": len(some), "reason": reason})
-                lost += len(some)
+                log.error("events_not_published", extra={"count": len(batch), "reason": reason})
+                lost += len(batch)
         return lost
 
     async def _publish_batch(self, events: Sequence[CloudEvent], *, left_s: float) -> str:

@@ -95,8 +95,8 @@ class SettledStore:
         ticks = claiming_ticks(result.tasks)
         runs = []
         for start in range(0, len(ticks), LEDGER_READS):
-            some = ticks[start : start + LEDGER_READS]
-            runs += await asyncio.gather(*(self._store.runs_of_tick(tick_id) for tick_id in some))
+            batch = ticks[start : start + LEDGER_READS]
+            runs += await asyncio.gather(*(self._store.runs_of_tick(tick_id) for tick_id in batch))
         return (
             replace(result, tasks=tuple(settle_by_records(result.tasks, chain(*runs)))) if ticks else result
         )

@@ -60,8 +60,8 @@ class DocumentTable:
                 changed.append(index)
             elif before is None:
                 new.append((index, _encode_row(document, row, number=1)))
-        for some in split_into_batches(new):
-            await self._create(some, answers)
+        for batch in split_into_batches(new):
+            await self._create(batch, answers)
 
         def build_update(index: int, before: Record) -> RowUpdate:
             number = int(before.fields.get("revision") or 0) + 1
@@ -82,16 +82,16 @@ class DocumentTable:
         """Remove documents that have expired; return how many."""
         removed = 0
         past = compare_number("expireAt", "isLess", to_seconds(now))
-        while some := await self._records.search(past, max_rows=PRUNE_BATCH_SIZE):
-            for batch in split_into_batches([one.id for one in some]):
+        while rows := await self._records.search(past, max_rows=PRUNE_BATCH_SIZE):
+            for batch in split_into_batches([one.id for one in rows]):
                 await self._records.delete(batch)
-            removed += len(some)
+            removed += len(rows)
         return removed
 
     async def _find(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Record]:
         found: dict[tuple[str, str], Record] = {}
-        for some in any_of("id", dict.fromkeys(name for _, name in names)):
-            found |= _index_by_key(await self._records.search(*some))
+        for conditions in any_of("id", dict.fromkeys(name for _, name in names)):
+            found |= _index_by_key(await self._records.search(*conditions))
         requested = set(names)
         return {name: record for name, record in found.items() if name in requested}
 

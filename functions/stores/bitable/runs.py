@@ -107,9 +107,9 @@ class RunTable:
         """Remove what is past keeping; return how many entries went."""
         removed: set[str] = set()
         past = compare_number("at", "isLess", to_seconds(now - RUN_RETENTION))
-        while some := await self._records.search(past, max_rows=PRUNE_BATCH_SIZE):
-            await self._delete(some)
-            removed |= {to_text(one.fields.get("id")) for one in some}
+        while rows := await self._records.search(past, max_rows=PRUNE_BATCH_SIZE):
+            await self._delete(rows)
+            removed |= {to_text(one.fields.get("id")) for one in rows}
         return len(removed)
 
     async def _save_rows(self, batch_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -118,8 +118,8 @@ class RunTable:
             found = await self._records.search(equals("id", batch_id))
             known = [one.id for one in found if to_text(one.fields.get("id")) == batch_id]
         known = known or []
-        for some in split_into_batches([*zip(known, rows, strict=False)]):
-            await self._records.update([RowUpdate(name, row) for name, row in some])
+        for batch in split_into_batches([*zip(known, rows, strict=False)]):
+            await self._records.update([RowUpdate(name, row) for name, row in batch])
         made: list[str] = []
         for new in split_into_batches(rows[len(known) :]):
             made += await self._records.create(new)
@@ -138,8 +138,8 @@ class RunTable:
         return await self._records.search(oldest_by="at", max_rows=PRUNE_BATCH_SIZE)
 
     async def _delete(self, records: Sequence[Record]) -> None:
-        for some in split_into_batches([one.id for one in records]):
-            await self._records.delete(some)
+        for batch in split_into_batches([one.id for one in records]):
+            await self._records.delete(batch)
 
 
 def _encode_batch(batch: RunBatch) -> Iterator[dict[str, Any]]:
@@ -148,14 +148,14 @@ def _encode_batch(batch: RunBatch) -> Iterator[dict[str, Any]]:
     texts: list[str] = []
     number = 1
     for run in batch.runs:
-        one = encode_run(run)
-        if len(one) > MAX_ROW_CHARACTERS:
-            one = encode_run(truncate_run(run))
-        if texts and sum(map(len, texts)) + len(one) > MAX_ROW_CHARACTERS:
+        encoded = encode_run(run)
+        if len(encoded) > MAX_ROW_CHARACTERS:
+            encoded = encode_run(truncate_run(run))
+        if texts and sum(map(len, texts)) + len(encoded) > MAX_ROW_CHARACTERS:
             yield _encode_row(batch, number, part, texts)
             part, texts, number = [], [], number + 1
         part.append(run)
-        texts.append(one)
+        texts.append(encoded)
     yield _encode_row(batch, number, part, texts)
 
 

@@ -292,9 +292,9 @@ class BitableStore(MeteredStore):
 
     async def set_up(self, *, types: Sequence[str] = (), dry_run: bool = False) -> list[Step]:
         """Make the columns and tables that are missing, or only say which are; see `Setup`."""
-        one = Setup(self._catalog, self._client, self._meta, types=types)
+        setup = Setup(self._catalog, self._client, self._meta, types=types)
         async with limit_time(self._timeouts.setup_s):
-            return await (one.plan() if dry_run else one.apply())
+            return await (setup.plan() if dry_run else setup.apply())
 
     async def close(self) -> None:
         """Let others ping, and release connections. The store is not used afterwards."""
@@ -308,8 +308,8 @@ class BitableStore(MeteredStore):
         await self._pruner.prune_sometimes(now)
         imported, runs, changes = await self._task_table.import_edits(snapshot, now)
         for start in range(0, len(runs), RUNS_PER_BATCH):
-            some = tuple(runs[start : start + RUNS_PER_BATCH])
-            await self._run_table.save(RunBatch(f"edit-{self._new_id()}.1", now, some))
+            batch = tuple(runs[start : start + RUNS_PER_BATCH])
+            await self._run_table.save(RunBatch(f"edit-{self._new_id()}.1", now, batch))
         doubtful = await self._task_table.write_updates(changes)
         certain = {name: row for name, row in imported.rows.items() if row.row_id not in doubtful}
         if changes:

@@ -28,17 +28,17 @@ def equals(column: str, value: str) -> Condition:
 
 def any_of(column: str, values: Iterable[str]) -> Iterator[list[Condition]]:
     """The conditions that a cell holds one of *values*, as many at a time as one filter takes."""
-    some: list[Condition] = []
+    group: list[Condition] = []
     characters = 0
     for condition in (equals(column, value) for value in values):
         size = len(json.dumps(condition)) + 2
-        if some and (len(some) >= MAX_CONDITIONS or characters + size > MAX_FILTER_CHARACTERS):
-            yield some
-            some, characters = [], 0
-        some.append(condition)
+        if group and (len(group) >= MAX_CONDITIONS or characters + size > MAX_FILTER_CHARACTERS):
+            yield group
+            group, characters = [], 0
+        group.append(condition)
         characters += size
-    if some:
-        yield some
+    if group:
+        yield group
 
 
 def is_empty(column: str) -> Condition:
@@ -176,8 +176,8 @@ class RecordsApi:
     async def get(self, record_ids: Sequence[str]) -> list[Record]:
         """Those of the rows that exist, in any order."""
         found: list[Record] = []
-        for some in split_into_batches(record_ids, GET_BATCH_SIZE):
-            data = await self._query("batch_get", {"record_ids": list(some), "automatic_fields": True}, {})
+        for batch in split_into_batches(record_ids, GET_BATCH_SIZE):
+            data = await self._query("batch_get", {"record_ids": list(batch), "automatic_fields": True}, {})
             found += [_decode_record(item) for item in data.get("records") or ()]
         return found
 

@@ -103,8 +103,8 @@ class TaskTable:
         if len(ids) > MAX_IDS_PER_LOOKUP:
             return await self.fetch_all(at)
         found: dict[str, Record] = {}
-        for some in any_of("id", ids):
-            rows = await self._records.search(is_empty("id"), *some)
+        for conditions in any_of("id", ids):
+            rows = await self._records.search(is_empty("id"), *conditions)
             found |= {one.id: one for one in rows}
         if not found and await self._records.count_rows() == 0:
             await self._check_not_hidden([])
@@ -142,20 +142,20 @@ class TaskTable:
         doubtful: set[str] = set()
         left = split_into_batches(updates)
         while left:
-            some = left.pop()
+            batch = left.pop()
             try:
-                await self._records.update(some)
+                await self._records.update(batch)
             except FeishuRequestError as exc:
                 if not is_row_error(exc):
                     raise
-                if len(some) > 1:
-                    left += split_batch(some)
+                if len(batch) > 1:
+                    left += split_batch(batch)
                     continue
-                log.warning("row_refused", extra={"row": some[0].record_id, "code": exc.code})
-                doubtful.add(some[0].record_id)
+                log.warning("row_refused", extra={"row": batch[0].record_id, "code": exc.code})
+                doubtful.add(batch[0].record_id)
             except StoreUnavailableError as exc:
-                log.warning("rows_not_written", extra={"rows": len(some), "error": type(exc).__name__})
-                doubtful |= {one.record_id for one in some}
+                log.warning("rows_not_written", extra={"rows": len(batch), "error": type(exc).__name__})
+                doubtful |= {one.record_id for one in batch}
         return frozenset(doubtful)
 
     async def _full_scan(self, now: datetime) -> Snapshot:
@@ -226,12 +226,12 @@ class TaskWriter:
         """
         left = dict(enumerate(writes))
         for number in range(1, MAX_ATTEMPTS + 1):
-            one = _WritePlan(results)
-            await self._plan(left, one, at)
-            await self._execute(one, at)
-            if one.error is not None and all(result.status is WriteStatus.UNKNOWN for result in results):
-                raise one.error
-            left = {index: writes[index] for index in one.conflicts}
+            plan = _WritePlan(results)
+            await self._plan(left, plan, at)
+            await self._execute(plan, at)
+            if plan.error is not None and all(result.status is WriteStatus.UNKNOWN for result in results):
+                raise plan.error
+            left = {index: writes[index] for index in plan.conflicts}
             if not left:
                 return
             await self._records.wait_before_retry(number)
@@ -274,12 +274,12 @@ class TaskWriter:
     ) -> None:
         left = split_into_batches(items)[::-1]
         while left:
-            some = left.pop()
+            batch = left.pop()
             try:
-                await run_batch(some, plan)
+                await run_batch(batch, plan)
             except FeishuRequestError as exc:
-                if is_row_error(exc) and len(some) > 1:
-                    left += split_batch(some)
+                if is_row_error(exc) and len(batch) > 1:
+                    left += split_batch(batch)
                 else:
                     plan.error = exc
             except (NoAnswerError, BusyError):  # they stay unknown
@@ -296,49 +296,49 @@ class TaskWriter:
         return self._table.parse(list(found.values()), at)
 
     async def _create(
-        self, some: Sequence[tuple[int, EncodedRow]], plan: "_WritePlan", *, at: datetime
+        self, rows: Sequence[tuple[int, EncodedRow]], plan: "_WritePlan", *, at: datetime
     ) -> None:
-        made = await self._records.create([done.fields for _, done in some])
-        late = await self._find_duplicates(some, made, at)
+        made = await self._records.create([done.fields for _, done in rows])
+        late = await self._find_duplicates(rows, made, at)
         if late:
             await self._records.delete([name for name in made if name in late])
-        for (index, done), name in zip(some, made, strict=True):
+        for (index, done), name in zip(rows, made, strict=True):
             applied = WriteResult(APPLIED, with_row_id(done.row, name).revision)
             plan.results[index] = CONFLICT if name in late else applied
 
     async def _find_duplicates(
-        self, some: Sequence[tuple[int, EncodedRow]], made: Sequence[str], at: datetime
+        self, rows: Sequence[tuple[int, EncodedRow]], made: Sequence[str], at: datetime
     ) -> frozenset[str]:
         """Those of the rows just made whose task another process had made by then."""
-        looked = await self._table.fetch_by_id([done.row.task_id for _, done in some], at)
+        looked = await self._table.fetch_by_id([done.row.task_id for _, done in rows], at)
         late = set()
-        for (_, done), name in zip(some, made, strict=True):
+        for (_, done), name in zip(rows, made, strict=True):
             same = looked.records.get(done.row.task_id, ())
             if same and min(same, key=lambda one: one.creation_order).id != name:
                 late.add(name)
         return frozenset(late)
 
-    async def _update(self, some: Sequence[tuple[int, EncodedRow]], plan: "_WritePlan") -> None:
+    async def _update(self, rows: Sequence[tuple[int, EncodedRow]], plan: "_WritePlan") -> None:
         try:
-            changes = [RowUpdate(done.row.row_id, done.fields) for _, done in some]
+            changes = [RowUpdate(done.row.row_id, done.fields) for _, done in rows]
             await self._records.update(changes, conditional=True)
         except Exception as exc:
             if not _is_stale(exc):
                 raise
-            plan.conflicts += [index for index, _ in some]
+            plan.conflicts += [index for index, _ in rows]
             return
-        for index, done in some:
+        for index, done in rows:
             plan.results[index] = WriteResult(APPLIED, done.row.revision)
 
-    async def _delete(self, some: Sequence[tuple[int, str]], plan: "_WritePlan") -> None:
+    async def _delete(self, rows: Sequence[tuple[int, str]], plan: "_WritePlan") -> None:
         try:
-            await self._records.delete([place for _, place in some], conditional=True)
+            await self._records.delete([place for _, place in rows], conditional=True)
         except Exception as exc:
             if not _is_stale(exc):
                 raise
-            plan.conflicts += [index for index, _ in some]
+            plan.conflicts += [index for index, _ in rows]
             return
-        for index, _ in some:
+        for index, _ in rows:
             plan.results[index] = WriteResult(APPLIED)
 
 

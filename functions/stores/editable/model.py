@@ -250,8 +250,8 @@ class EditableRow:
     @cached_property
     def versioned(self) -> VersionedTask | InvalidDocument:
         """The task at its revision, or why it is none."""
-        one = self.parsed
-        return one if isinstance(one, InvalidDocument) else VersionedTask(one.task, self.revision)
+        parsed = self.parsed
+        return parsed if isinstance(parsed, InvalidDocument) else VersionedTask(parsed.task, self.revision)
 
     @cached_property
     def revision(self) -> str:
@@ -264,8 +264,8 @@ class EditableRow:
         if not self.has_user_edit and self.state is not None and len(self.entries) == 1 and not self.problem:
             at = self.state.get("nextRunAt")
             return None if at is None else (parse_stored_instant(at) or ALWAYS_DUE)
-        one = self.parsed
-        return ALWAYS_DUE if isinstance(one, InvalidDocument) else one.task.next_run_at
+        parsed = self.parsed
+        return ALWAYS_DUE if isinstance(parsed, InvalidDocument) else parsed.task.next_run_at
 
     def import_edit(self, revision: int, *, now: datetime) -> "tuple[EditableRow, tuple[Run, ...]] | None":
         """Return the row with the state after the user's edit at *now*, and the runs to record for it.
@@ -275,13 +275,13 @@ class EditableRow:
         if not self.has_user_edit or isinstance(self.parsed, InvalidDocument):
             return None
         try:
-            one = self._import_at(now)
+            parsed = self._import_at(now)
         except InvalidTaskError:
             return None
-        stored_state = state_section(one.task, self.entries[0], revision=revision)
+        stored_state = state_section(parsed.task, self.entries[0], revision=revision)
         return EditableRow(
             self.task_id, self.entries, stored_state, saved_at=self.saved_at, row_id=self.row_id
-        ), one.runs
+        ), parsed.runs
 
     def _import_at(self, now: datetime) -> ImportedEdit:
         written = self.entries[0]

@@ -167,9 +167,9 @@ class FirestoreStore(CountingStore):
         ):
             while len(tasks) + len(broken) < limit and (documents := await anext(pages, None)) is not None:
                 for document in documents:
-                    one = to_query_result([document])
-                    tasks += (stored for stored in one.tasks if _matches_filter(stored.task, which))
-                    broken += one.invalid
+                    parsed = to_query_result([document])
+                    tasks += (stored for stored in parsed.tasks if _matches_filter(stored.task, which))
+                    broken += parsed.invalid
                     if len(tasks) + len(broken) == limit:
                         break
         return QueryResult(tuple(tasks), tuple(broken))

@@ -198,9 +198,9 @@ class JsonStore(MeteredStore):
         after, runs = tasks.import_edits(before, now)
         self._task_files.save_backup()
         for start in range(0, len(runs), RUNS_PER_BATCH):
-            some = tuple(runs[start : start + RUNS_PER_BATCH])
+            batch = tuple(runs[start : start + RUNS_PER_BATCH])
             self._run_log.save(
-                RunBatch(f"edit-{after.last_revision}.{start // RUNS_PER_BATCH + 1}", now, some)
+                RunBatch(f"edit-{after.last_revision}.{start // RUNS_PER_BATCH + 1}", now, batch)
             )
         if after is not before:
             self._task_files.write(after)

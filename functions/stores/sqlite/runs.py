@@ -83,9 +83,9 @@ def save_batch(connection: sqlite3.Connection, rows: BatchRows) -> None:
         _remove_runs_not_in(connection, entry)
         connection.execute(REPLACE_BATCH, entry)
     for start in range(0, len(runs_of_entry), MAX_ROWS):
-        some = runs_of_entry[start : start + MAX_ROWS]
-        statement = INSERT_RUNS.format(rows=", ".join([RUN_ROW] * len(some)))
-        connection.execute(statement, list(chain.from_iterable(some)))
+        batch = runs_of_entry[start : start + MAX_ROWS]
+        statement = INSERT_RUNS.format(rows=", ".join([RUN_ROW] * len(batch)))
+        connection.execute(statement, list(chain.from_iterable(batch)))
 
 
 def _remove_runs_not_in(connection: sqlite3.Connection, batch: tuple[str, int, str]) -> None:

@@ -290,12 +290,12 @@ def _apply_updates(connection: sqlite3.Connection, updates: Mapping[int, Row]) -
     applied: list[int] = []
     positions = list(updates)
     for start in range(0, len(positions), MAX_ROWS):
-        some = positions[start : start + MAX_ROWS]
-        values = [KNOWN_FIELDS, *chain.from_iterable(updates[position] for position in some)]
-        statement = UPDATE_TASKS.format(rows=", ".join([UPDATE_ROW] * len(some)))
-        if connection.execute(statement, values).rowcount < len(some):
-            some = _select_updated(connection, some, updates)
-        applied += some
+        batch = positions[start : start + MAX_ROWS]
+        values = [KNOWN_FIELDS, *chain.from_iterable(updates[position] for position in batch)]
+        statement = UPDATE_TASKS.format(rows=", ".join([UPDATE_ROW] * len(batch)))
+        if connection.execute(statement, values).rowcount < len(batch):
+            batch = _select_updated(connection, batch, updates)
+        applied += batch
     return applied
 
 

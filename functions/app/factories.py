@@ -71,7 +71,7 @@ def parse_cell(text: str) -> Any:
     except InputError as exc:
         raise ValueError(f"this is neither YAML nor JSON: {exc}") from None
     for problem in document.problems:
-        raise ValueError(problem.reason)
+        raise ValueError(f"{problem.field}: {problem.reason}" if problem.path else problem.reason)
     return document.value
 
 

@@ -37,8 +37,8 @@ class CostItem:
 
     Attributes:
         name: As on the bill.
-        a_day: How many a day.
-        free_a_day: How many of them cost nothing; quotas a month are spread over its days.
+        per_day: How many a day.
+        free_per_day: How many of them cost nothing; quotas a month are spread over its days.
         usd_per_million: The price above that.
     """
 

@@ -27,7 +27,7 @@ class CronField:
         last: The greatest number that means something of its own.
         hashed_high: The greatest number `H` may draw.
         names: Names that stand for numbers, from *low* on.
-        interval: An interval to suggest for a step longer than the field; empty when there is none.
+        interval_unit: The unit of the interval to suggest for a step longer than the field; empty for none.
     """
 
     name: str

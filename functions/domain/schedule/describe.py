@@ -171,7 +171,7 @@ class AgendaMinute:
     Attributes:
         at: Its beginning.
         count: Runs in it.
-        ids: The first tasks of them, by id.
+        task_ids: The ids of the first tasks of them, in order.
     """
 
     at: datetime

@@ -128,8 +128,12 @@ def sort_tasks(tasks: Iterable[Task], sort: str) -> list[Task]:
 
 def cursor_of(sort: str, task: Task) -> str:
     """Return the text for the place behind *task* in an address: its id, and what it is sorted by."""
-    value = SORT_VALUES[sort.removeprefix("-")](task)
-    return f"{task.id}~{format_instant(value) if isinstance(value, datetime) else value or ''}"
+    return _format_cursor(OrderPosition(SORT_VALUES[sort.removeprefix("-")](task), task.id))
+
+
+def _format_cursor(place: OrderPosition) -> str:
+    text = format_instant(place.value) if isinstance(place.value, datetime) else place.value or ""
+    return f"{place.id}~{text}"
 
 
 def parse_cursor(sort: str, text: str) -> OrderPosition | None:
@@ -220,21 +224,23 @@ async def _sort_in_store(
     Raises:
         StoreError: The database lacks the index for this order.
     """
+    found: list[Task] = []
+
+    def listing(more: str) -> Listing:
+        return Listing(found, (), more, sort, _orders_in_store(service))
+
     place = parse_cursor(sort, after)
     size = PAGE_SIZE if which == TaskFilter() else CHUNK
-    found: list[Task] = []
     for _ in range(SEARCHED // size):
         page = await service.list_ordered(STORE_ORDERS[sort], after=place, limit=size)
         for stored in page.tasks:
             if ends and ends(stored.task):
-                return Listing(found, (), "", sort, _orders_in_store(service))
+                return listing("")
             if matches(stored.task):
                 found.append(stored.task)
             if len(found) == PAGE_SIZE:
-                return Listing(found, (), cursor_of(sort, stored.task), sort, _orders_in_store(service))
+                return listing(cursor_of(sort, stored.task))
         place = page.following
         if place is None:
-            return Listing(found, (), "", sort, _orders_in_store(service))
-    value = place.value if place else None
-    text = format_instant(value) if isinstance(value, datetime) else value or ""
-    return Listing(found, (), f"{place.id}~{text}" if place else "", sort, _orders_in_store(service))
+            return listing("")
+    return listing(_format_cursor(place) if place else "")

@@ -1,6 +1,5 @@
 """The prompts of an agent, the result read from a reply, and the items reported before."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from functions.domain.types import timezone_or_utc, to_local
+from functions.parsing.identity import name_key, stable_name
 from functions.parsing.replies import AgentResult, ResultItem
 from functions.task_types.agent.tools import quote_untrusted
 
@@ -108,7 +108,7 @@ class SeenItems:
     def unseen(self, items: Sequence[ResultItem]) -> tuple[ResultItem, ...]:
         """Return those of *items* that were not reported before, in their order."""
         known = set(self.item_keys)
-        return tuple(item for item in items if item_key(item) not in known)
+        return tuple(item for item in items if known.isdisjoint((item_key(item), _older_key(item))))
 
     def with_items(self, result: AgentResult, notes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the task's memory after *result* is reported, with *notes* about the server."""
@@ -124,6 +124,10 @@ class SeenItems:
 
 
 def item_key(item: ResultItem) -> str:
-    """Return a short, stable key: a hash of the item's address, else of its title in any case."""
-    name = item.url.rstrip("/") if item.url else " ".join(item.title.casefold().split())
-    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:12]
+    """Return a short, stable key: of the item's address in any spelling, else of its title in any case."""
+    return name_key(stable_name(item.url) or " ".join(item.title.casefold().split()))
+
+
+def _older_key(item: ResultItem) -> str:
+    """Return the key under which versions before 0.3 remembered it."""
+    return name_key(item.url.rstrip("/"))

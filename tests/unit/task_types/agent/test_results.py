@@ -1,5 +1,6 @@
 """A model's answer as a result: found wherever it is, cleaned, ranked; and the talk fitted into its room."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -68,8 +69,15 @@ def test_an_item_is_known_by_its_address_else_by_its_title() -> None:
         return ResultItem(title, url, "", None)
 
     assert item_key(item("a", "https://a.b/c")) == item_key(item("other", "https://a.b/c/"))
+    assert item_key(item("a", "https://a.b/c")) == item_key(item("a", "http://www.a.b/c?utm_source=x"))
     assert item_key(item("Big  News")) == item_key(item("big news"))
     assert item_key(item("a", "https://a.b/c")) != item_key(item("a", "https://a.b/d"))
+
+
+def test_an_item_that_an_older_version_reported_is_known() -> None:
+    key = hashlib.sha256(b"https://a.b/c").hexdigest()[:12]
+
+    assert () == SeenItems((key,)).unseen([ResultItem("a", "https://a.b/c/", "", None)])
 
 
 @pytest.mark.parametrize("memory", [{}, {"seen": "x", "previous": 7, "tokenField": None}, {"seen": [1]}])

@@ -88,6 +88,7 @@ def read_part(
     ignore: Sequence[str] = (),
     ignore_numbers: bool = False,
     is_plain: bool = False,
+    is_xml: bool = False,
 ) -> PagePart:
     """Return the text of what *selector* matches on a page.
 
@@ -97,6 +98,7 @@ def read_part(
         ignore: Lines with one of these are left out.
         ignore_numbers: Whether digits count in `digest`.
         is_plain: Whether the body is no markup: a text, CSV, or JSON.
+        is_xml: Whether it is XML, where CDATA is text; in HTML it is a comment.
 
     Raises:
         UnreadableError: The selector is none for the library.
@@ -104,6 +106,8 @@ def read_part(
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # 30 ms, in the parser's process
 
     markup = body.decode("utf-8", "replace")
+    if is_xml:
+        markup = _with_escaped_cdata(markup)
     page = LexborHTMLParser(_as_markup(markup) if is_plain else _with_written_lines(markup))
     title = one_line(_title(page), limit=_MAX_TITLE_CHARS)
     has_scripts = page.css_first(_SCRIPTS) is not None
@@ -138,6 +142,15 @@ def read_part(
 
 def _as_markup(text: str) -> str:
     return f"<body>{escape(text, quote=False)}".replace("\n", _BREAK)
+
+
+def _with_escaped_cdata(markup: str) -> str:
+    first, *others = markup.split("<![CDATA[")
+    parts = [first]
+    for other in others:
+        text, end, rest = other.partition("]]>")
+        parts += (escape(text, quote=False), rest) if end else (other,)
+    return "".join(parts)
 
 
 def _with_written_lines(markup: str) -> str:

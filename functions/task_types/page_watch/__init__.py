@@ -125,6 +125,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
                 ignore=params.ignore,
                 ignore_numbers=params.ignore_numbers,
                 is_plain=_is_plain(response, text),
+                is_xml="xml" in _media_type(response),
             ),
             text.encode("utf-8", "replace"),
             timeout_s=look.parsing_s,

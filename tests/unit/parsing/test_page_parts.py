@@ -59,6 +59,18 @@ def test_a_plain_text_has_its_lines_and_no_markup() -> None:
     assert (found.text, found.has_scripts) == ("a < b\nc <d> e &amp;\n<script>f", False)
 
 
+@pytest.mark.parametrize(
+    ("body", "is_xml", "expected"),
+    [
+        ("<p><![CDATA[1 < 2]]> or <![CDATA[& <b>3</b>]]></p>", True, "1 < 2 or & <b>3</b>"),
+        ("<p>end <![CDATA[of the part", True, "end of the part"),
+        ("<p>in HTML <![CDATA[a comment]]></p>", False, "in HTML"),
+    ],
+)
+def test_cdata_is_text_in_xml(body: str, is_xml: bool, expected: str) -> None:
+    assert expected == part(body, "p", is_xml=is_xml).text
+
+
 def test_all_matches_are_read_in_the_order_of_the_page_and_none_twice() -> None:
     body = "<div class=x>a<div class=x>b</div></div><p>no</p><div class=x>c</div>"
 

@@ -74,6 +74,17 @@ async def test_a_change_is_news_with_its_difference(watch: Watch) -> None:
     assert (again.summary, again.has_news, again.memory) == ("Nothing new on “Shop”", False, None)
 
 
+async def test_a_change_in_the_cdata_of_xml_is_news(watch: Watch) -> None:
+    """A list of releases has its notes there; all of them were a comment, as in HTML."""
+    old, new = (
+        answer(200, f"<main><![CDATA[{text}]]></main>".encode(), headers={"content-type": "text/xml"})
+        for text in ("1.0 <b>", "1.1 <b>")
+    )
+    first = await watch(old)
+
+    assert (await watch(new, first.memory)).has_news
+
+
 @pytest.mark.parametrize("kind", ["text/plain; charset=utf-8", "text/markdown", "application/json"])
 async def test_a_text_without_markup_is_watched_by_its_lines(watch: Watch, kind: str) -> None:
     """robots.txt, a changelog or JSON: as a page it would be one line, without what looks like a tag."""

@@ -123,7 +123,10 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     add("--json", dest="as_json", action="store_true", help="the result as JSON")
     add("--report", metavar="FILE", help="write the result as Markdown as well")
     add("--keep", metavar="FOLDER", help="where logs and the history go")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if (options.only or options.no_controls) and not options.mutants:
+        parser.error("--only and --no-controls are for --mutants: without it a whole run would begin")
+    return options
 
 
 def _say(text: str) -> None:

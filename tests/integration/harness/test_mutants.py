@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.chaos.__main__ import main
 from tests.harness.chaos.checker.check import judge
 from tests.harness.chaos.mutants import MUTANTS
 from tests.harness.chaos.mutation import CONDITIONS, PLAYED
@@ -74,3 +75,9 @@ def test_every_mutant_of_a_promise_exists() -> None:
 
     assert named <= set(MUTANTS)
     assert len(named) >= 15
+
+
+def test_a_mutant_alone_is_asked_for_with_all_of_them() -> None:
+    """A whole run began, of minutes, and said nothing of the name."""
+    with pytest.raises(SystemExit):
+        main(["--only", "advance_before_run"])

@@ -196,15 +196,21 @@ class Steps:
     ) -> None:
         """Start the tasks of *queue* as there is capacity, while there is time; leave the rest in it."""
         while queue and self._has_time_to_start(until=until):
-            if not (tasks := self._take(queue)) and self._executor.capacity:
+            has_capacity = bool(self._executor.capacity)
+            if not await self._process_some(queue, is_backlog=is_backlog) and has_capacity:
                 return  # those that are left hang, or share a host with others that run
-            batches = (tasks[start : start + BATCH_SIZE] for start in range(0, len(tasks), BATCH_SIZE))
-            processed = (self._process_batch(batch, is_backlog=is_backlog) for batch in batches)
-            for failure in await asyncio.gather(*processed, return_exceptions=True):
-                if failure is not None:
-                    raise failure
             wanted = min(len(queue), max(1, self._dependencies.slots.limit // 4))
             await self._executor.wait_for_capacity(wanted, within_s=POLL_S)
+
+    async def _process_some(self, queue: deque[VersionedTask], *, is_backlog: bool) -> bool:
+        """Start the tasks of *queue* for which there is capacity now; return whether there were any."""
+        tasks = self._take(queue)
+        batches = (tasks[start : start + BATCH_SIZE] for start in range(0, len(tasks), BATCH_SIZE))
+        processed = (self._process_batch(batch, is_backlog=is_backlog) for batch in batches)
+        for failure in await asyncio.gather(*processed, return_exceptions=True):
+            if failure is not None:
+                raise failure
+        return bool(tasks)
 
     def _take(self, queue: deque[VersionedTask]) -> list[VersionedTask]:
         """Take as many tasks out of *queue* as may start now."""

@@ -36,6 +36,7 @@ async def tick(dependencies: TickDependencies, budget: TimeBudget) -> TickReport
             from functions.engine.steps import Steps  # 40 ms of a cold start, and most ticks find nothing
 
             steps = Steps(dependencies, deadline, first, report)
+            del first  # its tasks are replaced as they are claimed: kept, a thousand take 3 MB more
             try:
                 await steps.start_due_tasks()
                 await steps.finish_attempts()

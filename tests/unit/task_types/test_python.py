@@ -328,7 +328,7 @@ async def test_an_async_function_that_catches_its_end_is_left_and_not_doubled(
     call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would hold its slot, and with each run one more, until none is free."""
-    first = await call("garden.beds:deaf_async", attempt={"timeout_s": 0.02})
+    first = await call("garden.beds:deaf_async", attempt={"timeout_s": 0.4})
     second = await call("garden.beds:silent")
     sys.modules["garden.beds"].going_on.set()
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -342,10 +342,13 @@ async def test_an_async_function_that_catches_its_end_is_left_and_not_doubled(
 
 
 @pytest.mark.parametrize(
-    ("function", "summary"), [("tidy_async", "tidied up"), ("leaving_async", "SystemExit: 3")]
+    ("function", "timeout_s", "summary"),
+    [("tidy_async", 0.4, "tidied up"), ("leaving_async", 20.0, "SystemExit: 3")],
 )
-async def test_an_async_function_says_how_it_ended(call: Call, function: str, summary: str) -> None:
-    outcome = await call(f"garden.beds:{function}", attempt={"timeout_s": 0.02})
+async def test_an_async_function_says_how_it_ended(
+    call: Call, function: str, timeout_s: float, summary: str
+) -> None:
+    outcome = await call(f"garden.beds:{function}", attempt={"timeout_s": timeout_s})
 
     assert summary == outcome.summary
 

@@ -22,7 +22,7 @@ from functions.app.factories import (
 from functions.app.notifications import Notifications
 from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import TimeBudget, describe_long_timeout
-from functions.domain.events import RUN_FINISHED, Event
+from functions.domain.events import RUN_FINISHED, Audience, Event
 from functions.domain.redaction import Redactor
 from functions.domain.sharding import WorkerAssignment
 from functions.domain.types import format_instant
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from functions.app.hooks import BeforeTask, OnEvent
     from functions.app.toolbox import Toolbox
     from functions.domain.alerts.model import Notification
-    from functions.domain.events import Audience
     from functions.domain.lifecycle.permissions import Capabilities
     from functions.domain.run import Outcome
     from functions.domain.storage import StoreStats
@@ -110,16 +109,11 @@ class App:
         self.new_id, self.new_secret = new_id, new_secret
         self.default_timezone = settings.default_timezone
         self.language = settings.notice_language
-        self._max_tasks_per_owner = settings.max_tasks_per_owner
-        self._signing_secrets = settings.signing_secrets()
-        self._keys_refusal = settings.keys_refusal()
         self.redact = Redactor(settings.secrets())
         self.tick_store: Store = build_store(settings)
         self.store: Store = self.tick_store
         if defers := settings.settlements == "deferred":
             self.store = settled_view(self.tick_store)
-        self._allow_private_networks = settings.allow_private_networks
-        self._allow_ports = settings.allow_ports
         self._post = TrustedHttpClient()
         self._notifications = Notifications(settings, self.store, self._post, clock=clock, redact=self.redact)
         self._longest_attempt = longest_attempt(settings)
@@ -173,7 +167,7 @@ class App:
     def _run_task(self, job: "Job") -> "Awaitable[Outcome]":
         return self.toolbox.run_task(job)
 
-    async def _subscribers(self, audiences: "Collection[Audience]") -> "Mapping[Audience, Collection[str]]":
+    async def _subscribers(self, audiences: Collection[Audience]) -> Mapping[Audience, Collection[str]]:
         from functions.services.dependencies import subscribers
 
         return await subscribers(self.store, audiences)
@@ -331,14 +325,14 @@ class App:
         """What owners may use; read when the first task of one runs."""
         from functions.services.access.limits import OwnerLimits
 
-        return OwnerLimits(self.store, clock=self.now, default_max_tasks=self._max_tasks_per_owner)
+        return OwnerLimits(self.store, clock=self.now, default_max_tasks=self._settings.max_tasks_per_owner)
 
     @cached_property
     def signer(self) -> "Signer":
         """What sessions, rows of keys and public links are signed with."""
         from functions.services.access.signing import Signer  # as above: no tick signs anything
 
-        return Signer(self.store, self._signing_secrets, new_secret=new_secret)
+        return Signer(self.store, self._settings.signing_secrets(), new_secret=new_secret)
 
     @cached_property
     def keys(self) -> "KeyStore":
@@ -351,7 +345,7 @@ class App:
             clock=self.now,
             new_id=new_id,
             new_secret=new_secret,
-            refusal=self._keys_refusal,
+            refusal=self._settings.keys_refusal(),
         )
 
     async def publish_event(
@@ -412,8 +406,8 @@ class App:
                 task,
                 self.toolbox.tools,
                 channels=channels,
-                allow_private=self._allow_private_networks,
-                allow_ports=self._allow_ports,
+                allow_private=self._settings.allow_private_networks,
+                allow_ports=self._settings.allow_ports,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Builds each optional part that the settings ask for: store, model, accounts, queue, topic, heartbeat."""
+"""Builds each optional part that the settings ask for: store, credits, queue, topic, heartbeat."""
 
 import signal
 from collections.abc import Callable

@@ -28,6 +28,7 @@ OUT_OF_TIME = Outcome(OutcomeKind.ABANDONED, "The tick's time was up while it ra
 SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was stopped while it ran")
 NO_SLOT = "no slot became free in time"
 LIMITS_UNKNOWN = "what its owner may use could not be read"
+LIMITS_RETRY = timedelta(seconds=15)  # until it is read again, which has just failed
 TOO_LITTLE_TIME = "less of its claim was left than it is expected to take"
 
 
@@ -38,6 +39,7 @@ class FinishedAttempt:
     Attributes:
         outcome: None when it never began: its claim is to be released.
         postponed: Why it did not begin; empty when it was not to begin any more.
+        wait: How long it is left for, where it cannot begin at once; None where it can.
     """
 
     stored: VersionedTask
@@ -45,6 +47,7 @@ class FinishedAttempt:
     started_at: datetime
     finished_at: datetime
     postponed: str = ""
+    wait: timedelta | None = None
 
 
 @dataclass(slots=True)
@@ -224,28 +227,35 @@ class Executor:
         self._end(attempt, None, postponed=NO_SLOT)
 
     async def _run(self, attempt: _Attempt, job: Job) -> None:
-        outcome, postponed = None, ""
+        outcome, postponed, wait = None, "", None
         try:
             outcome = await self._run_task(job)
         except LimitsUnknownError:
             self.started -= 1
-            postponed = LIMITS_UNKNOWN
+            postponed, wait = LIMITS_UNKNOWN, LIMITS_RETRY
         except BaseException as exc:  # noqa: BLE001  # an attempt without an outcome would look like a death
             outcome = attempt.cancel_outcome or _outcome_of(exc, attempt, job)
         self._ended += 1
         try:
-            self._end(attempt, outcome, postponed=postponed)
+            self._end(attempt, outcome, postponed=postponed, wait=wait)
         finally:
             self._slots.free += 1
             self._fill_slots()
 
-    def _end(self, attempt: _Attempt, outcome: Outcome | None, *, postponed: str = "") -> None:
+    def _end(
+        self,
+        attempt: _Attempt,
+        outcome: Outcome | None,
+        *,
+        postponed: str = "",
+        wait: timedelta | None = None,
+    ) -> None:
         attempt.is_over = True
         if attempt.timer is not None:
             attempt.timer.cancel()
         try:
             now = self._clock()
-            self._finished(FinishedAttempt(attempt.stored, outcome, attempt.started_at, now, postponed))
+            self._finished(FinishedAttempt(attempt.stored, outcome, attempt.started_at, now, postponed, wait))
         finally:
             del self._attempts[attempt.stored.task.id]
             self._slots.claimed -= 1

@@ -18,7 +18,7 @@ from functions.domain.run import Run
 from functions.domain.storage import VersionedTask
 from functions.domain.types import OutcomeKind
 from functions.engine.events import EventBuffer, deliver_events
-from functions.engine.executor import LIMITS_UNKNOWN, FinishedAttempt
+from functions.engine.executor import FinishedAttempt
 from functions.engine.report import TickReport
 from functions.engine.writer import PendingTransition, TickWriter
 from functions.errors import StoreError
@@ -30,7 +30,6 @@ FLUSH_EVERY_S = 0.25  # how long a finished attempt waits for others
 DEFERRED_FLUSH_S = 2.0  # the same of one that leaves nothing to write but its record
 FLUSH_AT = 100  # finished attempts, which are written at once
 REREAD_AFTER = timedelta(seconds=2)  # how old a task may be whose notifications are delivered
-LIMITS_RETRY = timedelta(seconds=15)  # until what an owner may use is read again, which has just failed
 MAX_RERUNS = 150  # times one task is due again within a tick: a full backlog, and an end to any mistake
 
 
@@ -189,8 +188,7 @@ class Results:
         for reason in sorted({one.postponed for one in finished} - {""}):
             tasks = [one.stored.task.id for one in finished if one.postponed == reason]
             log.info("attempts_postponed", extra={"tasks": tasks, "reason": reason})
-            if reason == LIMITS_UNKNOWN:
-                self.postponed.update(tasks)
+        self.postponed.update(one.stored.task.id for one in finished if one.wait is not None)
         charged = iter(await self._dependencies.credits.charge(outcomes))
         return await self.apply(
             [_release(one) if one.outcome is None else self._complete(one, next(charged)) for one in finished]
@@ -243,8 +241,7 @@ class Results:
 
 
 def _release(attempt: FinishedAttempt) -> PendingTransition:
-    wait = LIMITS_RETRY if attempt.postponed == LIMITS_UNKNOWN else None
-    changes = release_claim(attempt.stored.task, now=attempt.finished_at, wait=wait)
+    changes = release_claim(attempt.stored.task, now=attempt.finished_at, wait=attempt.wait)
     return PendingTransition(attempt.stored, Transition(changes, ()))
 
 

@@ -68,7 +68,7 @@ async def ready(address: str) -> None:
         await answered(session, address)
 
 
-# What browsers do that keep a page for "back": it is shown as it was left, and told so.
+# What browsers do that keep a page for "back": it is shown as it was left, and gets an event for it.
 SENT_AND_SHOWN_AGAIN = """
 document.forms[0].dataset.sent = "yes";
 window.dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}));

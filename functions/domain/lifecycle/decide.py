@@ -277,13 +277,10 @@ def release_claim(task: Task, *, now: datetime, wait: timedelta | None = None) -
     Args:
         wait: How long it is not due; None where it may begin at once.
     """
-    due_at = now + wait if wait else now
-    if (
-        wait is None
-        and task.attempt <= 1
-        and task.trigger is Trigger.SCHEDULE
-        and task.occurrence is not None
-    ):
+    due_at = now
+    if wait is not None:
+        due_at = now + wait
+    elif task.attempt <= 1 and task.trigger is Trigger.SCHEDULE and task.occurrence is not None:
         due_at = min(now, earliest_start(task, task.occurrence))
     return {
         "status": Status.RETRYING,

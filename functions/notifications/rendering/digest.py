@@ -118,7 +118,7 @@ def build_message(
 ) -> Message:
     """Return *notifications*, at least one and the most important first, as a message in *phrases*.
 
-    It begins with how things stand; what a channel out of reach missed meanwhile is told with its time.
+    It begins with how things stand; what a channel out of reach missed follows, each with its time.
     """
     hidden = len(notifications) - limits.rows
     old = superseded_ids(notifications)

@@ -96,7 +96,7 @@ async def test_who_has_taken_a_message_is_not_told_again_because_another_has_not
 
 
 async def test_what_comes_while_another_fails_repeats_nothing(service: Service) -> None:
-    """The outage of one of several services was told to the others again with each new notice."""
+    """The outage of one of several services repeated its notices to the others with each new one."""
     one = channel(f"gotify://127.0.0.1:{service.port}/{CANARY}", f"gotify://127.0.0.1:1/{CANARY}")
 
     await one.send([notice("First")], NOON)

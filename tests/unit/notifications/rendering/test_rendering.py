@@ -136,11 +136,11 @@ def test_headline_counts_tasks_not_notices(make_notice: MakeNotice) -> None:
     assert "2 failed, 1 back" == build_message(notices, EN, LIMITS[0]).headline
 
 
-Told = list[tuple[str, str, int]]  # a notice: its kind, its task, the minute it was made in
+Story = list[tuple[str, str, int]]  # a notice: its kind, its task, the minute it was made in
 
 
 @pytest.mark.parametrize(
-    ("notices", "headline", "told"),
+    ("notices", "headline", "shown"),
     [
         (
             [("failure", "a", 0), ("reminder", "a", 60), ("recovery", "a", 90)],
@@ -165,7 +165,7 @@ Told = list[tuple[str, str, int]]  # a notice: its kind, its task, the minute it
     ],
 )
 def test_message_after_an_outage_begins_with_how_things_stand(
-    notices: Told, headline: str, told: list[tuple[str, str]], make_notice: MakeNotice
+    notices: Story, headline: str, shown: list[tuple[str, str]], make_notice: MakeNotice
 ) -> None:
     made = [
         make_notice(kind, task, id=f"{task}{minute}{kind}", at=NOON + timedelta(minutes=minute))
@@ -175,8 +175,8 @@ def test_message_after_an_outage_begins_with_how_things_stand(
     message = build_message(by_importance(made), EN, LIMITS[0])
 
     assert headline == message.headline
-    assert told == [(row.kind, row.severity) for row in message.rows]
-    assert told[0][1] == message.severity
+    assert shown == [(row.kind, row.severity) for row in message.rows]
+    assert shown[0][1] == message.severity
 
 
 def test_what_is_over_is_told_with_its_time(make_notice: MakeNotice) -> None:

@@ -32,7 +32,6 @@ from functions.engine.executor import (
     watch_cancellations,
 )
 from functions.engine.handoff import Handoff
-from functions.engine.notify import deliver_notifications
 from functions.engine.report import TickReport
 from functions.engine.results import Results
 from functions.engine.writer import PendingTransition, TickWriter
@@ -133,6 +132,8 @@ class Steps:
         await self._publish()
 
     async def _deliver_notifications(self) -> None:
+        from functions.engine.notify import deliver_notifications  # most ticks have none
+
         async with self._notifying:
             self.report.lost_notices += await deliver_notifications(
                 await self._results.take_tasks_to_notify(),

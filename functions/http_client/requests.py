@@ -52,13 +52,6 @@ def check_url(text: str, ports: Ports = ANY_PORT) -> URL:
     Raises:
         BlockedRequestError: It is not a URL we call; the reason says what to change.
     """
-    url = _parse_and_check(text)
-    _check_port(url.port, ports)
-    return url
-
-
-@lru_cache(maxsize=2048)  # the same tasks come again and again, often a thousand in a tick
-def _parse_and_check(text: str) -> URL:
     check_length(text)
     if _INVALID_URL_CHARACTERS.search(text):
         raise BlockedRequestError(
@@ -67,7 +60,7 @@ def _parse_and_check(text: str) -> URL:
     url = parse_url(text)
     if url is None:
         raise BlockedRequestError("The URL cannot be read; write it like https://example.com/path")
-    return check_parsed_url(url)
+    return check_parsed_url(url, ports)
 
 
 def check_length(text: str) -> None:

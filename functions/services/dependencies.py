@@ -91,15 +91,16 @@ async def _read_predecessors(
     return graph, owners
 
 
-def check_no_dependents(task: Task, *, removed: Collection[str] = ()) -> None:
-    """Check that no task runs after *task*, except those *removed* together with it.
+async def _find_followers(store: TaskStore, task: Task) -> list[str]:
+    """Return the ids of the tasks that run after *task*, and of those of its links that cannot be read.
 
-    Raises:
-        InputError: Other tasks run after it.
+    They are asked themselves: a link stays behind when the write that it was added for was refused.
     """
-    left = sorted({follower.task for follower in task.dependents} - set(removed))
-    if left:
-        raise InputError(f"{task.id}: {', '.join(left)} run after it; change or remove them first")
+    if not task.dependents:
+        return []
+    found = await store.get_tasks(sorted({one.task for one in task.dependents}))
+    following = [stored.task.id for stored in found.tasks if _runs_after(stored.task, task.id)]
+    return sorted([*following, *(document.id for document in found.invalid)])
 
 
 async def add_links(store: Store, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
@@ -133,16 +134,19 @@ async def sync_links(
     """Keep the links right around a write of *spec* in place of *before*, or a removal of *before*.
 
     Raises:
-        InputError: See `check_links` and `check_no_dependents`.
+        InputError: See `check_links`; or other tasks run after *before*, which is removed or changes its
+            owner.
     """
+    followers = ""
+    if before is not None and (spec is None or spec.owner != before.owner):
+        followers = ", ".join(await _find_followers(store, before))
     if spec is not None:
         await check_links(store, [spec], known={spec.id: spec}, can_see=can_see)
-        if before is not None and before.owner != spec.owner and before.dependents:
-            followers = ", ".join(sorted({one.task for one in before.dependents}))
+        if followers:
             raise InputError(f"owner: {followers} run after it, and are not of {spec.owner or 'nobody'}")
         await add_links(store, spec, before=before)
-    elif before is not None:
-        check_no_dependents(before)
+    elif before is not None and followers:
+        raise InputError(f"{before.id}: {followers} run after it; change or remove them first")
     yield
     if before is not None:
         await remove_links(store, before, spec=spec)

@@ -169,6 +169,19 @@ async def test_after_and_events_are_checked_as_a_task_is_made(api: Call) -> None
     assert 204 == free.status
 
 
+async def test_a_write_that_was_refused_holds_no_task(api: Call) -> None:
+    """Links are made before the task, and one whose task was refused stays behind."""
+    shop = "/api/tasks/shop-front-answers"
+    await api("POST", "/api/tasks", HEALTH)
+    await api("POST", "/api/tasks", PACK | {"schedule": "@daily"})
+    taken = await api("POST", "/api/tasks", PACK | {"after": [{"task": "shop-front-answers"}]})
+
+    moved = await api("PATCH", shop, {"owner": "ann"})
+    removed = await api("DELETE", shop)
+
+    assert (409, 200, 204) == (taken.status, moved.status, removed.status), (moved.body, removed.body)
+
+
 async def test_bound_keys_follow_nobody_elses_tasks(api: Call, make_key: MakeKey) -> None:
     alice, bob = [await make_key("write", owner=owner) for owner in ("alice", "bob")]
     await api("POST", "/api/tasks", HEALTH, key=alice)

@@ -17,6 +17,7 @@ from functions.app.factories import (
     build_store,
     build_workers,
     longest_attempt,
+    scheduler_id,
     settled_view,
 )
 from functions.app.notifications import Notifications
@@ -93,6 +94,7 @@ class App:
         new_id: Returns 64 random bits as text.
         new_secret: Returns 256 random bits as text.
         redact: Masks the installation's secrets in a text.
+        scheduler_id: By which it recognises its own events when they return from a topic.
         last_tick_ms: How long the last tick of this process took; None before its first one.
         language: The tag of the language of messages and pages; empty means English.
     """
@@ -110,6 +112,7 @@ class App:
         self.default_timezone = settings.default_timezone
         self.language = settings.notice_language
         self.redact = Redactor(settings.secrets())
+        self.scheduler_id = scheduler_id(settings)
         self.tick_store: Store = build_store(settings)
         self.store: Store = self.tick_store
         if defers := settings.settlements == "deferred":
@@ -353,6 +356,8 @@ class App:
     ) -> "PublishResult":
         """Deliver *event* to its subscribers and, with *forward*, to the topic for programs outside.
 
+        One that is for a task alone is not published.
+
         Args:
             sender: What tasks that the sender starts may use; None means anything.
         """
@@ -360,7 +365,7 @@ class App:
         from functions.services.events import publish_event  # no tick needs it
 
         result = await publish_event(self.store, event, now=self.now(), new_id=new_id, sender=sender)
-        if forward and self.tick_dependencies.publish is not None:
+        if forward and not event.to and self.tick_dependencies.publish is not None:
             await self.tick_dependencies.publish([to_published_event(event)], within=AFTER_TICK_TIMEOUT)
         return result
 

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from hashlib import sha256
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -118,7 +119,17 @@ def build_publisher(
     from functions.gcp.pubsub import BASE_URL, PubSubPublisher
 
     api = build_google_api(BASE_URL, settings.pubsub_emulator_host, post, clock=clock)
-    return PubSubPublisher(api, settings.events_topic, source=settings.public_url or "cronfire")
+    return PubSubPublisher(
+        api,
+        settings.events_topic,
+        source=settings.public_url or "cronfire",
+        scheduler_id=scheduler_id(settings),
+    )
+
+
+def scheduler_id(settings: Settings) -> str:
+    """Return what tells this scheduler from others on the same topic: all its processes have one store."""
+    return sha256(settings.store_url.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def build_heartbeat(settings: Settings, post: PostRequest) -> "Heartbeat | None":

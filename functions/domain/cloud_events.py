@@ -10,6 +10,7 @@ from functions.domain.types import format_instant
 ATTRIBUTES = ("id", "type", "source", "subject", "time")
 DEFAULT_SOURCE = "cronfire"  # the scheduler itself, where no other name is configured
 _HEADER_PREFIX = "ce-"
+PUBLISHER_ATTRIBUTE = "cronfire-publisher"  # of a message on the topic: the id of the scheduler it is from
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from functions.domain.cloud_events import CloudEvent
+from functions.domain.cloud_events import PUBLISHER_ATTRIBUTE, CloudEvent
 from functions.gcp.api import GoogleApi, GoogleApiError
 
 log = logging.getLogger(__name__)
@@ -23,12 +23,14 @@ class PubSubPublisher:
     Args:
         topic: `projects/P/topics/T`.
         source: Which scheduler it was, for subscribers of several: a URI or a part of one.
+        scheduler_id: By which the scheduler recognises its own events when they return from the topic.
     """
 
-    def __init__(self, api: GoogleApi, topic: str, *, source: str) -> None:
+    def __init__(self, api: GoogleApi, topic: str, *, source: str, scheduler_id: str) -> None:
         self._api = api
         self._topic = topic
         self._source = source
+        self._own = {"content-type": "application/json", PUBLISHER_ATTRIBUTE: scheduler_id}
 
     async def __call__(self, events: Sequence[CloudEvent], *, within: timedelta) -> int:
         """Publish *events*; return how many were not taken."""
@@ -58,7 +60,6 @@ class PubSubPublisher:
         return ""
 
     def _build_message(self, event: CloudEvent) -> dict[str, Any]:
-        headers = event.to_headers(default_source=self._source)
-        attributes = {"content-type": "application/json"} | headers
+        attributes = self._own | event.to_headers(default_source=self._source)
         data = json.dumps(event.data, ensure_ascii=False).encode(errors="replace")
         return {"data": base64.b64encode(data).decode(), "attributes": attributes}

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from functions.domain.access import Principal, parse_bearer_token
-from functions.domain.cloud_events import ATTRIBUTES, parse_headers
+from functions.domain.cloud_events import ATTRIBUTES, PUBLISHER_ATTRIBUTE, parse_headers
 from functions.domain.events import (
     RESERVED_PREFIX,
     Event,
@@ -85,7 +85,8 @@ class EventResult(Schema):
         skipped: Subscribed tasks that it does not start, such as paused ones; each has a record of it.
         duplicate: Tasks that have received this event before.
         refused: Subscribed tasks that this key may not start, because of what they may use.
-        ignored: True for the scheduler's own events, which return when its topic is pushed to it.
+        ignored: True for what the scheduler published itself and its topic pushes back to it: the tasks that
+            may start on it have it already.
     """
 
     id: str
@@ -150,8 +151,13 @@ async def send_event(
         raise NotAllowedError("This needs a key with the scope run")
     pushed = isinstance(body.get("message"), dict) and "subscription" in body
     fields = _parse_pubsub_push(body) if pushed else _parse_binary_mode(request, body) or dict(body)
-    if pushed and str(fields.get("type", "")).startswith(RESERVED_PREFIX):
-        return EventResult(id=str(fields.get("id", "")), type=str(fields["type"]), ignored=True)
+    # A subscription without an envelope sends a message's attributes as headers.
+    publisher = (
+        _attributes_of(body).get(PUBLISHER_ATTRIBUTE) if pushed else request.headers.get(PUBLISHER_ATTRIBUTE)
+    )
+    is_reserved = pushed and str(fields.get("type", "")).startswith(RESERVED_PREFIX)
+    if is_reserved or publisher == dependencies.scheduler_id:
+        return EventResult(id=str(fields.get("id", "")), type=str(fields.get("type", "")), ignored=True)
     event = _parse_event(fields, principal, now=dependencies.now(), new_id=dependencies.new_id())
     result = await dependencies.publish_event(event, forward=not pushed, sender=principal.capabilities)
     return EventResult(
@@ -205,8 +211,7 @@ def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ProblemError: 422: its data is no JSON object.
     """
-    message = envelope["message"]
-    attributes = message.get("attributes") if isinstance(message.get("attributes"), dict) else {}
+    message, attributes = envelope["message"], _attributes_of(envelope)
     found = parse_headers(attributes.get)
     plain = {
         "id": str(message.get("messageId", "")) or None,
@@ -220,3 +225,8 @@ def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
     except (binascii.Error, ValueError):
         raise ProblemError(422, "message.data: must be JSON") from None
     return {**plain, **found, "data": data if isinstance(data, dict) else {"value": data}}
+
+
+def _attributes_of(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+    attributes = envelope["message"].get("attributes")
+    return attributes if isinstance(attributes, dict) else {}

@@ -103,6 +103,11 @@ class ApiDependencies(Protocol):
         ...
 
     @property
+    def scheduler_id(self) -> str:
+        """By which it recognises its own events when they return from a topic."""
+        ...
+
+    @property
     def redact(self) -> Callable[[str], str]:
         """Masks the installation's secrets in a text."""
         ...

@@ -131,7 +131,7 @@ async def post() -> AsyncIterator[TrustedHttpClient]:
 
 def publisher(host: str, post: TrustedHttpClient, topic: str = TOPIC) -> PubSubPublisher:
     api = build_google_api("", host, post, clock=lambda: NOON)
-    return PubSubPublisher(api, topic, source="https://cronfire.example.com")
+    return PubSubPublisher(api, topic, source="https://cronfire.example.com", scheduler_id="0123abcd")
 
 
 async def test_a_topic_that_is_down_is_logged_and_raises_nothing(

@@ -2,14 +2,19 @@
 
 import base64
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from functions.app.application import App
+from functions.app.factories import build_publisher
 from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import TimeBudget
+from functions.http_client.trusted import TrustedHttpClient
 from functions.web.auth import AuthFailure, GooglePrincipal
 from functions.web.factory import build_api_app
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
@@ -97,6 +102,63 @@ async def test_our_own_events_that_come_back_are_taken_and_passed_over(api: Call
     )
 
     assert (200, True) == (answer.status, answer.json["ignored"])
+
+
+@pytest.fixture
+async def topic(wired: App, tmp_path: Path) -> AsyncIterator[list[dict[str, Any]]]:
+    """What *wired* publishes, on a topic of its own."""
+    messages: list[dict[str, Any]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        messages.extend((await request.json())["messages"])
+        return web.json_response({})
+
+    server = web.Application()
+    server.router.add_post("/{path:.*}", take)
+    runner = web.AppRunner(server)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host = f"127.0.0.1:{runner.addresses[0][1]}"
+    given = {"EVENTS_TOPIC": "projects/p/topics/t", "PUBSUB_EMULATOR_HOST": host}
+    settings = Settings.from_env({"STORE_URL": f"sqlite:///{tmp_path}/api.db"} | given, serves_http=False)
+    async with TrustedHttpClient() as post:
+        publish = build_publisher(settings, post, clock=wired.now)
+        wired.tick_dependencies = replace(wired.tick_dependencies, publish=publish)
+        yield messages
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("has_envelope", [True, False])
+async def test_what_an_owner_sends_starts_nobody_elses_tasks_by_way_of_the_topic(
+    has_envelope: bool, api: Call, make_key: MakeKey, topic: list[dict[str, Any]]
+) -> None:
+    """The account that pushes has no owner: its events are the operator's."""
+    alice = await make_key("write", "run", owner="alice")
+    await api("POST", "/api/tasks", LISTENS | {"id": "alices"}, key=alice)
+    await api("POST", "/api/tasks", LISTENS | {"id": "operators"})
+
+    sent = await api("POST", "/api/events", PAID, key=alice)
+    [message] = topic
+    if has_envelope:
+        back = {"message": message | {"messageId": "1"}, "subscription": "projects/p/subscriptions/s"}
+        returned = await api("POST", "/api/events", back)
+    else:  # `--push-no-wrapper --push-no-wrapper-write-metadata`
+        returned = await api("POST", "/api/events", PAID["data"], headers=message["attributes"])
+    other = {"cronfire-publisher": "another"}
+    from_elsewhere = await api("POST", "/api/events", pushed({}, **(message["attributes"] | other)))
+
+    assert ["alices"] == sent.json["started"]
+    assert (200, True, []) == (returned.status, returned.json["ignored"], returned.json["started"])
+    assert (["operators"], 1) == (from_elsewhere.json["started"], len(topic))
+
+
+async def test_an_event_for_one_task_is_not_published(api: Call, topic: list[dict[str, Any]]) -> None:
+    """It would return from the topic as one for all that listen."""
+    await api("POST", "/api/tasks", LISTENS)
+
+    sent = await api("POST", "/api/events", PAID | {"to": "pack"})
+
+    assert (["pack"], []) == (sent.json["started"], topic)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
@@ -10,17 +10,9 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from functions.domain.alerts.model import Notification, NotificationKind
 from functions.domain.alerts.outbox import ABOUT_DELIVERY, ChannelHolds
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
-from functions.domain.schedule.timezones import PlaceName
-from functions.domain.types import (
-    Instant,
-    Model,
-    Priority,
-    Tag,
-    TaskId,
-    TimezoneName,
-    text_form,
-    timezone_or_utc,
-)
+from functions.domain.schedule.base import instant_at, second_at_or_before
+from functions.domain.schedule.timezones import DAY, PlaceName, load_clock
+from functions.domain.types import Instant, Model, Priority, Tag, TaskId, TimezoneName, text_form
 
 MAX_ADJOINING_WINDOWS = 50  # that follow one another without a gap; then the notification is sent
 NEVER_HELD_KINDS = ABOUT_DELIVERY
@@ -178,17 +170,22 @@ def _applies_to(window: Maintenance, notification: Notification) -> bool:
 
 
 def _quiet_hours_ends(hours: QuietHours, at: datetime) -> Iterator[datetime]:
-    zone = timezone_or_utc(hours.timezone)
-    start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
-    today = at.astimezone(zone).date()
-    for day in (today - timedelta(days=1), today):
-        if hours.days and WEEKDAYS[day.weekday()] not in hours.days:
+    clock = load_clock(hours.timezone)
+    start, end = _second_of_day(hours.start), _second_of_day(hours.end)
+    now = second_at_or_before(at)
+    today = (now + clock.offset_period(now).offset) // DAY
+    for day in (today - 1, today):
+        if hours.days and WEEKDAYS[instant_at(day * DAY).weekday()] not in hours.days:
             continue
-        begins = datetime.combine(day, start, zone)
-        ends = datetime.combine(day if end > start else day + timedelta(days=1), end, zone)
-        # Compared as instants: two datetimes of one zone are compared by their clocks, whatever the offset.
-        if begins.timestamp() <= at.timestamp() < ends.timestamp():
-            yield ends.astimezone(at.tzinfo)
+        begins = clock.utc_second(day * DAY + start)
+        ends = clock.utc_second((day if end > start else day + 1) * DAY + end)
+        if begins <= now < ends:
+            yield instant_at(ends)
+
+
+def _second_of_day(time_of_day: str) -> int:
+    hour, minute = time_of_day.split(":")
+    return int(hour) * 3600 + int(minute) * 60
 
 
 MIN_RECOVERED_FAILURE = timedelta(hours=2)  # a shorter failure that was over while held is not sent

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from functions.domain.schedule.base import FIRST_SECOND, LAST_SECOND, ClockChange, ScheduleError, instant_at
-from functions.domain.types import find_timezone, timezone_names
+from functions.domain.types import find_timezone, timezone_names, timezone_or_utc
 
 DAY = 86_400
 BLOCK_BITS = 25  # periods are computed in blocks of 2**25 seconds, about a year, when first needed
@@ -168,6 +168,12 @@ def load_zone(name: str) -> Zone:
     if info is None or name in ABBREVIATIONS or name == "Factory" or OFFSET_PATTERN.fullmatch(name):
         raise ScheduleError(_rejection_message(name))
     return Zone(name, info)
+
+
+@lru_cache(maxsize=1024)
+def load_clock(name: str) -> Zone:
+    """Return the zone called *name*, which need be no place, for times of day; UTC when there is none."""
+    return Zone(name, timezone_or_utc(name))
 
 
 def _check_place(name: str) -> str:

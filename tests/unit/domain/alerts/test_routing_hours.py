@@ -77,6 +77,30 @@ def test_hour_that_comes_twice_is_quiet_from_its_first_time() -> None:
     assert [None, at("10-25T05:00"), at("10-25T05:00")] == found
 
 
+@pytest.mark.parametrize(
+    ("hours", "now", "until"),
+    [
+        (("22:00", "03:30"), "03-29T00:59", "03-29T01:00"),  # the clock goes from 02:59 to 04:00
+        (("22:00", "03:30"), "03-29T01:00", None),
+        (("03:30", "07:00"), "03-29T01:10", "03-29T04:00"),
+        (("03:10", "03:50"), "03-29T01:10", None),  # both in the hour that is left out
+    ],
+)
+def test_hour_that_is_left_out_is_over_where_it_would_begin(
+    hours: tuple[str, str], now: str, until: str | None
+) -> None:
+    """A time that no clock shows ended the quiet half an hour late, and began it as late."""
+    quiet = NIGHT | {"from": hours[0], "to": hours[1]}
+
+    assert (at(until) if until else None) == held({"quiet": [quiet]}, at(now))
+
+
+def test_zones_that_no_schedule_may_have_still_have_clocks() -> None:
+    quiet = NIGHT | {"timezone": "CET"}
+
+    assert at("11-21T06:00") == held({"quiet": [quiet]}, at("11-20T21:00"))
+
+
 def test_quiet_at_day_ends_on_the_same_day() -> None:
     quiet = {"from": "13:00", "to": "14:30"}
 

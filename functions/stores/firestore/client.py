@@ -50,6 +50,8 @@ REMEDIES_BY_WORDS = {
     "Database mode": NATIVE_MODE,  # of an emulator
     "has not been used in project": "enable the Cloud Firestore API",
     "requires billing": "enable billing for the project",
+    # Google does not say whether there is such a project; a project's name looks like an id.
+    "Permission denied on resource project": "correct the project in STORE_URL: its id, not its name",
 }
 PLUGIN_FAILED = "metadata from plugin failed"  # so gRPC says, as UNAVAILABLE, that a call has no token
 MAX_DETAILS = 1000  # a link that creates a missing index has some 600 characters

@@ -30,6 +30,11 @@ def said_of(code: str, message: str) -> StoreError:
             "enable the Cloud Firestore API",
         ),
         ("PERMISSION_DENIED", "This API method requires billing to be enabled.", "enable billing"),
+        (
+            "PERMISSION_DENIED",
+            "Permission denied on resource project shop-alerts.",
+            "correct the project in STORE_URL",
+        ),
         ("PERMISSION_DENIED", "Missing or insufficient permissions.", "roles/datastore.user"),
         ("NOT_FOUND", "The database shop does not exist for project p", "correct STORE_URL"),
     ],

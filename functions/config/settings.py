@@ -79,8 +79,7 @@ class Settings(AccessSettings, StoreSettings, ChannelSettings, TaskSettings, Sca
         try:
             settings = cls.model_validate(values)
         except ValidationError as exc:
-            names = dict.fromkeys(str(error["loc"][0]) for error in exc.errors(include_input=False))
-            problems += [f"{name.upper()} must be {cls.model_fields[name].description}." for name in names]
+            problems += _field_problems(exc)
         if settings is None or problems:
             raise SettingsError(" ".join(problems))
         settings.keep_for_tasks(secrets, command_environment(env))
@@ -185,6 +184,25 @@ def _read_values(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         if problem := misread_problem(value):
             problems.append(f"{name} {problem}.")
     return values, problems
+
+
+def _field_problems(error: ValidationError) -> list[str]:
+    names = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False))
+    return [f"{name.upper()} must be {Settings.model_fields[name].description}." for name in names]
+
+
+def value_problems(env: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the variables of *env*, each looked at by itself.
+
+    For a deployment, which has the others in other places: what one lacks beside it is not known.
+    """
+    values, problems = _read_values(env)
+    problems += read_task_secrets(env)[1]
+    try:
+        Settings.model_validate(values)
+    except ValidationError as exc:
+        problems += _field_problems(exc)
+    return problems
 
 
 SIMILARITY = 0.85  # MAX_CONCURENCY is 0.97 of MAX_CONCURRENCY; two settings are 0.84 of each other at most

@@ -9,6 +9,7 @@ import textwrap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -45,7 +46,10 @@ for word in "$@"; do
     [[ "$word" == -out=* ]] && echo plan >"${word#-out=}"
     [[ "$word" == -var-file=* ]] && cat "${word#-var-file=}" >>"$CALLS.given"
 done
-[[ "$2" != plan ]] || exit "${PLAN_CODE:-0}"
+case "$2" in
+    plan) exit "${PLAN_CODE:-0}" ;;
+    show) printf '%s' "${PLANNED:-{\}}" ;;
+esac
 """
 SLEEP = "#!/usr/bin/env bash\n"
 
@@ -72,6 +76,8 @@ def small(tmp_path: Path) -> Path:
     (root / ".venv").symlink_to(ROOT / ".venv")
     for file in ("main.py", "requirements.lock", "functions/__init__.py", "functions/cli/__init__.py"):
         (root / file).touch()
+    for part in ("config", "domain", "errors.py"):  # what knows the settings
+        (root / "functions" / part).symlink_to(ROOT / "functions" / part)
     (root / "functions" / "cli" / "__main__.py").write_text("print('Tick: 0 due')\n")
     return root
 
@@ -197,6 +203,70 @@ def test_a_variable_that_is_none_is_told_before_terraform_is_asked(calls: Path, 
     assert "-var bearer_pinger: there is no such variable" in done.stderr
     assert "perhaps bearer_pingers" in done.stderr
     assert (False, "terraform" in calls.read_text()) == (variables_of(small).exists(), False)
+
+
+def a_plan(
+    settings: dict[str, str] | None = None, secrets: dict[str, str] | None = None, **changes: Any
+) -> str:
+    """As `terraform show -json` shows it; *changes* are the actions for a resource of each type."""
+    return json.dumps(
+        {
+            "variables": {"settings": {"value": settings or {}}, "secrets": {"value": secrets or {}}},
+            "resource_changes": [
+                {"address": f"{kind}.main", "change": {"actions": actions}}
+                for kind, actions in changes.items()
+            ],
+        }
+    )
+
+
+def test_a_setting_that_the_function_refuses_ends_a_deploy_before_its_build(calls: Path, small: Path) -> None:
+    """Cloud Run says minutes later that the container did not listen, and names no setting."""
+    plan = a_plan({"DEFAULT_TIMEZONE": "CET", "MAX_CONCURRENCY": "many", "ALLOW_PORTS": "80,443"})
+
+    done = deploy(calls, small, *WHERE, "--yes", PLANNED=plan)
+
+    assert 1 == done.returncode
+    assert "scripts/deploy: settings: DEFAULT_TIMEZONE must be a place such as Europe/Riga" in done.stderr
+    assert "scripts/deploy: settings: MAX_CONCURRENCY must be" in done.stderr
+    assert "ALLOW_PORTS" not in done.stderr
+    assert (False, []) == (variables_of(small).exists(), left_behind(small))
+    assert "apply" not in calls.read_text()
+
+
+def test_what_needs_a_setting_that_terraform_makes_is_no_mistake(calls: Path, small: Path) -> None:
+    plan = a_plan(
+        {"OIDC_SERVICE_ACCOUNTS": "a@b.iam.gserviceaccount.com", "STORE_URL": "bitable://bascn1/tbl1"}
+    )
+
+    done = deploy(calls, small, *WHERE, "--plan", PLANNED=plan)
+
+    assert (0, False) == (done.returncode, "CAUTION" in done.stdout), done.stderr
+
+
+def test_a_misspelt_setting_is_named_before_the_question(calls: Path, small: Path) -> None:
+    """Whoever runs `doctor` on another machine does not see the function's settings."""
+    plan = a_plan({"MAX_CONCURENCY": "9", "OTEL_SERVICE_NAME": "x"}, {"SLACK_WEBHOOK_ULR": "slack-webhook"})
+
+    done = deploy(calls, small, *WHERE, given="no\n", PLANNED=plan)
+
+    assert "CAUTION: MAX_CONCURENCY is no setting, and has no effect; perhaps MAX_CONCURRENCY" in done.stdout
+    assert "CAUTION: SLACK_WEBHOOK_ULR is no setting" in done.stdout
+    assert 2 == done.stdout.count("CAUTION")
+
+
+def test_that_an_installation_would_be_replaced_is_named_before_the_question(
+    calls: Path, small: Path
+) -> None:
+    """As by another --region or --name in the same checkout."""
+    replaced, changed = ["delete", "create"], ["update"]
+    plan = a_plan(google_firestore_database=replaced, google_cloudfunctions2_function=changed)
+
+    done = deploy(calls, small, *WHERE, given="no\n", PLANNED=plan)
+    ordinary = deploy(calls, small, *WHERE, given="no\n", PLANNED=a_plan(google_firestore_database=changed))
+
+    assert "CAUTION: this takes google_firestore_database.main away, and makes another." in done.stdout
+    assert "CAUTION" not in ordinary.stdout
 
 
 def test_nobody_who_answers_is_no_yes(calls: Path, small: Path) -> None:

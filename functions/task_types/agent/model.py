@@ -131,6 +131,7 @@ class Usage:
     Attributes:
         steps: Rounds of tool calls.
         refused_calls: Tool calls that the task does not allow; they were not made.
+        left_out_tools: Tools of MCP servers for which a run has no room; the model did not get them.
         is_estimated: Whether some tokens are estimated, as the server did not report them.
         cost_usd: By the price lists of genai-prices; None when one reply's price is unknown.
     """
@@ -139,6 +140,7 @@ class Usage:
     completion_tokens: int = 0
     steps: int = 0
     refused_calls: int = 0
+    left_out_tools: int = 0
     is_estimated: bool = False
     plan: str = ""
     cost_usd: Decimal | None = Decimal(0)
@@ -157,6 +159,7 @@ class Usage:
         }
         optional = {
             "refusedCalls": self.refused_calls,
+            "toolsLeftOut": self.left_out_tools,
             "tokensEstimated": self.is_estimated,
             "plan": self.plan,
             "costUsd": float(round(self.cost_usd, 8)) if self.cost_usd and not self.is_estimated else None,

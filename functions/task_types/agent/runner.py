@@ -113,6 +113,7 @@ class AgentRun:
             return await self._run(instructions, task, [])
         try:
             found = await self._mcp.open(timeout_s=self._model.seconds_left())
+            self.usage.left_out_tools = self._mcp.left_out
             return await self._run(instructions, task, [self._mcp_tool(one) for one in found])
         finally:
             await self._mcp.close()

@@ -37,6 +37,7 @@ _DESCRIPTIONS = {
     "http_get": "Fetch a web page or an API's answer (GET) and return it as text.",
     "rss_read": "Read an RSS or Atom feed and return its newest entries.",
 }
+TOOL_NAMES = frozenset(_DESCRIPTIONS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ class ForeignEntry:
     def __init__(
         self, given: Mapping[str, Any], *, name: str, place: FieldPath, document: ParsedFile
     ) -> None:
-        self.fields = given
+        self.fields = dict(given)
         self.place = place
         self.document = document
         self._keys = {normalize_name(key): key for key in reversed(list(given))}
@@ -167,6 +167,11 @@ class ForeignEntry:
             elif key != found.field:
                 self._outdone_keys.setdefault(key, found.field)
         return found
+
+    def adopt_fields(self, given: Mapping[str, Any]) -> None:
+        """Read *given*, which is inside a field, as fields of the entry itself."""
+        self.fields |= given
+        self._keys |= {normalize_name(key): key for key in reversed(list(given))}
 
     def has_field(self, *names: str) -> bool:
         """Whether the entry has one of the fields *names*, empty or not."""

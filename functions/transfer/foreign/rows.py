@@ -9,7 +9,13 @@ from typing import Any
 
 from functions.domain.validation import suggest
 from functions.errors import InputError
-from functions.transfer.foreign.convert import TaskDraft, TypeAndParams, convert_command, convert_work
+from functions.transfer.foreign.convert import (
+    FUNCTION_FIELDS,
+    TaskDraft,
+    TypeAndParams,
+    convert_command,
+    convert_work,
+)
 from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
 from functions.transfer.foreign.timing import NotScheduledError, Timing, convert_timing, parse_instant
 
@@ -148,7 +154,7 @@ def _misspelt(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[str, str] | 
     if entry.has_field(*names):
         return None
     for key in entry.fields:
-        if (name := normalize_name(key)) not in names and (near := suggest(name, names)):
+        if (name := normalize_name(key)) not in (*names, *FUNCTION_FIELDS) and (near := suggest(name, names)):
             return str(key), near
     return None
 

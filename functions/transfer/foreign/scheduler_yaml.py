@@ -1,25 +1,48 @@
 """Reads job lists of schedulers inside a program: a `cron` or `interval` trigger, and a function to call."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import InputError
 from functions.transfer.foreign.convert import TaskDraft, convert_function
 from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
-from functions.transfer.foreign.rows import read_timing, run_times_of, timezone_of
-from functions.transfer.foreign.timing import Timing, interval_timing, parse_instant, to_float
+from functions.transfer.foreign.rows import RunTimes, read_timing, run_times_of, timezone_of
+from functions.transfer.foreign.timing import (
+    Timing,
+    interval_timing,
+    match_both_days,
+    once_timing,
+    parse_instant,
+    to_float,
+)
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as APScheduler counts them, from 0
 DAY_NUMBER = re.compile(r"(?<![/\d])[0-6](?!\d)")  # what follows a stroke is a step
+STEP_FROM_FIRST = re.compile(r"\*(?=/)")  # */2 depends on the first day of the week as well
 COUNTED_FROM_SUNDAY = (
     "its days of the week count from Sunday as 0; look at it if APScheduler's from_crontab read it, "
     "which counts from Monday"
 )
+EITHER_DAY = (
+    "either of its two days is enough; look at it if APScheduler's from_crontab read it, "
+    "for which a day must match both"
+)
 CRON_FIELDS = ("minute", "hour", "day", "month", "dayofweek")
+TEXT_FIELDS = ("cron", "cronstring", "interval", "every", "schedule", "frequency")
 UNITS = {"weeks": 604_800, "days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 CELERY_FIELDS = ("minute", "hour", "dayofmonth", "monthofyear", "dayofweek")
+FIELDS_BY_KIND: Mapping[str, tuple[str, ...]] = {  # of a trigger of APScheduler
+    "cron": (*CRON_FIELDS, "second", "week", "year"),
+    "interval": tuple(UNITS),
+    "date": ("rundate",),
+}
+EXAMPLES = {
+    "cron": "a field of a cron expression, such as hour: 9",
+    "interval": "a stretch of time, such as minutes: 15",
+    "date": "run_date, such as 2026-12-01 09:00",
+}
 
 
 def is_of_celery(entry: ForeignEntry) -> bool:
@@ -31,54 +54,97 @@ def draft_function(
     entry: ForeignEntry, defaults: ImportDefaults, file_fields: Mapping[str, Any]
 ) -> TaskDraft:
     """Read an entry with `func`."""
+    kind, trigger = _take_trigger(entry)
     timezone = timezone_of(entry, defaults, file_fields)
     moments = run_times_of(entry, timezone, defaults)
-    when = _convert_timing(entry, defaults, timezone, moments)
+    bounds = _take_bounds(entry, timezone)
+    anchor = moments.next_run_at or moments.last_run_at or bounds.get("startAt")
+    when = _convert_celery(entry, anchor) if is_of_celery(entry) else None
+    when = when or _convert_fields(entry, kind, trigger, anchor, timezone)
+    when = when or _convert_text(entry, defaults, timezone, moments)
     type_name, params = convert_function(entry)
-    fields: dict[str, Any] = {"timezone": when.timezone or timezone}
     if when.start_at is not None:
-        fields["startAt"] = when.start_at.isoformat()
-    _convert_bounds(entry, fields, timezone)
+        bounds["startAt"] = when.start_at
+    fields: dict[str, Any] = {"timezone": when.timezone or timezone}
+    fields |= {name: at.isoformat() for name, at in bounds.items()}
+    if entry.values_of("nextruntime") == [None]:
+        fields["enabled"] = False
+        entry.note_mapped("next_run_time", "null is a job that is paused: the task is switched off here too")
     _convert_late_runs(entry, fields)
     return TaskDraft(type_name, params, when.schedule, fields, moments.last_run_at, moments.next_run_at)
 
 
-def _convert_timing(entry: ForeignEntry, defaults: ImportDefaults, timezone: str, run_times: Any) -> Timing:
-    anchor = run_times.next_run_at or run_times.last_run_at
-    if is_of_celery(entry) and (timing := _convert_celery(entry, anchor)) is not None:
-        return timing
-    trigger = entry.take_field("trigger")
-    if trigger is not None and isinstance(trigger.value, Mapping):
-        return _convert_trigger(entry, trigger, trigger.value, anchor, timezone)
-    if (timing := _convert_named_trigger(entry, anchor, timezone)) is not None:
-        return timing
-    loose = _take_trigger_fields(entry)
-    kind = str(trigger.value).lower() if trigger else ""
-    if trigger is not None and (loose or kind == "date"):
-        return _convert_trigger(entry, trigger, {"type": kind, **loose}, anchor, timezone)
-    timing = read_timing(
-        entry,
-        ("cron", "cronstring", "interval", "every", "schedule", "frequency"),
-        timezone,
-        run_times,
-        defaults,
-    )
-    if entry.has_field("cron") and DAY_NUMBER.search("".join(timing.schedule.split(" ")[4:])):
-        entry.note_changed("cron", COUNTED_FROM_SUNDAY)
-    return timing
+def _take_trigger(entry: ForeignEntry) -> tuple[str, FieldValue | None]:
+    """Return the kind of the trigger and the field that says it; fields inside it become the entry's own.
+
+        trigger: interval          with seconds: 90 beside it
+        trigger: {type: interval, seconds: 90}
+        interval: {seconds: 90}
+
+    Raises:
+        InputError: It is of a kind that cannot be kept.
+    """
+    for name, known in (("trigger", ""), ("cron", "cron"), ("interval", "interval"), ("every", "interval")):
+        if known and not isinstance(next(iter(entry.values_of(name)), None), Mapping):
+            continue
+        if (found := entry.take_field(name)) is None:
+            continue
+        kind: Any = found.value
+        if isinstance(kind, Mapping):
+            inside = {normalize_name(one): (one, value) for one, value in kind.items()}
+            _, kind = inside.pop("type", ("", known))
+            entry.adopt_fields(dict(inside.values()))
+        kind = str(kind).lower().rpartition(".")[2].removesuffix("trigger")
+        kind = "interval" if kind == "every" else kind
+        if kind not in ("", *FIELDS_BY_KIND):
+            raise InputError(f"{found.field}: {kind[:40]!r} cannot be kept; write cron, interval or date")
+        return kind, found
+    return "", None
 
 
-def _convert_named_trigger(entry: ForeignEntry, anchor: Any, timezone: str) -> Timing | None:
-    """Read `cron: {...}`, `interval: {...}`, `every: {...}`, `interval: SECONDS`: the first given."""
-    fields = ((name, entry.take_field(name)) for name in ("cron", "interval", "every"))
-    name, found = next(((name, field) for name, field in fields if field is not None), ("", None))
-    if found is None:
+def _convert_fields(
+    entry: ForeignEntry, kind: str, trigger: FieldValue | None, anchor: Any, timezone: str
+) -> Timing | None:
+    """Read the fields of a trigger, such as `hour: 9`, or a number of seconds; None where there is neither.
+
+    Raises:
+        InputError: They are of several kinds, or a text says when it runs as well.
+    """
+    known = (name for names in FIELDS_BY_KIND.values() for name in names)
+    found = {name: field for name in known if (field := entry.take_field(name)) is not None}
+    texts = [text.field for name in TEXT_FIELDS if (text := entry.take_field(name)) and text != trigger]
+    if not found:
+        seconds = next(iter(entry.values_of("interval")), None)
+        if isinstance(seconds, int | float) and (interval := entry.take_field("interval")) is not None:
+            return _note_interval(entry, interval, to_float(seconds), anchor, "in seconds")
+        if kind and trigger is not None and not texts:
+            raise InputError(f"{trigger.field}: is {kind} without {EXAMPLES[kind]}")
         return None
-    if isinstance(found.value, Mapping):
-        return _convert_trigger(entry, found, {"type": name, **found.value}, anchor, timezone)
-    if name == "interval" and isinstance(found.value, int | float):
-        return _note_interval(entry, found, to_float(found.value), anchor, "in seconds")
-    return None
+    kinds = {one for one, names in FIELDS_BY_KIND.items() if any(name in found for name in names)}
+    if texts or kinds - {kind or min(kinds)}:
+        named = ", ".join([*texts, *(field.field for field in found.values())])
+        raise InputError(f"{named}: do not go together; write one cron expression, interval or run_date")
+    values = {name: field.value for name, field in found.items()}
+    source = trigger or next(iter(found.values()))
+    if kinds == {"date"}:
+        return _convert_date(entry, source, values["rundate"], timezone)
+    if kinds == {"interval"}:
+        return _convert_interval(entry, source, values, anchor)
+    return _convert_cron(entry, source, values)
+
+
+def _convert_text(
+    entry: ForeignEntry, defaults: ImportDefaults, timezone: str, run_times: RunTimes
+) -> Timing:
+    """Read a cron expression, or words."""
+    timing = read_timing(entry, TEXT_FIELDS, timezone, run_times, defaults)
+    if entry.has_field("cron") and len(fields := timing.schedule.split(" ")) == len(CRON_FIELDS):
+        _, _, date, _, weekday = fields
+        if DAY_NUMBER.search(weekday) or STEP_FROM_FIRST.search(weekday):
+            entry.note_changed("cron", COUNTED_FROM_SUNDAY)
+        if not date.startswith(("*", "?")) and not weekday.startswith(("*", "?")):
+            entry.note_changed("cron", EITHER_DAY)
+    return timing
 
 
 def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:
@@ -97,8 +163,8 @@ def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:
     values = {normalize_name(name): str(value).replace(" ", "") for name, value in given.items()}
     if unknown := values.keys() - set(CELERY_FIELDS):
         raise InputError(f"{found.field}: {min(unknown)} is no field of crontab(...)")
-    text = " ".join(values.get(name, "*") for name in CELERY_FIELDS)
-    return _note_timing(entry, found, Timing(text, "mapped", "the same fields"), "")
+    fields = {name: values.get(name, "*") for name in CELERY_FIELDS}
+    return _note_fields(entry, found, list(fields.values()), "")
 
 
 def _split_arguments(text: str) -> list[str]:
@@ -114,31 +180,11 @@ def _split_arguments(text: str) -> list[str]:
     return [one for one in parts if one.strip()]
 
 
-def _take_trigger_fields(entry: ForeignEntry) -> dict[str, Any]:
-    """Return the fields of a trigger that are fields of the entry itself."""
-    return {
-        name: found.value
-        for name in (*CRON_FIELDS, *UNITS, "second", "week", "year", "rundate")
-        if (found := entry.take_field(name)) is not None
-    }
-
-
-def _convert_trigger(
-    entry: ForeignEntry, found: FieldValue, given: Mapping[str, Any], anchor: Any, timezone: str
-) -> Timing:
-    values = {normalize_name(name): value for name, value in given.items()}
-    kind = str(values.pop("type", values.pop("trigger", ""))).lower()
-    if kind == "date" or "rundate" in values:
-        at = parse_instant(values.get("rundate"), timezone)
-        if at is None:
-            raise InputError(f"{found.field}: run_date must be a moment, such as 2026-12-01 09:00")
-        local = to_local(at, timezone_or_utc(timezone)).replace(tzinfo=None)
-        text = f"at {local.isoformat(timespec='minutes')}"
-        return _note_timing(entry, found, Timing(text, "mapped", "once"), "")
-    zone = str(values.pop("timezone", "") or "")
-    if kind in ("interval", "every") or (not kind and set(UNITS) & values.keys()):
-        return _convert_interval(entry, found, values, anchor)
-    return _convert_cron(entry, found, values, zone)
+def _convert_date(entry: ForeignEntry, found: FieldValue, given: Any, timezone: str) -> Timing:
+    at = parse_instant(given, timezone)
+    if at is None:
+        raise InputError(f"{found.field}: run_date must be a moment, such as 2026-12-01 09:00")
+    return _note_timing(entry, found, once_timing(at, timezone), "")
 
 
 def _convert_interval(
@@ -153,7 +199,7 @@ def _convert_interval(
     return _note_interval(entry, found, seconds, anchor, "")
 
 
-def _convert_cron(entry: ForeignEntry, found: FieldValue, values: Mapping[str, Any], zone: str) -> Timing:
+def _convert_cron(entry: ForeignEntry, found: FieldValue, values: Mapping[str, Any]) -> Timing:
     """Return five cron fields; those finer than the finest given are at their minimum, as in APScheduler."""
     if values.get("week", "*") != "*" or values.get("year", "*") != "*":
         raise InputError(f"{found.field}: weeks of the year, and years, cannot be kept")
@@ -169,15 +215,23 @@ def _convert_cron(entry: ForeignEntry, found: FieldValue, values: Mapping[str, A
         name: str(values.get(name, "*" if order.index(name) < finest or name == "dayofweek" else least[name]))
         for name in CRON_FIELDS
     }
-    days = fields["dayofweek"]
-    if (named := DAY_NUMBER.sub(lambda found: WEEKDAYS[int(found[0])], days)) != days:
-        fields["dayofweek"] = named
-        why = f"{days} counts from Monday as 0 there, which is {fields['dayofweek']}"
-        return _note_timing(
-            entry, found, Timing(" ".join(fields.values()), "changed", why, timezone=zone), ""
-        )
-    text = " ".join(fields.values()).lower()
-    return _note_timing(entry, found, Timing(text, "mapped", "the same fields", timezone=zone), "")
+    days = fields["dayofweek"].lower()
+    named = DAY_NUMBER.sub(lambda number: WEEKDAYS[int(number[0])], STEP_FROM_FIRST.sub("mon-sun", days))
+    why = f"{days} counts from Monday as 0 there, which is {named}" if named != days else ""
+    return _note_fields(entry, found, [*list(fields.values())[:-1], named], why)
+
+
+def _note_fields(entry: ForeignEntry, found: FieldValue, fields: Sequence[str], why: str) -> Timing:
+    """Return the timing of five *fields*, of which a day has to match both that name days."""
+    try:
+        date, weekday = match_both_days(fields[2], fields[4])
+    except InputError as exc:
+        raise InputError(f"{found.field}: {exc}") from None
+    text = " ".join([*fields[:2], date, fields[3], weekday])
+    if weekday != fields[4]:
+        why = "; ".join(part for part in (why, f"{fields[2]} and {fields[4]} are {weekday}") if part)
+    timing = Timing(text.lower(), "changed" if why else "mapped", why or "the same fields")
+    return _note_timing(entry, found, timing, "")
 
 
 def _note_interval(
@@ -196,18 +250,21 @@ def _note_timing(entry: ForeignEntry, found: FieldValue, timing: Timing, remark:
     return timing
 
 
-def _convert_bounds(entry: ForeignEntry, fields: dict[str, Any], timezone: str) -> None:
+def _take_bounds(entry: ForeignEntry, timezone: str) -> dict[str, datetime]:
+    """Return `startAt` and `endAt`, as far as the entry has them."""
+    bounds: dict[str, datetime] = {}
     for name, names in (
         ("startAt", ("startdate", "startat", "start")),
         ("endAt", ("enddate", "endat", "end")),
     ):
-        found = entry.take_field(*names)
-        at = parse_instant(found.value, timezone) if found else None
-        if found is not None and at is None:
+        if (found := entry.take_field(*names)) is None:
+            continue
+        if (at := parse_instant(found.value, timezone)) is None:
             entry.note_left_out(found.field, "is no moment anybody can read")
-        elif found is not None and at is not None and (name != "startAt" or "startAt" not in fields):
-            fields[name] = at.isoformat()
+        else:
+            bounds[name] = at
             entry.note_mapped(found.field, name)
+    return bounds
 
 
 def _convert_late_runs(entry: ForeignEntry, fields: dict[str, Any]) -> None:

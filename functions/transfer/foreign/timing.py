@@ -144,9 +144,15 @@ def convert_timing(
         if len(text.split()) in (5, 6, 7) and not re.match(r"\d+ ?[a-z]{3,}", text):
             return cron_timing(text)
         if re.match(r"\d{4}-\d\d-\d\d", text) and (once := parse_instant(text, timezone)) is not None:
-            local = to_local(once, timezone_or_utc(timezone)).replace(tzinfo=None)
-            return Timing(f"at {local.isoformat(timespec='minutes')}", "mapped", "runs once, at that moment")
+            return once_timing(once, timezone)
     return _convert_words(text, timezone, anchor, time_of_day)
+
+
+def once_timing(at: datetime, timezone: str) -> Timing:
+    """Return the schedule of one run, at *at*."""
+    local = to_local(at, timezone_or_utc(timezone)).replace(tzinfo=None, microsecond=0)
+    text = local.isoformat(timespec="seconds" if local.second else "minutes")
+    return Timing(f"at {text}", "mapped", "runs once, at that moment")
 
 
 def interval_timing(seconds: float, anchor: datetime | None) -> Timing:
@@ -180,6 +186,29 @@ def cron_timing(text: str) -> Timing:
             f"has {len(text.split())} fields, with seconds or years that cannot be kept; write five"
         )
     return _take_translation(found, "the fields for seconds and years, which restrict nothing, are left away")
+
+
+FIRST_DAYS = {"1-7": 1, "8-14": 2, "15-21": 3, "22-28": 4}  # each has every day of the week once
+WEEKDAY_LIST = re.compile(r"(?:\d|[a-z]{3})(?:,(?:\d|[a-z]{3}))*", re.IGNORECASE)
+
+
+def match_both_days(date: str, weekday: str) -> tuple[str, str]:
+    """Return the days of month and week for a scheduler that wants a day to match both; here either will do.
+
+        */2    mon        as they are: a star in front means both here too
+        1-7    mon        *    mon#1
+
+    Raises:
+        InputError: They cannot be kept.
+    """
+    if date[:1] in ("*", "?") or weekday[:1] in ("*", "?"):
+        return date, weekday
+    if date not in FIRST_DAYS or not WEEKDAY_LIST.fullmatch(weekday):
+        raise InputError(
+            f"runs where a day is both {date[:20]} of the month and {weekday[:20]}; either would be enough "
+            "here; write one of them, and let the task itself look at the other"
+        )
+    return "*", ",".join(f"{day}#{FIRST_DAYS[date]}" for day in weekday.split(","))
 
 
 def _take_translation(found: Translation, reason: str) -> Timing:

@@ -376,7 +376,7 @@ def test_a_number_that_is_none_stops_no_other_entry(entry: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(
     ("there", "here"),
-    [("0-4", "mon-fri"), ("*/2", "*/2"), ("1,6", "tue,sun"), ("0-4/2", "mon-fri/2"), ("sat", "sat")],
+    [("0-4", "mon-fri"), ("*/2", "mon-sun/2"), ("1,6", "tue,sun"), ("0-4/2", "mon-fri/2"), ("sat", "sat")],
 )
 def test_days_of_apscheduler_are_counted_from_monday(there: str, here: str) -> None:
     text = json.dumps([{"id": "x", "func": "a.b:c", "trigger": "cron", "day_of_week": there, "hour": 3}])

@@ -1,5 +1,6 @@
 """The commands `export` and `import`: from store to store, and from other schedulers."""
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -236,7 +237,9 @@ def _iter_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _may_be_imported(path: Path) -> bool:
     """Whether *path* is a file that may hold tasks; those of `/etc/cron.d` have no suffix."""
-    is_crontab = path.parent.name == "cron.d" and not path.suffix and not path.name.startswith(".")
+    is_crontab = (
+        path.parent.name == "cron.d" and re.fullmatch(r"[\w-]+", path.name) is not None
+    )  # as cron does
     return (is_crontab or path.suffix.lower() in SUFFIXES) and path.is_file()
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from functions.domain.redaction import MASK, redact
 from functions.domain.schedule.parse import NAMED_SCHEDULES
 from functions.domain.task import TaskSpec, slugify
 from functions.domain.validation import FileProblem
@@ -15,10 +16,23 @@ from functions.transfer.foreign.timing import cron_timing
 VARIABLE_LINE = re.compile(r"""\s*(["']?)([A-Za-z_]\w*)\1\s*=\s*(.*?)\s*$""")
 ENTRY_LINE = re.compile(r"-?(?:@\w+|[\d*][^\s=]*(?:\s+[^\s=]+){4})\s+\S")
 COLUMN_HEADING = re.compile(r"m(in(ute)?)?\s+h(our)?\s+dom", re.IGNORECASE)
+USER_HEADING = re.compile(r"^#.*(?:dow|\*)\s+user(?:-?name)?\s+command", re.IGNORECASE | re.MULTILINE)
+TIME_FIELD = re.compile(
+    r"[\d*?][\d*?/,-]*|(?:sun|mon|tue|wed|thu|fri|sat)(?:[-,](?:sun|mon|tue|wed|thu|fri|sat))*", re.IGNORECASE
+)
+MORE_FIELDS = (
+    "has more than the five fields of time that cron reads; with seconds or years, write it as five fields"
+)
+SECRET_ARGUMENT = re.compile(  # --password hunter2, curl -u name:password, mysqldump -phunter2
+    r"(\s--?[\w-]*(?:pass|passwd|password|token|secret|key)[\s=]\s*|\s-\w?u\s*[^\s:]+:"
+    r"|\b(?:mysql|mariadb)[\w-]*\b.{0,200}?\s-p)[^\s-]\S*",
+    re.IGNORECASE,
+)
 USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}\$?")
 COMMON_USERS = frozenset(
     {"root", "www-data", "nobody", "postgres", "mysql", "backup", "daemon", "ubuntu", "debian", "admin"}
 )
+NO_PROGRAMS = frozenset({"root", "www-data", "nobody"})  # a command never begins with them
 DELAY_VARIABLES = {  # of cronie and anacron; no command reads them
     "RANDOM_DELAY": "tasks may start later at random here by jitterSeconds; give it to those that shall",
     "START_HOURS_RANGE": "hours belong to the schedule here",
@@ -51,16 +65,21 @@ def is_crontab(text: str) -> bool:
 
 
 def has_user_column(text: str, file: str) -> bool:
-    """Whether the sixth field is a user: by the file's path, or because every entry has an account there."""
+    """Whether the sixth field is a user: by the file's path or heading, or because accounts stand there."""
     if "cron.d/" in file.replace("\\", "/") or file.replace("\\", "/").endswith("/etc/crontab"):
         return True
+    if USER_HEADING.search(text):
+        return True
     sixth = [
-        parts[1 if parts[0].startswith("@") else 5]
+        words[1 if words[0].startswith("@") else 5]
         for line in text.splitlines()
-        if ENTRY_LINE.match(line.strip())
-        and len(parts := line.split()) > (2 if line.strip().startswith("@") else 6)
+        if ENTRY_LINE.match(line.strip()) and (words := line.split())
     ]
-    return bool(sixth) and all(word in COMMON_USERS for word in sixth)
+    if not all(USER_NAME.fullmatch(word) for word in sixth):
+        return False
+    return any(word in NO_PROGRAMS for word in sixth) or (
+        bool(sixth) and all(word in COMMON_USERS for word in sixth)
+    )
 
 
 def read_crontab(
@@ -131,6 +150,9 @@ def _read_entry(reader: _CrontabReader, number: int, line: str) -> None:
     words = (2 if line.lower().startswith("@every ") else 1) if line.startswith("@") else 5
     parts = line.split(None, words)
     schedule, rest = " ".join(parts[:-1]), parts[-1]
+    if TIME_FIELD.fullmatch(rest.split(None, 1)[0]):
+        reader.problems.append(FileProblem(reader.file, number, "", "schedule", MORE_FIELDS))
+        return
     user = ""
     if reader.with_user:
         user, rest = (*rest.split(None, 1), "")[:2]
@@ -226,4 +248,7 @@ def _build_params(reader: _CrontabReader, command: str, stdin: str) -> dict[str,
 
 
 def _build_title(reader: _CrontabReader, command: str) -> str:
-    return (reader.comment[0] if reader.comment else command or "entry")[:200]
+    """Return the comment above the entry, or its command with secrets masked: a title is for everybody."""
+    if reader.comment:
+        return reader.comment[0][:200]
+    return SECRET_ARGUMENT.sub(rf"\1{MASK}", redact(command[:1000]))[:200] or "entry"

@@ -225,7 +225,7 @@ def test_what_was_running_is_told(command: Command, tmp_path: Path, make_task: C
 def test_a_folder_of_cron_d_is_read_whole(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "cron.d"
     folder.mkdir()
-    for name in ("shop", "tidy", ".placeholder"):
+    for name in ("shop", "tidy", ".placeholder", "shop~"):
         (folder / name).write_text(f"0 1 * * *\troot\t/usr/bin/{name.strip('.')}\n")
     (tmp_path / "rows.JSONL").write_text('{"id": "row", "command": "true", "every": "5m"}\n')
 

@@ -169,3 +169,72 @@ def test_variables_of_cron_itself_are_none_of_the_command() -> None:
     assert ["RANDOM_DELAY", "START_HOURS_RANGE"] == [
         note.field for note in older.notes if note.action == "left out"
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 */5 * * * * /bin/six",
+        "*/10 * * * * * * /bin/seven",
+        "0 9 * * 1-5 2026 /bin/year",
+        "0 0 9 ? * MON-FRI /bin/quartz",
+    ],
+)
+@pytest.mark.parametrize("shape", [None, "cron.d"])
+def test_a_line_with_more_than_five_fields_is_refused(line: str, shape: str | None) -> None:
+    """The sixth was read as the command, and what ran every fifth minute ran every fifth hour."""
+    older = read(f"{line}\n0 9 * * * app a x\n", shape=shape)
+
+    assert ["app a x" if shape is None else "a x"] == [one.spec.title for one in older.tasks]
+    assert ["more than the five fields" in one.reason for one in older.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# m h dom mon dow user\tcommand\n0 1 * * * app backup --full\n@daily web /srv/x\n",
+        "# *  *  *  *  * user-name command to be executed\n0 1 * * * app backup --full\n",
+        "0 1 * * * root backup --full\n@daily web /srv/x\n",
+    ],
+)
+def test_a_user_is_known_by_the_heading_or_where_no_program_has_its_name(text: str) -> None:
+    older = read(text)
+
+    assert "backup --full" == older.tasks[0].spec.params["command"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# the user runs this command\n0 1 * * * backup --full\n0 2 * * * curl x\n",
+        "0 1 * * * backup\n0 2 * * * /bin/x y\n",
+    ],
+)
+def test_a_program_is_no_user(text: str) -> None:
+    assert read(text).tasks[0].spec.params["command"].startswith("backup")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mysqldump -u root -phunter22 db",
+        "mariadb --batch -phunter22",
+        "curl -su bob:hunter22 --fail https://x.example",
+        "sync --api-key hunter22 --all",
+        "sync --token=hunter22",
+        "PGPASSWORD=hunter22 pg_dump shop",
+        "curl -H 'Authorization: Bearer hunter22' https://u:hunter22@x.example/?token=hunter22",
+    ],
+)
+def test_a_secret_in_a_command_is_not_in_what_the_task_is_called(command: str) -> None:
+    """The id is in links, and the title in notifications and on status pages."""
+    [moved] = read(f"0 1 * * * {command}\n").tasks
+
+    assert "hunter22" not in moved.spec.id + moved.spec.title
+    assert command == moved.spec.params["command"]
+
+
+def test_letters_that_look_like_an_option_of_another_program_stay() -> None:
+    [moved] = read("0 1 * * * mkdir -p /srv/x && tar -pzcf x.tgz /srv/x && ssh -p22 host\n").tasks
+
+    assert moved.spec.params["command"] == moved.spec.title

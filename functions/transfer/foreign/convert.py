@@ -161,8 +161,13 @@ def _convert_common_fields(entry: ForeignEntry) -> dict[str, Any]:
     return given
 
 
-ENABLED_FIELDS = ("enabled", "active", "isactive", "isenabled", "scheduleenabled")
-DISABLED_FIELDS = ("disabled", "paused", "ispaused", "suspended")
+ENABLED_FIELDS = (
+    "enabled", "enable", "active", "isactive", "isenabled", "scheduleenabled", "executionenabled",
+)  # fmt: skip
+DISABLED_FIELDS = (
+    "disabled", "disable", "isdisabled", "paused", "pause", "ispaused", "suspended", "suspend", "issuspended",
+    "inactive", "archived", "isarchived", "deleted", "isdeleted",
+)  # fmt: skip
 
 
 def _convert_enabled(entry: ForeignEntry, given: dict[str, Any]) -> None:
@@ -467,8 +472,26 @@ def _describe_entry(entry: ForeignEntry) -> str:
 
 
 def _convert_variables(value: Any) -> dict[str, Any]:
-    if isinstance(value, list):  # NAME=value, as Compose has it
-        return dict(str(one).partition("=")[::2] for one in value)
+    """Return variables by their names.
+
+    {TOKEN: x}
+    [TOKEN=x]                            Compose
+    [{name: TOKEN, value: x}]            Kubernetes; yacron writes key for name
+
+    Raises:
+        InputError: They are none of these; the text shows no value.
+    """
+    if isinstance(value, list):
+        return dict(_to_variable(one) for one in value)
     if not isinstance(value, Mapping):
         raise InputError("env: must be a mapping of names to values")
     return {str(name): str(one) if isinstance(one, int | float) else one for name, one in value.items()}
+
+
+def _to_variable(given: Any) -> tuple[str, Any]:
+    if isinstance(given, Mapping) and isinstance(name := given.get("name", given.get("key")), str):
+        return name, str(given.get("value", ""))
+    if not isinstance(given, str) or "=" not in given:
+        raise InputError("env: each must be NAME=value, or have a name and a value")
+    name, _, value = given.partition("=")
+    return name, value

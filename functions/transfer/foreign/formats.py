@@ -27,7 +27,7 @@ from functions.transfer.foreign.entry import (
     TaskIds,
     find_entries,
 )
-from functions.transfer.foreign.rows import draft_frequency, draft_job, draft_row
+from functions.transfer.foreign.rows import draft_frequency, draft_job, draft_row, is_timezone_field
 from functions.transfer.foreign.scheduler_yaml import draft_function, is_of_celery
 from functions.transfer.foreign.timing import NotScheduledError
 from functions.transfer.foreign.unreadable import (
@@ -152,7 +152,9 @@ def _read_source(
             document.line_of((key,)),
         )
         for key, value in beside.items()
-        if key != "timezone" and value not in (None, "", [], {}) and not isinstance(value, bool | int)
+        if not is_timezone_field(key)
+        and value not in (None, "", [], {})
+        and not isinstance(value, bool | int)
     ]
     return replace(
         older,
@@ -162,12 +164,16 @@ def _read_source(
 
 
 def _with_timezone(beside: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return *beside* with the zone of the settings, as in `scheduler: {timezone: Europe/Riga}`."""
-    for name in SETTINGS_SECTIONS:
-        section = beside.get(name)
-        if isinstance(section, Mapping) and isinstance(zone := section.get("timezone"), str):
-            return {"timezone": zone, **beside}
-    return beside
+    """Return *beside* with the zone of the file as `timezone`: `CELERY_TIMEZONE`, `scheduler: {tz: ...}`."""
+    sections = [beside, *(one for name in SETTINGS_SECTIONS if isinstance(one := beside.get(name), Mapping))]
+    zones = (
+        value
+        for section in sections
+        for name, value in section.items()
+        if is_timezone_field(name) and isinstance(value, str)
+    )
+    zone = next(zones, None)
+    return beside if zone is None else {"timezone": zone, **beside}
 
 
 def _why_unread(name: object, value: Any) -> str:

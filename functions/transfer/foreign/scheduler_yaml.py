@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from functions.errors import InputError
 from functions.transfer.foreign.convert import TaskDraft, convert_function
 from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
-from functions.transfer.foreign.rows import RunTimes, read_timing, run_times_of, timezone_of
+from functions.transfer.foreign.rows import (
+    RunTimes,
+    read_timing,
+    run_times_of,
+    take_bounds,
+    timezone_of,
+)
 from functions.transfer.foreign.timing import (
     Timing,
     interval_timing,
@@ -57,7 +62,7 @@ def draft_function(
     kind, trigger = _take_trigger(entry)
     timezone = timezone_of(entry, defaults, file_fields)
     moments = run_times_of(entry, timezone, defaults)
-    bounds = _take_bounds(entry, timezone)
+    bounds = take_bounds(entry, timezone)
     anchor = moments.next_run_at or moments.last_run_at or bounds.get("startAt")
     when = _convert_celery(entry, anchor) if is_of_celery(entry) else None
     when = when or _convert_fields(entry, kind, trigger, anchor, timezone)
@@ -248,23 +253,6 @@ def _note_timing(entry: ForeignEntry, found: FieldValue, timing: Timing, remark:
     why = "; ".join(part for part in (remark, timing.reason) if part)
     entry.notes.append((found.field, timing.action, f"{timing.schedule}: {why}"))
     return timing
-
-
-def _take_bounds(entry: ForeignEntry, timezone: str) -> dict[str, datetime]:
-    """Return `startAt` and `endAt`, as far as the entry has them."""
-    bounds: dict[str, datetime] = {}
-    for name, names in (
-        ("startAt", ("startdate", "startat", "start")),
-        ("endAt", ("enddate", "endat", "end")),
-    ):
-        if (found := entry.take_field(*names)) is None:
-            continue
-        if (at := parse_instant(found.value, timezone)) is None:
-            entry.note_left_out(found.field, "is no moment anybody can read")
-        else:
-            bounds[name] = at
-            entry.note_mapped(found.field, name)
-    return bounds
 
 
 def _convert_late_runs(entry: ForeignEntry, fields: dict[str, Any]) -> None:

@@ -77,6 +77,7 @@ EXAMPLE = datetime(2000, 1, 1, tzinfo=UTC)  # of an interval; only whether it ca
 MANUAL_WORDS = frozenset(
     {"manual", "manually", "never", "none", "once", "on demand", "ondemand", "disabled", "off", "@reboot"}
 )
+ONCE_WORDS = frozenset({"once", "one time", "onetime", "date", "at"})
 DAY = r"(?:sun|mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur)(?:day)?s?"
 CALENDAR = re.compile(
     rf"(?:every )?(?P<what>day|daily|weekdays?|weekends?|week|weekly|month|monthly|year|yearly|annually"
@@ -119,7 +120,7 @@ def convert_timing(
         timezone: The zone that its times are of.
         anchor: A moment at which the task ran, or will: the new schedule keeps its rhythm.
         unit: Of a number, such as `minutes`; empty when the file says none.
-        time_of_day: The time of day for what comes daily, weekly or monthly, such as `09:30`; may be empty.
+        time_of_day: For what comes daily, weekly, monthly or yearly, such as `9:30`; may be empty.
 
     Raises:
         NotScheduledError: It says that no schedule starts the task.
@@ -127,6 +128,10 @@ def convert_timing(
     """
     if isinstance(given, bool | list | dict):
         raise InputError("must be a text or a number, such as hourly, every_5_minutes or 0 9 * * 1-5")
+    if time_of_day and not is_calendar(given):
+        raise InputError(
+            f"says when by itself, and {time_of_day} stands beside it; write one cron expression"
+        )
     if isinstance(given, int | float) or re.fullmatch(r"\d+(\.\d+)?", str(given).strip()):
         return _convert_number(to_float(given), unit, anchor)
     text = " ".join(str(given).split())
@@ -146,6 +151,21 @@ def convert_timing(
         if re.match(r"\d{4}-\d\d-\d\d", text) and (once := parse_instant(text, timezone)) is not None:
             return once_timing(once, timezone)
     return _convert_words(text, timezone, anchor, time_of_day)
+
+
+def is_calendar(given: Any) -> bool:
+    """Whether *given* is such as `daily` or `weekly`, without a time of day of its own."""
+    found = CALENDAR.fullmatch(_to_words(given).removeprefix("@"))
+    return found is not None and found["hour"] is None
+
+
+def is_once(given: Any) -> bool:
+    """Whether *given* says that something runs once, at a moment that is named elsewhere."""
+    return _to_words(given) in ONCE_WORDS
+
+
+def _to_words(given: Any) -> str:
+    return " ".join(re.sub(r"[_-]", " ", str(given).lower()).split())
 
 
 def once_timing(at: datetime, timezone: str) -> Timing:
@@ -242,10 +262,14 @@ def _convert_number(number: float, unit: str, anchor: datetime | None) -> Timing
 
 
 def _convert_words(text: str, timezone: str, anchor: datetime | None, time_of_day: str) -> Timing:
-    words = " ".join(re.sub(r"[_-]", " ", text.lower()).split())
+    words = _to_words(text)
     if words in MANUAL_WORDS or not words:
         raise NotScheduledError("no schedule starts it: it is run by hand, or by something else")
-    if words.startswith("@") and words in NAMED_SCHEDULES and (words != "@hourly" or anchor is None):
+    if (
+        words.startswith("@")
+        and words in NAMED_SCHEDULES
+        and not ((anchor and words == "@hourly") or time_of_day)
+    ):
         return Timing(words, "mapped", "the same name")
     words = words.removeprefix("@")
     if (found := CALENDAR.fullmatch(words)) is not None:
@@ -273,10 +297,9 @@ def _convert_other(text: str, timezone: str) -> Timing:
 def _convert_calendar(
     found: re.Match[str], words: str, timezone: str, anchor: datetime | None, time_of_day: str
 ) -> Timing:
-    clock = re.fullmatch(r"(\d{1,2}):(\d\d)(?::00)?", time_of_day)
     hour, minute = found["hour"], found["minute"]
-    if hour is None and clock is not None:
-        hour, minute = clock[1], clock[2]
+    if hour is None and time_of_day:
+        hour, _, minute = time_of_day.partition(":")
     local = to_local(anchor, timezone_or_utc(timezone)) if anchor else None
     why = "at the time of day that it says"
     if hour is None and local is not None:

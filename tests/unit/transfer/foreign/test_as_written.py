@@ -149,3 +149,93 @@ def test_a_misspelt_word_is_named_with_the_right_one(text: str, line: int, field
 def test_what_is_refused_has_its_place_and_its_remedy(name: str, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         read(name, text)
+
+
+def entry_spec(**fields: object) -> TaskSpec:
+    return spec_of("jobs.json", json.dumps([{"name": "a", "command": "x", **fields}]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "schedule"),
+    [
+        ({"schedule": "daily", "time": "9:30 PM"}, "30 21 * * *"),
+        ({"schedule": "daily", "at": "12am"}, "0 0 * * *"),
+        ({"schedule": "@daily", "time": "09:30"}, "30 9 * * *"),
+        ({"schedule": "weekly on friday", "time": "17:00:00"}, "0 17 * * 5"),
+        ({"schedule": "once", "run_at": "2026-12-24 18:00"}, "at 2026-12-24T18:00"),
+        ({"schedule": "0 9 * * *", "time": "2026-10-01T00:00:00Z"}, "0 9 * * *"),
+    ],
+)
+def test_a_time_of_day_beside_a_schedule_is_read(fields: dict[str, str], schedule: str) -> None:
+    assert schedule == entry_spec(**fields).schedule
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"schedule": "daily", "time": "09:30:15"}, "time: must be a time of day, such as 09:30"),
+        ({"schedule": "daily", "time": "25:00"}, "time: must be a time of day"),
+        ({"schedule": "daily", "at": "13pm"}, "at: must be a time of day"),
+        ({"schedule": "hourly", "time": "00:30"}, "0:30 stands beside it; write one cron expression"),
+        ({"schedule": "0 9 * * *", "at": "10:00"}, "10:00 stands beside it; write one cron expression"),
+        ({"interval": 1, "unit": "days", "time": "10:00"}, "10:00 stands beside it"),
+        ({"schedule": "weekly", "day": "friday"}, "day: is not read beside schedule"),
+        ({"schedule": "daily", "hour": 7}, "hour: is not read beside schedule"),
+    ],
+)
+def test_what_cannot_be_read_beside_a_schedule_is_refused(fields: dict[str, object], told: str) -> None:
+    """These ran at midnight, on Sunday, or by the schedule alone, "for the file names no time of day"."""
+    found = read("jobs.json", json.dumps([{"name": "a", "command": "x", **fields}]))
+
+    assert ((), [True]) == (found.tasks, [told in str(one) for one in found.problems])
+
+
+def test_a_moment_that_has_passed_is_left_out() -> None:
+    entry = {"name": "a", "command": "x", "schedule": "once", "run_at": "2020-01-01 18:00"}
+
+    found = read("jobs.json", json.dumps([entry]))
+
+    assert ((), ()) == (found.tasks, found.problems)
+    assert "at a moment that has passed" in found.notes[0].reason
+
+
+def test_the_first_and_the_last_day_of_a_job_hold() -> None:
+    spec = entry_spec(schedule="daily", start_date="2027-01-01", end_date="2027-02-01", tz="Asia/Tokyo")
+
+    assert ("2026-12-31 15:00:00+00:00", "2027-01-31 15:00:00+00:00") == (
+        str(spec.start_at),
+        str(spec.end_at),
+    )
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"enable": False}, {"disable": True}, {"suspend": True}, {"isDisabled": 1}, {"archived": "yes"}],
+)
+def test_what_is_off_by_another_name_is_off_here(field: dict[str, object]) -> None:
+    assert not entry_spec(schedule="daily", **field).enabled
+
+
+@pytest.mark.parametrize(
+    "zone", ["tz: Asia/Tokyo", "CELERY_TIMEZONE: Asia/Tokyo", "scheduler: {timeZone: Asia/Tokyo}"]
+)
+def test_the_zone_of_a_file_may_have_another_name(zone: str) -> None:
+    spec = spec_of("jobs.yaml", f"{zone}\njobs: [{{name: a, command: x, schedule: daily}}]\n")
+
+    assert "Asia/Tokyo" == spec.timezone
+
+
+@pytest.mark.parametrize(
+    "env",
+    [["TOKEN=hunter22"], [{"name": "TOKEN", "value": "hunter22"}], [{"key": "TOKEN", "value": "hunter22"}]],
+)
+def test_variables_may_be_a_list(env: list[object]) -> None:
+    assert {"TOKEN": "hunter22"} == entry_spec(schedule="daily", environment=env).params["env"]
+
+
+@pytest.mark.parametrize("env", ["hunter22", {"TOKEN": "hunter22"}, ["hunter22"]])
+def test_a_variable_that_is_none_is_told_without_its_value(env: object) -> None:
+    [problem] = read("jobs.json", json.dumps([{"command": "x", "schedule": "daily", "env": [env]}])).problems
+
+    assert "env: each must be NAME=value" in str(problem)
+    assert "hunter22" not in str(problem)

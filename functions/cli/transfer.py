@@ -243,14 +243,15 @@ def _may_be_imported(path: Path) -> bool:
     return (is_crontab or path.suffix.lower() in SUFFIXES) and path.is_file()
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path) -> str | InputError:
+    """Return the text of a file, or why it has none."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as exc:
-        raise InputError(f"{path}: cannot be read: {exc.strerror}") from None
+        return InputError(f"{path}: cannot be read: {exc.strerror}")
     except UnicodeDecodeError as exc:
         line = exc.object.count(b"\n", 0, exc.start) + 1
-        raise InputError(f"{path}:{line}: is not UTF-8 text; save it as UTF-8") from None
+        return InputError(f"{path}:{line}: is not UTF-8 text; save it as UTF-8")
 
 
 def _check_target(path: Path) -> Path:

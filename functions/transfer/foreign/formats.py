@@ -92,23 +92,33 @@ FORMAT_NAMES = (*FORMATS, "crontab", "cron.d")
 
 
 def read_foreign(
-    sources: Sequence[tuple[str, str]], defaults: ImportDefaults, *, format_name: str | None = None
+    sources: Sequence[tuple[str, str | InputError]],
+    defaults: ImportDefaults,
+    *,
+    format_name: str | None = None,
 ) -> ForeignTasks:
-    """Read texts of one format or several; a problem in one entry does not stop the others.
+    """Read texts of one format or several; a problem in one entry, or one file, does not stop the others.
 
     Args:
-        sources: The name of each file, and its text.
+        sources: The name of each file, and its text, or why it has none.
         format_name: One of `FORMAT_NAMES`; None means that it is found by looking.
 
     Raises:
-        InputError: A text is of no shape that is known; nothing was read.
+        InputError: The only file cannot be read, or is of no shape that is known.
     """
     if format_name is not None and format_name not in FORMAT_NAMES:
         raise InputError(f"--from: must be one of {', '.join(FORMAT_NAMES)}")
     ids = TaskIds()
-    found = [_read_source(text, name, defaults, format_name, ids) for name, text in sources]
+    found: list[ForeignTasks] = []
+    for name, text in sources:
+        try:
+            found.append(_read_source(text, name, defaults, format_name, ids))
+        except InputError as exc:
+            if len(sources) == 1:
+                raise
+            found.append(ForeignTasks("", (), (), (FileProblem("", None, "", "", str(exc)),)))
     return ForeignTasks(
-        ", ".join(dict.fromkeys(one.format_name for one in found)),
+        ", ".join(dict.fromkeys(one.format_name for one in found if one.format_name)),
         tuple(moved for one in found for moved in one.tasks),
         tuple(note for one in found for note in one.notes),
         tuple(fault for one in found for fault in one.problems),
@@ -116,8 +126,10 @@ def read_foreign(
 
 
 def _read_source(
-    text: str, name: str, defaults: ImportDefaults, format_name: str | None, ids: TaskIds
+    text: str | InputError, name: str, defaults: ImportDefaults, format_name: str | None, ids: TaskIds
 ) -> ForeignTasks:
+    if isinstance(text, InputError):
+        raise text
     if len(text) > MAX_CHARS:
         raise InputError(f"{name}: is larger than any list of tasks should be; split it")
     text = text.removeprefix("\ufeff")

@@ -130,6 +130,35 @@ def test_faults_are_told_and_the_rest_is_imported(command: Command, tmp_path: Pa
     assert "scheduler: 1 error: fix it and import again" in said.err
 
 
+def test_a_broken_file_stops_no_other(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text("- {name: Good, command: ls, schedule: daily}\n")
+    (tmp_path / "latin.yaml").write_bytes(
+        "- {name: Caf\u00e9, command: ls, schedule: daily}\n".encode("latin-1")
+    )
+    (tmp_path / "broken.json").write_text('[{"name": "Bad",')
+    (tmp_path / "other.yaml").write_text(
+        "on: {schedule: [{cron: '0 2 * * *'}]}\njobs: {build: {steps: []}}\n"
+    )
+
+    said = command(import_file, paths=[tmp_path])
+
+    assert (1, True) == (said.code, "1 created" in said.out)
+    for told in (
+        "latin.yaml:1: is not UTF-8",
+        "broken.json:1: this is not JSON",
+        "other.yaml:1: is a workflow",
+    ):
+        assert told in said.err
+
+
+def test_a_broken_file_alone_is_refused(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "latin.yaml"
+    file.write_bytes(b"- {name: Caf\xe9, command: ls, schedule: daily}\n")
+
+    with pytest.raises(InputError, match=r"latin\.yaml:1: is not UTF-8 text"):
+        command(import_file, paths=[file])
+
+
 def test_what_differs_is_told(command: Command, tmp_path: Path, make_task: Callable[..., Task]) -> None:
     file = tmp_path / "all.jsonl"
     command(import_file, paths=[OLDER / "tasks.json"])

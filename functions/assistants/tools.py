@@ -205,7 +205,7 @@ class AssistantTools:
         if isinstance(spec, ToolResult):
             return spec
         if not given.dry_run:
-            changed = await self._service.edit(given.id, spec, expected=str(stored.revision))
+            changed = await self._service.edit(given.id, spec, definition=revision)
             return ToolResult({"done": f"{given.id} is changed", **await self._views.task_in_full(changed)})
         if spec.id != given.id:
             raise InputError(f"id: must be {given.id!r}; an id never changes")

@@ -16,7 +16,7 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import Task
-from functions.errors import NotFoundError, StoreUnavailableError, UnreadableError
+from functions.errors import ConflictError, NotFoundError, StoreUnavailableError, UnreadableError
 from functions.interfaces import DocumentStore, TaskStore
 from functions.services.calendars.loading import load_holidays_for
 
@@ -44,6 +44,31 @@ async def compare_and_set(attempt: Callable[[], Awaitable[T | None]], *, subject
         if (result := await attempt()) is not None:
             return result
     raise StoreUnavailableError(f"{subject}: other writers change it too quickly; try again")
+
+
+class OvertakenError(ConflictError):
+    """Another writer was in between; on what is read anew the change may be made."""
+
+
+async def repeat_overtaken(attempt: Callable[[], Awaitable[T]], *, subject: str, once: bool) -> T:
+    """Repeat *attempt*, which reads, decides and writes, while it raises OvertakenError.
+
+    Args:
+        once: Whether the caller changes one revision alone, so that the first such error is raised.
+
+    Raises:
+        StoreUnavailableError: As in `compare_and_set`.
+    """
+
+    async def attempt_or_none() -> T | None:
+        try:
+            return await attempt()
+        except OvertakenError:
+            if once:
+                raise
+            return None
+
+    return await compare_and_set(attempt_or_none, subject=subject)
 
 
 async def update_document(

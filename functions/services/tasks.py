@@ -6,7 +6,7 @@ from functools import cached_property, partial
 
 from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
 from functions.domain.lifecycle.complete import Transition, cancel, pause, resume
-from functions.domain.lifecycle.edit import acknowledge, edit_task, new_task, queue_runs
+from functions.domain.lifecycle.edit import acknowledge, edit_task, new_task, queue_runs, spec_hash
 from functions.domain.run import Run
 from functions.domain.storage import (
     ConditionalWrite,
@@ -33,7 +33,13 @@ from functions.services.access import audit
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import OwnerView, list_entries_of
 from functions.services.calendars.book import calendars_of, with_current_days
-from functions.services.compare_and_set import hiding_unreadable, update_task, write_transition
+from functions.services.compare_and_set import (
+    OvertakenError,
+    hiding_unreadable,
+    repeat_overtaken,
+    update_task,
+    write_transition,
+)
 from functions.services.dependencies import check_links, sync_links
 from functions.services.heartbeats import revoke_address
 from functions.services.meta import find_first_request
@@ -42,6 +48,7 @@ from functions.services.task_commands import backfill_task
 
 NEXT_HORIZON = timedelta(days=7)  # how far ahead what is due next is looked for
 STARTING_VERBS: frozenset[AuditVerb] = frozenset({"run", "resumed"})
+NO_LONGER = "{} is no longer what you saw; read it again"
 
 
 class TaskService:
@@ -224,21 +231,35 @@ class TaskService:
             )
         return VersionedTask(task, written.revision)
 
-    async def edit(self, task_id: str, spec: TaskSpec, *, expected: str | None = None) -> VersionedTask:
+    async def edit(
+        self, task_id: str, spec: TaskSpec, *, expected: str | None = None, definition: str | None = None
+    ) -> VersionedTask:
         """Give a task the fields of *spec*; its state and history stay.
+
+        A tick that settles a run of the task meanwhile is no conflict, unless there is *expected*.
 
         Args:
             expected: The revision the caller saw, as text; None changes whatever there is.
+            definition: The `spec_hash` of the task that *spec* was made from; None for any.
 
         Raises:
-            ConflictError: The task is another revision now.
+            ConflictError: The task is another revision now, or was edited meanwhile.
             InputError: The id differs, or the schedule has no occurrence left.
         """
         self._require_scope("write")
         if spec.id != task_id:
             raise InputError(f"id: must be {task_id!r}, as in the address; an id never changes")
         spec = self._with_owner(spec)
-        stored = await self._check_revision(task_id, expected)
+
+        async def attempt() -> VersionedTask:
+            stored = await self._check_revision(task_id, expected)
+            if definition not in (None, spec_hash(stored.task)):
+                raise ConflictError(NO_LONGER.format(task_id))
+            return await self._write_edit(stored, spec)
+
+        return await repeat_overtaken(attempt, subject=task_id, once=expected is not None)
+
+    async def _write_edit(self, stored: VersionedTask, spec: TaskSpec) -> VersionedTask:
         calendars = await calendars_of(self._store, spec)
         transition = edit_task(stored.task, spec, now=self._clock(), calendars=calendars)
         if not transition.changes:
@@ -251,12 +272,12 @@ class TaskService:
             changed = await write_transition(
                 self._store, stored, transition, now=self._clock(), new_id=self._new_id
             )
-        if changed is None:
-            raise ConflictError(f"{task_id} was changed at the same moment; read it again")
+            if changed is None:  # raised in here: the links of the task as it is stay
+                raise OvertakenError(f"{spec.id} was changed at the same moment; read it again")
         names = {
             TaskSpec.model_fields[name].alias or name for name in transition.changes if name in SPEC_FIELDS
         }
-        await self._audit("edited", task_id, fields=tuple(sorted(names)))
+        await self._audit("edited", spec.id, fields=tuple(sorted(names)))
         return await with_current_days(self._store, changed, now=self._clock(), new_id=self._new_id)
 
     async def delete(self, task_id: str, *, expected: str | None = None) -> None:
@@ -264,20 +285,28 @@ class TaskService:
 
         One that cannot be read is deleted for good, by who is bound to no owner.
 
+        Args:
+            expected: As in `edit`.
+
         Raises:
-            ConflictError: The task is another revision now, or was changed at the same moment.
+            ConflictError: The task is another revision now.
             StoreUnavailableError: It is not known whether the task was deleted.
         """
         self._require_scope("write")
-        try:
-            stored = await self._check_revision(task_id, expected)
-        except UnreadableError:
-            found = await self._store.get_tasks([task_id])
-            for invalid in found.invalid:
-                await self._write_removal(ConditionalWrite.for_removal(invalid))
-        else:
-            await keep_removed(self._store, stored.task, by=self.principal.name, now=self._clock())
-            await self._remove(stored)
+
+        async def attempt() -> bool:
+            try:
+                stored = await self._check_revision(task_id, expected)
+            except UnreadableError:
+                found = await self._store.get_tasks([task_id])
+                for invalid in found.invalid:
+                    await self._write_removal(ConditionalWrite.for_removal(invalid))
+            else:
+                await keep_removed(self._store, stored.task, by=self.principal.name, now=self._clock())
+                await self._remove(stored)
+            return True
+
+        await repeat_overtaken(attempt, subject=task_id, once=expected is not None)
         await self._audit("deleted", task_id)
 
     async def _remove(self, stored: VersionedTask) -> None:
@@ -292,7 +321,7 @@ class TaskService:
                 f"The store did not say whether {task_id} was deleted; look, and try again"
             )
         if written.status is WriteStatus.CONFLICT:
-            raise ConflictError(f"{task_id} was changed at the same moment; read it again")
+            raise OvertakenError(f"{task_id} was changed at the same moment; read it again")
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> VersionedTask:
         """Stop a task; see `lifecycle.complete.pause`."""
@@ -387,7 +416,7 @@ class TaskService:
     async def _check_revision(self, task_id: str, expected: str | None) -> VersionedTask:
         stored = await self.get_task(task_id)
         if expected is not None and str(stored.revision) != expected:
-            raise ConflictError(f"{task_id} is no longer what you saw; read it again")
+            raise ConflictError(NO_LONGER.format(task_id))
         return stored
 
     async def _audit(

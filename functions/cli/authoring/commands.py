@@ -1,6 +1,7 @@
 """The handlers of `create`, `edit` and `rm`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from functions.cli.authoring.document import changed_fields, render_document, spec_fields
@@ -44,44 +45,54 @@ async def edit_task(context: CliContext, *, task_id: str, fields: FieldOptions) 
     writer = task_writer(context)
     stored = await writer.read(task_id)
     spec = _spec_of(stored.task)
-    new = (
-        _check_edit(context, spec, fields.apply_to(spec_fields(spec)))
-        if fields
-        else await _edit(context, spec)
-    )
+    if fields:
+        new = _check_edit(context, spec, fields.apply_to(spec_fields(spec)))
+        return await _replace(context, writer, stored.task, new)
+    with _open_draft(context, spec) as draft:
+        new = await _edit(context, spec, draft)
+        code = await _replace(context, writer, stored.task, new)
+        draft.is_saved = new is not None
+        return code
+
+
+async def _replace(context: CliContext, writer: TaskWriter, before: Task, new: TaskSpec | None) -> int:
+    """Write what is *new* of a task, None for what is wrong and shown already; return the exit code."""
     if new is None:
         return EXIT_USAGE
-    if new == spec:
-        context.screen.show(task_to_json(stored.task), [f"{task_id}: nothing is changed"])
+    if new == _spec_of(before):
+        context.screen.show(task_to_json(before), [f"{before.id}: nothing is changed"])
         return EXIT_OK
-    written = await writer.replace(new, stored.revision)
-    _show(context, written, f"{task_id} is changed")
-    if stored.task.origin.startswith(FILE_ORIGIN):
-        file = stored.task.origin.removeprefix(FILE_ORIGIN)
-        context.screen.warn(f"{task_id} came from {file}: the next apply of it changes it back")
+    _show(context, await writer.replace(new, before=before), f"{before.id} is changed")
+    if before.origin.startswith(FILE_ORIGIN):
+        file = before.origin.removeprefix(FILE_ORIGIN)
+        context.screen.warn(f"{before.id} came from {file}: the next apply of it changes it back")
     return EXIT_OK
 
 
-async def _edit(context: CliContext, spec: TaskSpec) -> TaskSpec | None:
-    """Return *spec* as it comes from the editor; None when it has errors, which are shown."""
+@contextmanager
+def _open_draft(context: CliContext, spec: TaskSpec) -> Iterator[Draft]:
+    """Yield *spec* as a text to edit; what was typed is kept, and its place shown, when it is not saved."""
     if not (context.screen.can_ask or any(context.environment.get(name) for name in EDITORS)):
         raise UsageError("edit: nobody is here to edit it; give options, such as --schedule hourly")
-    before = render_document(spec)
-    draft = Draft(spec.id, before)
-    keep = False
+    draft = Draft(spec.id, render_document(spec))
     try:
-        while True:
-            after = await draft.edit(context.environment)
-            new = _read_draft(context, spec, before, after)
-            if new is not None:
-                return new
-            if context.screen.confirm("Edit it again?", default=True) is not True:
-                keep = True
-                context.screen.error(f"nothing was changed; your text is in {draft.path}")
-                return None
+        yield draft
     finally:
-        if not keep:
+        if draft.is_saved or not draft.is_changed:
             draft.discard()
+        else:
+            context.screen.error(f"what you wrote is not saved; it is in {draft.path}")
+
+
+async def _edit(context: CliContext, spec: TaskSpec, draft: Draft) -> TaskSpec | None:
+    """Return *spec* as it comes from the editor; None when it has errors, which are shown."""
+    while True:
+        after = await draft.edit(context.environment)
+        new = _read_draft(context, spec, draft.before, after)
+        if new is not None:
+            return new
+        if context.screen.confirm("Edit it again?", default=True) is not True:
+            return None
 
 
 def _read_draft(context: CliContext, spec: TaskSpec, before: str, after: str) -> TaskSpec | None:

@@ -17,12 +17,16 @@ class Draft:
     """A text that is being edited, in a file.
 
     Attributes:
+        before: The text as it was at first.
         path: The file; `discard` removes it.
+        is_saved: Whether what it says was written.
     """
 
     def __init__(self, name: str, text: str) -> None:
         handle, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".yaml")
+        self.before = text
         self.path = Path(path)
+        self.is_saved = False
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as opened:
             opened.write(text)
 
@@ -45,6 +49,11 @@ class Draft:
             return self.path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError:
             raise SchedulerError(f"{self.path} is not UTF-8 text; nothing was changed") from None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether something was typed."""
+        return self.path.exists() and self.path.read_bytes() != self.before.encode()
 
     def discard(self) -> None:
         """Remove the file."""

@@ -1,13 +1,17 @@
 """Where tasks are written: a store, or a deployed function's API."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from functions.cli.session import CliContext
 from functions.cli.tasks import PRINCIPAL_NAME
 from functions.domain.access import ADMINISTRATOR
+from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.task import Task, TaskSpec
+from functions.errors import ConflictError
+from functions.services.compare_and_set import compare_and_set
 from functions.services.tasks import TaskService
 
 if TYPE_CHECKING:
@@ -18,10 +22,9 @@ ORIGIN = "cli"
 
 @dataclass(frozen=True, slots=True)
 class WrittenTask:
-    """A task as it is stored, its revision, and what will not work as it is written."""
+    """A task as it is stored, and what will not work as it is written."""
 
     task: Task
-    revision: str
     warnings: Sequence[str] = ()
 
 
@@ -36,7 +39,9 @@ class TaskWriter(Protocol):
 
     async def read(self, task_id: str) -> WrittenTask: ...
 
-    async def replace(self, spec: TaskSpec, revision: str) -> WrittenTask: ...
+    async def replace(self, spec: TaskSpec, *, before: Task) -> WrittenTask:
+        """Replace what users decide of *before*; what runs changed of it meanwhile is no conflict."""
+        ...
 
     async def delete(self, task_id: str) -> None: ...
 
@@ -69,15 +74,15 @@ class _StoreWriter:
     async def read(self, task_id: str) -> WrittenTask:
         return self._written(await self._service.get_task(task_id))
 
-    async def replace(self, spec: TaskSpec, revision: str) -> WrittenTask:
-        return self._written(await self._service.edit(spec.id, spec, expected=revision))
+    async def replace(self, spec: TaskSpec, *, before: Task) -> WrittenTask:
+        return self._written(await self._service.edit(spec.id, spec, definition=spec_hash(before)))
 
     async def delete(self, task_id: str) -> None:
         await self._service.delete(task_id)
 
     def _written(self, stored: Any) -> WrittenTask:
         task: Task = stored.task
-        return WrittenTask(task, str(stored.revision), tuple(self._channels.warnings(task.notify)))
+        return WrittenTask(task, tuple(self._channels.warnings(task.notify)))
 
 
 class _ApiWriter:
@@ -90,9 +95,18 @@ class _ApiWriter:
     async def read(self, task_id: str) -> WrittenTask:
         return _of_api(await self._client.request("GET", f"/api/tasks/{task_id}"))
 
-    async def replace(self, spec: TaskSpec, revision: str) -> WrittenTask:
+    async def replace(self, spec: TaskSpec, *, before: Task) -> WrittenTask:
         path = f"/api/tasks/{spec.id}"
-        return _of_api(await self._client.replace(path, to_body(spec), revision=revision))
+
+        async def attempt() -> WrittenTask | None:
+            given = await self._client.request("GET", path)
+            if spec_hash(_of_api(given).task) != spec_hash(before):
+                raise ConflictError(f"{spec.id} is no longer what you saw; read it again")
+            with suppress(ConflictError):  # a run changed it since
+                return _of_api(await self._client.replace(path, to_body(spec), revision=given["etag"]))
+            return None
+
+        return await compare_and_set(attempt, subject=spec.id)
 
     async def delete(self, task_id: str) -> None:
         await self._client.request("DELETE", f"/api/tasks/{task_id}")
@@ -101,7 +115,7 @@ class _ApiWriter:
 def _of_api(given: dict[str, Any]) -> WrittenTask:
     from functions.cli.api_client import parse_task  # as above
 
-    return WrittenTask(parse_task(given), str(given.get("etag", "")), tuple(given.get("warnings", ())))
+    return WrittenTask(parse_task(given), tuple(given.get("warnings", ())))
 
 
 def to_body(spec: TaskSpec) -> dict[str, Any]:

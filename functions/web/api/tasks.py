@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Query, Response
 
 from functions.domain.capacity.time_budget import FINISH_MARGIN, TimeBudget
+from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter, VersionedTask
 from functions.domain.task import Task, why_never_started
@@ -282,9 +283,9 @@ async def update_task(
         default_timezone=dependencies.default_timezone,
         runs_when_asked=bool(why_never_started(stored.task)),
     )
-    return _with_etag(
-        await service.edit(task_id, spec, expected=str(stored.revision)), response, dependencies
-    )
+    expected = None if if_match is None else str(stored.revision)
+    changed = await service.edit(task_id, spec, expected=expected, definition=spec_hash(stored.task))
+    return _with_etag(changed, response, dependencies)
 
 
 @router.delete("/{id}", status_code=204, responses=error_responses(404, 409, 412), summary="Remove a task")

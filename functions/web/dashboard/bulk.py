@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.task import TaskSpec, why_never_started
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
 from functions.services.tasks import TaskService
@@ -77,7 +78,7 @@ async def _set_tag(service: TaskService, task_id: str, tag: str, *, is_wanted: b
 
     Raises:
         InputError: It would have too many tags, or is no longer valid.
-        ConflictError: It was changed at the same moment.
+        ConflictError: It was edited at the same moment.
     """
     stored = await service.get_task(task_id)
     others = [one for one in stored.task.tags if one != tag]
@@ -87,7 +88,7 @@ async def _set_tag(service: TaskService, task_id: str, tag: str, *, is_wanted: b
     found = check_task(fields, runs_when_asked=bool(why_never_started(stored.task)))
     if not isinstance(found, TaskSpec):
         raise InputError(f"{found[0].field}: {found[0].reason}")
-    await service.edit(task_id, found, expected=str(stored.revision))
+    await service.edit(task_id, found, definition=spec_hash(stored.task))
 
 
 def _back(query: str) -> str:

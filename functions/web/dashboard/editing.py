@@ -150,7 +150,7 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
     if spec is None:
         return page.render()
     try:
-        await context.service.edit(task_id, spec, expected=str(stored.revision))
+        await context.service.edit(task_id, spec, definition=spec_hash(stored.task))
     except (InputError, ConflictError, NotAllowedError) as exc:
         return page.refuse(exc)
     return redirect(f"/dashboard/tasks/{task_id}", message="The task is changed")

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from functions.cli.api_client import ApiClient
 from functions.domain.run import Run
 from functions.domain.storage import RunBatch
 from functions.domain.types import OutcomeKind
@@ -19,6 +20,7 @@ from tests.support.serving import ROOT, answered, serving, serving_here
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
 KEY = "the-first-administrators-key-0123456789"
+HOURLY = ("--schedule", "hourly")
 
 
 async def _ready(address: str) -> None:
@@ -142,6 +144,25 @@ def test_single_tasks_are_made_changed_and_removed_with_the_same_codes(
     for code, words in commands:
         over_api, over_store = scheduler(*words), scheduler(*words, **local)
         assert (code, code, words) == (over_api.code, over_store.code, words), over_api.err + over_store.err
+
+
+def test_an_edit_over_the_api_is_made_on_what_a_run_left_meanwhile(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version of the task changes with each run, and with a pause; what users decide of it does not."""
+    scheduler("create", "Shop", "--type", "http", "--param", "url=https://example.com", *HOURLY)
+    send = ApiClient.replace
+
+    async def send_after_another(client: ApiClient, path: str, body: Any, *, revision: str) -> Any:
+        monkeypatch.setattr(ApiClient, "replace", send)
+        await client.request("POST", f"{path}/pause", {"note": "meanwhile"})
+        return await send(client, path, body, revision=revision)
+
+    monkeypatch.setattr(ApiClient, "replace", send_after_another)
+    said = scheduler("edit", "shop", "--title", "Shop front")
+
+    shown = scheduler("show", "shop", "--json").data
+    assert (0, "Shop front", "meanwhile") == (said.code, shown["title"], shown["pause"]["note"]), said.err
 
 
 def test_administration_is_the_same_over_the_api_and_over_a_store(

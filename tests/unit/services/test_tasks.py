@@ -1,13 +1,14 @@
 """Commands of a principal: only on tasks that the principal may see, and recorded for audit."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from functions.domain.access import Principal, Scope
+from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.run import Run
-from functions.domain.storage import RunBatch
+from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import OutcomeKind
 from functions.errors import ConflictError, NotFoundError
@@ -98,3 +99,73 @@ async def test_what_has_not_finished_is_listed_to_its_owner_alone(
     assert ["three queued"] == await listed("bob", "three")
     with pytest.raises(NotFoundError):
         await listed("bob", "two")
+
+
+class OvertakingStore:
+    """A store in which another writer, such as a tick, writes the task once just before the caller does."""
+
+    def __init__(self, store: SqliteStore, changes: dict[str, object]) -> None:
+        self._store, self._changes, self._is_first = store, changes, True
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def write(self, writes: Sequence[ConditionalWrite]) -> Sequence[WriteResult]:
+        await self._overtake()
+        return await self._store.write(writes)
+
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> Sequence[WriteResult]:
+        await self._overtake()
+        return await self._store.write_with_runs(batch, writes)
+
+    async def _overtake(self) -> None:
+        if self._is_first:
+            self._is_first = False
+            stored = await read(self._store, "one")
+            await self._store.write([ConditionalWrite.for_changes(stored, self._changes)])
+
+
+async def test_a_tick_at_the_same_moment_stops_neither_an_edit_nor_a_removal(store: SqliteStore) -> None:
+    """Unless the caller named the revision that it saw."""
+    before = await read(store, "one")
+    spec = TaskSpec.model_validate(before.task.model_dump(include=set(SPEC_FIELDS)) | {"title": "New"})
+
+    def busy() -> TaskService:
+        return service_of(OvertakingStore(store, {"run_count": 7}), "ann", "write")  # type: ignore[arg-type]
+
+    with pytest.raises(ConflictError, match="changed at the same moment"):
+        await busy().edit("one", spec, expected=str(before.revision))
+    edited = await busy().edit("one", spec, definition=spec_hash(before.task))
+
+    assert ("New", 7) == (edited.task.title, edited.task.run_count)
+    await busy().delete("one")
+    assert () == (await store.get_tasks(["one"])).tasks
+
+
+async def test_an_edit_of_another_at_the_same_moment_is_not_overwritten(store: SqliteStore) -> None:
+    before = await read(store, "one")
+    spec = TaskSpec.model_validate(before.task.model_dump(include=set(SPEC_FIELDS)) | {"title": "New"})
+    other = service_of(OvertakingStore(store, {"title": "Theirs"}), "ann", "write")  # type: ignore[arg-type]
+
+    with pytest.raises(ConflictError, match="no longer what you saw"):
+        await other.edit("one", spec, definition=spec_hash(before.task))
+
+    assert "Theirs" == (await read(store, "one")).task.title
+
+
+async def test_a_task_whose_edit_was_refused_still_runs_after_others(
+    store: SqliteStore, make_task: MakeTask
+) -> None:
+    await create(store, make_task(id="first", owner="ann"))
+    service = service_of(store, "ann", "write")
+    fields = (await read(store, "one")).task.model_dump(include=set(SPEC_FIELDS))
+    follows = TaskSpec.model_validate(fields | {"after": [{"task": "first"}]})
+    saved = await service.edit("one", follows)
+    late = service_of(OvertakingStore(store, {"run_count": 7}), "ann", "write")  # type: ignore[arg-type]
+
+    with pytest.raises(ConflictError):
+        await late.edit("one", TaskSpec.model_validate(fields), expected=str(saved.revision))
+
+    assert ["one"] == [one.task for one in (await read(store, "first")).task.dependents]

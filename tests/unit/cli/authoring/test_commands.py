@@ -170,6 +170,43 @@ def test_an_editor_that_fails_or_is_not_there(scheduler: Scheduler, drafts: Path
     assert [] == list(drafts.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "code", "title"),
+    [
+        (("pause", "my-site-answers"), 0, "Typed"),
+        (("edit", "my-site-answers", "--title", "Theirs"), 1, "Theirs"),
+    ],
+)
+def test_what_was_typed_in_an_editor_is_not_lost_to_another_writer(
+    scheduler: Scheduler,
+    environment: dict[str, str],
+    tmp_path: Path,
+    drafts: Path,
+    meanwhile: tuple[str, ...],
+    code: int,
+    title: str,
+) -> None:
+    """A tick writes the task each minute, which a person types longer than; another edit is a conflict."""
+    scheduler(*CREATE, *WHEN)
+    script = tmp_path / "slow-editor.py"
+    script.write_text(
+        "import os, pathlib, sys\n"
+        "file = pathlib.Path(sys.argv[-1])\n"
+        "file.write_text(file.read_text().replace('My site answers', 'Typed'))\n"
+        f"sys.path.insert(0, {str(Path.cwd())!r})\n"
+        "from functions.cli.main import main\n"
+        f"sys.exit(main({meanwhile!r}, {environment!r}, out=sys.stderr, err=sys.stderr))\n"
+    )
+
+    said = scheduler("edit", "my-site-answers", EDITOR=f"{sys.executable} {script}")
+
+    assert (code, title) == (said.code, scheduler("show", "my-site-answers", "--json").data["title"]), (
+        said.err
+    )
+    kept = list(drafts.iterdir())
+    assert [True] * code == [str(one) in said.err and "title: Typed" in one.read_text() for one in kept]
+
+
 def test_a_task_of_a_file_says_that_the_file_wins(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     scheduler("apply", write_tasks({"id": "a"}))
 

@@ -3,6 +3,7 @@
     SchedulerError
       SettingsError       the environment is incomplete or wrong; the process must not start
       StoreError          the store did not do what it was asked
+        MissingIndexError      it lacks the index for this query, and answers all others
         StoreUnavailableError  it could not be reached in time; the same call may work later
           StoreTimeoutError      the call had begun; it may have been done all the same
           LimitsUnknownError     what an owner may use could not be read; the attempt has not begun
@@ -30,6 +31,10 @@ class StoreError(SchedulerError):
 
 class InvalidWriteError(StoreError):
     """The store will never take what is to be written: it is too large, or holds what cannot be encoded."""
+
+
+class MissingIndexError(StoreError):
+    """The store lacks the index for this query, or still builds it; the text says how it is made."""
 
 
 class StoreUnavailableError(StoreError):

@@ -32,9 +32,9 @@ from functions.errors import (
     NotAllowedError,
     NotFoundError,
     SchedulerError,
-    StoreError,
     StoreUnavailableError,
 )
+from functions.services.access.view import tolerate_missing_index
 from functions.services.calendars.book import calendars_of
 from functions.services.calendars.loading import load_holidays_for, load_holidays_for_text
 from functions.services.calendars.preview import read_days
@@ -271,13 +271,8 @@ class AssistantTools:
         """Return what fails now, and what failed before."""
         tag = given.tag or None
         page = await self._service.list_tasks(TaskFilter(tag=tag), limit=MAX_SEARCHED)
-        try:
-            found = await self._service.list_tasks(TaskFilter(tag=tag, outcomes=FAILED), limit=given.limit)
-            failing = found.tasks
-        except StoreUnavailableError:
-            raise
-        except StoreError:  # a database without the index, which `terraform apply` makes
-            failing = page.tasks
+        failed = self._service.list_tasks(TaskFilter(tag=tag, outcomes=FAILED), limit=given.limit)
+        failing = (await tolerate_missing_index(failed, page)).tasks
         over = [
             {"task": stored.task.id, "since": instant(one.since), "until": instant(one.until)}
             | {"failures": one.failures}

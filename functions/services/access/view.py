@@ -5,19 +5,38 @@ task, not to its id: runs and audit entries of an earlier task of the same id, p
 left out.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from functions.domain.access import AuditEntry
 from functions.domain.run import Run
 from functions.domain.storage import MAX_RUNS_READ, MAX_TASKS_READ, QueryResult, TaskFilter, VersionedTask
 from functions.domain.task import Task
-from functions.errors import NotFoundError
+from functions.errors import MissingIndexError, NotFoundError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.audit import list_entries
 from functions.services.compare_and_set import get_task, hiding_unreadable
 from functions.services.paging import iter_runs, iter_task_pages
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Default = TypeVar("Default")
+
+
+async def tolerate_missing_index(query: Awaitable[Result], default: Default) -> Result | Default:
+    """Return what *query* returns; *default*, and a warning in the log, when there is no index for it.
+
+    What lists and counts failing tasks has indexes of its own, which a database of an earlier version lacks.
+    """
+    try:
+        return await query
+    except MissingIndexError as exc:
+        log.warning("index_missing", extra={"detail": str(exc)})
+        return default
 
 
 class OwnerView:

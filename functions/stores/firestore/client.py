@@ -18,7 +18,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import MissingIndexError, StoreError, StoreUnavailableError
 
 # gRPC waits up to 2 minutes before it looks for a lost server again; the next tick comes sooner.
 CHANNEL_OPTIONS = (
@@ -31,6 +31,7 @@ CHANNEL_OPTIONS = (
 EMULATOR_AUTH = ("authorization", "Bearer owner")  # what an emulator takes for an administrator
 RETRY_DELAYS_S = (0.1, 0.4, 1.0)  # before a read is tried again
 
+INDEXES = "apply the Terraform of infra/, which makes the indexes"
 REMEDIES = {
     grpc.StatusCode.PERMISSION_DENIED: "give the service account the role roles/datastore.user",
     grpc.StatusCode.UNAUTHENTICATED: (
@@ -38,7 +39,7 @@ REMEDIES = {
         "`gcloud auth application-default login`"
     ),
     grpc.StatusCode.NOT_FOUND: "create the database (native mode), or correct STORE_URL",
-    grpc.StatusCode.FAILED_PRECONDITION: "apply the Terraform of infra/, which makes the indexes",
+    grpc.StatusCode.FAILED_PRECONDITION: INDEXES,
     grpc.StatusCode.INVALID_ARGUMENT: "a document or a name is more than Firestore takes (1 MiB a document)",
     grpc.StatusCode.UNIMPLEMENTED: "use a database in native mode",
 }
@@ -202,7 +203,7 @@ def to_store_error(error: GoogleAPICallError) -> StoreError:
     if code in REMEDIES:
         found = (remedy for words, remedy in REMEDIES_BY_WORDS.items() if words in said)
         remedy = next(found, REMEDIES[code])
-        return StoreError(
+        return (MissingIndexError if remedy == INDEXES else StoreError)(
             f"Firestore refused the call ({code.name}): {remedy}. It said: {said[:MAX_DETAILS]}"
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:

@@ -15,7 +15,8 @@ from functions.domain.history.tally import Incident, read_incidents
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import format_instant
-from functions.errors import InputError, NotAllowedError, StoreError, StoreUnavailableError
+from functions.errors import InputError, NotAllowedError
+from functions.services.access.view import tolerate_missing_index
 from functions.web.api.channels import apply_channel_changes, require_admin
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.rendering import redirect
@@ -115,15 +116,14 @@ async def _silence(context: PageContext, *, task: str, tag: str, hours: str, not
         )
 
 
-async def _list_open(context: PageContext, tag: str) -> list[Task]:
+async def _list_open(context: PageContext, tag: str) -> list[Task] | None:
+    """Return the failing tasks, of the latest failure first; None while the database lacks the index."""
     which = TaskFilter(tag=tag or None, outcomes=BAD_OUTCOMES)
     asked = filter_of_store(which, context.service.principal.owner)
-    try:
-        page = await context.service.list_tasks(asked, limit=PAGE_SIZE if tag else OPEN_SHOWN)
-    except StoreUnavailableError:
-        raise
-    except StoreError:  # a database without the index, which `terraform apply` makes
-        return []
+    limit = PAGE_SIZE if tag else OPEN_SHOWN
+    page = await tolerate_missing_index(context.service.list_tasks(asked, limit=limit), None)
+    if page is None:
+        return None
     found = (stored.task for stored in page.tasks if which.matches(stored.task))
     failing = [task for task in found if task.consecutive_failures]
     return sorted(failing, key=_failing_since, reverse=True)[:OPEN_SHOWN]

@@ -14,12 +14,12 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from functions.domain.costs.credits import Account
-from functions.domain.storage import TaskFilter
+from functions.domain.storage import QueryResult, TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import Status, parse_stored_instant
-from functions.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
+from functions.errors import InputError, NotFoundError
 from functions.services.access.public_links import PageWords, read_page_words
-from functions.services.access.view import OwnerView
+from functions.services.access.view import OwnerView, tolerate_missing_index
 from functions.task_types.registry import type_names
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET, WARN, severity
@@ -124,12 +124,7 @@ async def show_overview(
 async def _list_failing(context: PageContext, which: TaskFilter) -> list[Task]:
     asked = filter_of_store(replace(which, outcomes=BAD_OUTCOMES), context.service.principal.owner)
     limit = FAILING_SHOWN if asked.tag == which.tag else FAILING_SEARCHED
-    try:
-        page = await context.service.list_tasks(asked, limit=limit)
-    except StoreUnavailableError:
-        raise
-    except StoreError:  # a database without the index, which `terraform apply` makes
-        return []
+    page = await tolerate_missing_index(context.service.list_tasks(asked, limit=limit), QueryResult(()))
     found = (stored.task for stored in page.tasks if which.matches(stored.task))
     return [task for task in found if task.status not in STOPPED][:FAILING_SHOWN]
 
@@ -174,11 +169,8 @@ async def _count(view: OwnerView) -> dict[str, int] | None:
         TaskFilter(outcomes=BAD_OUTCOMES),
         TaskFilter(outcomes=BAD_OUTCOMES, status=paused),
     )
-    try:
-        numbers = await asyncio.gather(*(view.count_tasks(which) for which in questions))
-    except StoreUnavailableError:
-        raise
-    except StoreError:
+    counting = asyncio.gather(*(view.count_tasks(which) for which in questions))
+    if (numbers := await tolerate_missing_index(counting, None)) is None:
         return None
     all_tasks, stopped, well, well_stopped, bad, bad_stopped = numbers
     return {

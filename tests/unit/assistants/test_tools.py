@@ -20,9 +20,10 @@ from functions.assistants.tools import TOOLS, AssistantTools
 from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, Principal
 from functions.domain.run import Run
-from functions.domain.storage import Document, RunBatch
+from functions.domain.storage import ConditionalWrite, Document, RunBatch, TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
+from functions.errors import MissingIndexError
 from functions.services.calendars.service import CalendarService
 from tests.conftest import NOON
 
@@ -265,6 +266,30 @@ async def test_no_tool_reaches_over_the_wall_between_owners(ask: Ask, name: str)
 
     assert secret not in result.text()
     assert before == await ask("get_task", id="bobs")
+
+
+async def test_what_fails_is_found_without_the_index_for_it(
+    ask: Ask,
+    wired: App,
+    make_task: Callable[..., Task],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad = make_task("shop-front", consecutive_failures=2, last_outcome="failed", last_run_at=NOON)
+    await wired.store.write([ConditionalWrite(bad, None)])
+    whole = wired.store.list_tasks
+
+    async def list_tasks(which: TaskFilter, **how: Any) -> Any:
+        if which.outcomes:
+            raise MissingIndexError("make it")
+        return await whole(which, **how)
+
+    monkeypatch.setattr(wired.store, "list_tasks", list_tasks)
+
+    answer = await ask("list_incidents")
+
+    assert ["shop-front"] == [one["task"] for one in answer.data["open"]]
+    assert ["make it"] == [one.__dict__["detail"] for one in caplog.records if one.message == "index_missing"]
 
 
 async def test_days_off_are_previewed_and_planned(ask: Ask, wired: App) -> None:

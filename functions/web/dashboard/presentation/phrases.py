@@ -152,6 +152,9 @@ _PHRASES = (
         "Last error": "最近错误",
         "Notices": "通知",
         "Nothing fails.": "没有失败的任务。",
+        "Failing tasks cannot be listed: the database lacks an index, which `terraform apply` makes.": (
+            "无法列出失败的任务：数据库缺少索引，运行 `terraform apply` 会创建它。"
+        ),
         "Silenced": "已静音",
         "all tasks": "所有任务",
         "Nothing is silenced.": "没有静音。",

@@ -4,7 +4,7 @@ import grpc  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from google.api_core.exceptions import from_grpc_status
 
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import MissingIndexError, StoreError, StoreUnavailableError
 from functions.stores.firestore.client import to_store_error
 
 LINK = "https://console.firebase.google.com/v1/r/project/p/firestore/indexes?create_composite=" + "Cl" * 260
@@ -42,14 +42,16 @@ def said_of(code: str, message: str) -> StoreError:
 def test_the_remedy_is_that_of_the_cause(code: str, message: str, remedy: str) -> None:
     error = said_of(code, message)
 
-    assert not isinstance(error, StoreUnavailableError)
+    assert not isinstance(error, StoreUnavailableError | MissingIndexError)
     assert f"({code}): {remedy}" in str(error) or remedy in str(error)
     assert f"It said: {message}" in str(error)
 
 
 def test_the_link_that_makes_a_missing_index_is_whole() -> None:
-    said = str(said_of("FAILED_PRECONDITION", f"The query requires an index. Create it here: {LINK}"))
+    error = said_of("FAILED_PRECONDITION", f"The query requires an index. Create it here: {LINK}")
+    said = str(error)
 
+    assert isinstance(error, MissingIndexError)
     assert "apply the Terraform of infra/" in said
     assert said.endswith(LINK)
 

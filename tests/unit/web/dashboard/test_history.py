@@ -6,14 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.alerts.overdue import next_reminder_at
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.run import succeeded
-from functions.domain.storage import ConditionalWrite, RunBatch
+from functions.domain.storage import ConditionalWrite, QueryResult, RunBatch, TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import format_instant
+from functions.errors import MissingIndexError, StoreError
 from functions.web.api.runs import encode_run_id
 from functions.web.dashboard.incidents import HOURS
 from tests.conftest import NOON
@@ -105,6 +108,58 @@ async def test_incidents_are_those_that_last_then_those_that_are_over(
     assert ["35 min ago", "1 h ago"] == re.findall(r"<b>([^<]+)</b>", over)
     assert "5 min" in over
     assert "Nothing fails." in shop
+
+
+async def test_without_the_index_no_page_says_that_nothing_fails(
+    browser: Browser,
+    wired: App,
+    make_task: MakeTask,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad = make_task("bad", consecutive_failures=2, last_outcome="failed", last_run_at=NOON)
+    await wired.store.write([ConditionalWrite(bad, None)])
+    lacks_index(wired, monkeypatch, MissingIndexError("make it"))
+    await browser.sign_in()
+
+    pages = {path: (await browser.get(path)).body.decode() for path in ("/dashboard/incidents", "/dashboard")}
+
+    for page in pages.values():
+        assert "Failing tasks cannot be listed: the database lacks an index" in page
+        assert "Nothing fails." not in page
+    assert 'id="task-bad"' in pages["/dashboard"], "in its place by id"
+    assert {"make it"} == {one.__dict__["detail"] for one in caplog.records if one.message == "index_missing"}
+
+
+@pytest.mark.parametrize("path", ["/dashboard/incidents", "/dashboard"])
+async def test_another_refusal_of_the_store_is_not_taken_for_a_missing_index(
+    path: str, browser: Browser, wired: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await browser.sign_in()
+    lacks_index(wired, monkeypatch, StoreError("no permission"))
+
+    answer = await browser.get(path)
+
+    assert 500 == answer.status
+    assert b"lacks an index" not in answer.body
+
+
+def lacks_index(wired: App, monkeypatch: pytest.MonkeyPatch, error: StoreError) -> None:
+    """Let the store answer what is asked by outcome with *error*, and all else as before."""
+    list_tasks, count_tasks = wired.store.list_tasks, wired.store.count_tasks
+
+    async def list_others(which: TaskFilter, **how: Any) -> QueryResult:
+        if which.outcomes:
+            raise error
+        return await list_tasks(which, **how)
+
+    async def count_others(which: TaskFilter) -> int:
+        if which.outcomes:
+            raise error
+        return await count_tasks(which)
+
+    monkeypatch.setattr(wired.store, "list_tasks", list_others)
+    monkeypatch.setattr(wired.store, "count_tasks", count_others)
 
 
 async def test_a_failure_that_somebody_knows_of_has_no_reminders_until_it_recovers(

@@ -4,6 +4,7 @@ All of it goes through `TaskService`, so that scopes, owners, capabilities, limi
 those of the API. What creates or changes a task says first what it would do, unless it is asked to do it.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,8 +45,11 @@ from functions.task_types.registry import example_params, type_names
 from functions.taskfiles.schema import params_schema_of
 from functions.taskfiles.validation import check_task, merge_fields
 
+log = logging.getLogger(__name__)
+
 ORIGIN = "mcp"  # of the tasks that are created, and in the audit trail beside the key's name
 MAX_NAME_CHARS = 190  # of who did it, in the trail
+SEE_LOG = "the scheduler's log has the details"
 MAX_SEARCHED = 500  # run records, or tasks, that one call reads
 FAILED = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
 
@@ -111,10 +115,14 @@ class AssistantTools:
             return refuse(str(exc), [_problem_of(str(exc))])
         except ConflictError as exc:
             return refuse(str(exc), remedy="read the task again, and decide anew")
-        except StoreUnavailableError:
-            return refuse("the store could not be reached in time", remedy="try again in a minute")
-        except SchedulerError:
-            return refuse("the store refused it", remedy="the scheduler's log has the details")
+        except SchedulerError as exc:
+            log.error("tool_failed", extra={"tool": name, "error": str(exc)})  # noqa: TRY400  # known
+            if isinstance(exc, StoreUnavailableError):
+                return refuse("the store could not be reached in time", remedy="try again in a minute")
+            return refuse("the store refused it", remedy=SEE_LOG)
+        except Exception as exc:  # the SDK would answer without a word in the log
+            log.exception("tool_failed", extra={"tool": name, "error": type(exc).__name__})
+            return refuse(f"the tool failed unexpectedly ({type(exc).__name__})", remedy=SEE_LOG)
 
     async def list_tasks(self, given: args.ListTasks) -> ToolResult:
         """Return a page of tasks, each in a few words."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -264,6 +265,7 @@ class NotificationDispatcher:
         except PostError as exc:
             return SendResult(ok=False, unconfirmed=exc.is_sent, detail=str(exc))
         except Exception as exc:  # noqa: BLE001  # a fault in one channel must not stop the others
+            _log_crash(channel, exc)
             return SendResult(ok=False, rejected=True, detail=f"internal error ({type(exc).__name__})")
 
     def _redact_notification(self, notification: Notification) -> Notification:
@@ -277,6 +279,12 @@ class NotificationDispatcher:
                 ),
             }
         )
+
+
+def _log_crash(channel: Channel, exc: Exception) -> None:
+    """Log where *channel* failed, without the error's text, which may hold an address."""
+    trace = "".join(traceback.format_tb(exc.__traceback__, limit=-10))
+    log.error("channel_crashed", extra={"channel": channel.name, "error": type(exc).__name__, "trace": trace})
 
 
 def _deadline(within: timedelta) -> float:

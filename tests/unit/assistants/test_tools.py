@@ -23,7 +23,7 @@ from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, Document, RunBatch, TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.errors import MissingIndexError
+from functions.errors import MissingIndexError, StoreError, StoreUnavailableError
 from functions.services.calendars.service import CalendarService
 from tests.conftest import NOON
 
@@ -266,6 +266,43 @@ async def test_no_tool_reaches_over_the_wall_between_owners(ask: Ask, name: str)
 
     assert secret not in result.text()
     assert before == await ask("get_task", id="bobs")
+
+
+@pytest.mark.parametrize(
+    ("failure", "says", "remedy", "logged"),
+    [
+        (StoreUnavailableError("canary"), "could not be reached", "try again", "canary"),
+        (StoreError("canary"), "the store refused it", "the scheduler's log has the details", "canary"),
+        (KeyError("canary"), "unexpectedly (KeyError)", "the scheduler's log has the details", "KeyError"),
+    ],
+)
+async def test_what_fails_by_no_fault_of_the_call_is_in_the_log(
+    ask: Ask,
+    wired: App,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    says: str,
+    remedy: str,
+    logged: str,
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(wired.store, "list_tasks", fail)
+
+    answer = await ask("list_tasks")
+
+    assert answer.is_error
+    assert says in answer.data["error"]
+    assert remedy in answer.data["remedy"]
+    assert "canary" not in answer.text()
+    [record] = [one for one in caplog.records if one.message == "tool_failed"]
+    assert ("ERROR", "list_tasks", True) == (
+        record.levelname,
+        record.__dict__["tool"],
+        logged in record.__dict__["error"],
+    )
 
 
 async def test_what_fails_is_found_without_the_index_for_it(

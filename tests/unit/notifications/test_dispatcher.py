@@ -121,6 +121,22 @@ async def test_failing_channel_is_tried_again_and_others_are_not_told_twice(
     assert "canary" not in caplog.text
 
 
+async def test_a_channel_that_crashes_is_logged_with_the_place_and_without_the_text(
+    clock: Clock, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, fine = Recorder("broken", KeyError("https://canary")), Recorder("fine")
+
+    await teller_of(clock, broken, fine)([make_notice()], within=TEN_S)
+
+    crashes = [record for record in caplog.records if record.message == "channel_crashed"]
+    assert {("ERROR", "broken", "KeyError")} == {
+        (record.levelname, record.__dict__["channel"], record.__dict__["error"]) for record in crashes
+    }
+    assert all("in send" in record.__dict__["trace"] for record in crashes)
+    assert "canary" not in str([vars(record) for record in crashes])
+    assert [1] == [len(message) for message in fine.messages]
+
+
 async def test_refusal_for_good_is_logged_once_and_done(
     clock: Clock, make_notice: MakeNotice, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,11 +23,17 @@ RECORD_TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAA
 PORT = 53
 MAX_SERVERS = 3  # of the system's, as resolvers use
 FIRST_TRY_S = 2.0  # then the next server is asked; the last one has all that is left
+ASK_AGAIN_S = 1.0  # a datagram may get lost, either way; those who look names up recognise the same question
 RESOLV_CONF = Path("/etc/resolv.conf")
 _RECURSION_DESIRED = 0x0100
 _TRUNCATED = 0x02  # in the third byte of an answer
 _HEADER_BYTES = 12
 _INTERNAL = ("internal", "local", "localhost", "home.arpa", "lan", "intranet", "corp")
+_REFUSED = "The name server does not take questions: the connection was refused or broken off"
+_NO_TCP = (
+    "The answer of the name server does not fit into a datagram, and it was not given over TCP: let port 53 "
+    "through there for TCP as well"
+)
 _NO_SERVER = "This machine names no name server in /etc/resolv.conf: give the task a server, such as 1.1.1.1"
 
 
@@ -77,14 +83,16 @@ class NameServers:
         for number, address in enumerate(servers):
             left = ends_at - loop.time()
             share = left if number == len(servers) - 1 else min(FIRST_TRY_S, left / 2)
+            is_cut = False
             try:
                 async with asyncio.timeout(share):
                     answer = await self._ask_by_udp(address, query)
-                    return await self._ask_by_tcp(address, query) if answer[2] & _TRUNCATED else answer
+                    is_cut = bool(answer[2] & _TRUNCATED)
+                    return await self._ask_by_tcp(address, query) if is_cut else answer
             except TimeoutError:
-                continue
+                problem = _NO_TCP if is_cut else problem
             except OSError:
-                problem = "The name server does not take questions: the connection was refused or broken off"
+                problem = _NO_TCP if is_cut else _REFUSED
         raise FetchError(problem)
 
     def _servers_for(self, name: str, server: str) -> Sequence[str]:
@@ -106,8 +114,10 @@ class NameServers:
             lambda: _Question(query, loop.create_future()), remote_addr=(address, self._port)
         )
         try:
-            transport.sendto(query)
-            return await question.answer
+            while not question.answer.done():
+                transport.sendto(query)
+                await asyncio.wait([question.answer], timeout=ASK_AGAIN_S)
+            return question.answer.result()
         finally:
             transport.close()
 

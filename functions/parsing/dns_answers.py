@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from functions.parsing.errors import UnreadableError
 
-MAX_VALUES = 100
 MAX_VALUE_CHARS = 4096
 
 
@@ -65,7 +65,7 @@ def read_answer(message: bytes, *, name: str, record_type: str) -> DnsAnswer:
     answers_or_looks_up = found.flags & (dns.flags.AA | dns.flags.RA)
     return DnsAnswer(
         code=code,
-        values=tuple(values[:MAX_VALUES]),
+        values=tuple(values),
         others=tuple(sorted({dns.rdatatype.to_text(one.rdtype) for one in found.answer} - {record_type})),
         ttl=min((one.ttl for one in sets), default=None),
         is_truncated=bool(found.flags & dns.flags.TC),
@@ -87,7 +87,7 @@ def _to_text(record: Any, record_type: str) -> str:
             tag, value = (part.decode("utf-8", "backslashreplace") for part in (record.tag, record.value))
             text = f'{record.flags} {tag.lower()} "{value}"'
         case _:
-            text = str(record.address)
+            text = str(ip_address(record.address))
     return text[:MAX_VALUE_CHARS]
 
 

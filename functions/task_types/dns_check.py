@@ -1,5 +1,6 @@
 """Task type `dns_check`: checks the records of a name, as a name server answers them."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address
@@ -20,8 +21,11 @@ RecordType = Literal["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SOA", "TXT"]
 FINISH_MARGIN_S = 1.0  # of the attempt, for the outcome
 SHOWN_VALUES = 5
 SHOWN_CHARS = 100
-MAX_KEPT = 100  # values that are remembered
+MAX_KEPT = 100  # values that are remembered, to report what changes
 _NAMES = frozenset({"CNAME", "NS", "MX"})
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')  # a string of a zone file, with what is escaped in it
+_ESCAPED = re.compile(rb"\\([01]\d\d|2[0-4]\d|25[0-5]|.)")
+_SOA_FIELDS = 7
 _CODES = {
     "NXDOMAIN": "does not exist (NXDOMAIN)",
     "SERVFAIL": (
@@ -42,8 +46,9 @@ def to_ascii_name(text: str) -> str:
     if not name.isascii():
         import idna  # for names of other scripts alone
 
-        try:
-            name = idna.encode(name, uts46=True).decode("ascii")
+        try:  # by its parts: IDNA has no underscores, and _dmarc stands before names of every script
+            parts = idna.uts46_remap(name, std3_rules=False).split(".")
+            name = ".".join(one if one.isascii() else idna.alabel(one).decode("ascii") for one in parts)
         except idna.IDNAError:
             raise ValueError("is no name: a part of it cannot be written as a domain") from None
     labels = name.split(".")
@@ -175,7 +180,9 @@ def _with_changes(
         return succeeded(found, metrics=metrics)
     subject = f"{params.record_type} {params.name} {params.server}"
     before = job.memory.get("values") if job.memory.get("subject") == subject else None
-    now = list(answer.values[:MAX_KEPT])
+    now = list(answer.values)
+    if len(now) > MAX_KEPT:
+        return failed(f"{found}; changes are reported of at most {MAX_KEPT}", metrics=metrics)
     memory = {"subject": subject, "values": now}
     if not isinstance(before, list):
         return succeeded(
@@ -212,8 +219,13 @@ def _normalised(value: str, kind: str) -> str:
         if address.version != (4 if kind == "A" else 6):
             raise ValueError(f"expect, contains: an {kind} record is no address of IPv{address.version}")
         return str(address)
-    if kind == "TXT" and len(value) > 1 and value.startswith('"') and value.endswith('"'):
-        return "".join(value[1:-1].split('" "'))  # as `dig` and zone files write it
+    if kind == "TXT" and not _QUOTED.sub("", value).strip():  # as `dig` and zone files write it
+        return _joined(_QUOTED.findall(value))
+    if kind == "SOA":
+        fields = value.split()
+        if len(fields) != _SOA_FIELDS:
+            raise ValueError("expect, contains: an SOA record has seven fields")
+        return " ".join([*(one.rstrip(".").lower() or "." for one in fields[:2]), *fields[2:]])
     if kind == "CAA":
         flags, tag, text = (*value.split(maxsplit=2), "", "", "")[:3]
         return f'{flags} {tag.lower()} "{text.strip(chr(34))}"'
@@ -226,6 +238,17 @@ def _normalised(value: str, kind: str) -> str:
         return f"{preference} {to_ascii_name(host)}".strip()
     except ValueError as exc:
         raise ValueError(f"expect, contains: a name in it {exc}") from None
+
+
+def _joined(strings: Sequence[str]) -> str:
+    r"""Return the text of a TXT record: `"caf\195\169 " "\"bar\""` is `café "bar"`."""
+
+    def unescape(found: re.Match[bytes]) -> bytes:
+        sign = found[1]
+        return bytes([int(sign)]) if len(sign) > 1 else sign
+
+    whole = b"".join(_ESCAPED.sub(unescape, one[1:-1].encode("utf-8", "replace")) for one in strings)
+    return whole.decode("utf-8", "backslashreplace")
 
 
 def _counted(count: int, kind: str) -> str:

@@ -55,14 +55,17 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def name_server(script: Script, asked: list[str] | None = None) -> AsyncIterator[int]:
-    """Yield the port; *asked* gets `udp` or `tcp` for each question."""
+    """Yield the port; *asked* gets `udp` or `tcp` for each question. `None` over TCP is silence."""
     asked = [] if asked is None else asked
+    over = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append("tcp")
         (size,) = struct.unpack(">H", await reader.readexactly(2))
         answer = script(dns.message.from_wire(await reader.readexactly(size)), True)
-        if answer is not None:
+        if answer is None:
+            await over.wait()
+        else:
             writer.write(struct.pack(">H", len(answer)) + answer)
         writer.close()
         await writer.wait_closed()
@@ -73,6 +76,7 @@ async def name_server(script: Script, asked: list[str] | None = None) -> AsyncIt
         lambda: _Datagrams(script, asked), local_addr=("127.0.0.1", port)
     )
     yield port
+    over.set()
     transport.close()
     server.close()
     await server.wait_closed()

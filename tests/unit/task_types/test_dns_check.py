@@ -32,6 +32,9 @@ RECORDS = {
     "www.example.com CNAME": ["example.com."],
     "xn--bcher-kva.example A": ["192.0.2.9"],
     "_dmarc.example.com TXT": ['"v=DMARC1; p=none"'],
+    "_dmarc.xn--bcher-kva.example TXT": ['"v=DMARC1; p=reject"'],
+    "quoted.example.com TXT": ['"caf\\195\\169; \\"bar\\"" " a\\\\b"'],
+    "mapped.example.com AAAA": ["::ffff:192.0.2.1"],
     "many.example.com TXT": [f'"{"x" * 200}{number}"' for number in range(30)],
 }
 
@@ -77,6 +80,11 @@ def check(make_job: Callable[..., Job]) -> Check:
         ("www.example.com", "CNAME", "www.example.com has 1 CNAME record: example.com"),
         ("Bücher.example", "A", "xn--bcher-kva.example has 1 A record: 192.0.2.9"),
         ("_dmarc.example.com", "TXT", "_dmarc.example.com has 1 TXT record: v=DMARC1; p=none"),
+        (
+            "_dmarc.Bücher.example",
+            "TXT",
+            "_dmarc.xn--bcher-kva.example has 1 TXT record: v=DMARC1; p=reject",
+        ),
     ],
 )
 async def test_records_of_each_type_in_words(check: Check, name: str, kind: str, summary: str) -> None:
@@ -105,6 +113,22 @@ async def test_records_of_each_type_in_words(check: Check, name: str, kind: str,
         ("example.com", "CAA", {"expect": ["0 ISSUE letsencrypt.org"]}, ""),
         ("example.com", "CAA", {"expect": ['0 issue "letsencrypt.org"']}, ""),
         ("example.com", "CAA", {"contains": ["0 issuewild"]}, "lacks 0 issuewild"),
+        ("quoted.example.com", "TXT", {"expect": ['"caf\\195\\169\\; \\"bar\\""  " a\\\\b"']}, ""),
+        ("quoted.example.com", "TXT", {"expect": ['café; "bar" a\\b']}, ""),
+        ("quoted.example.com", "TXT", {"expect": ['"café"']}, "lacks "),
+        (
+            "example.com",
+            "SOA",
+            {"expect": ["NS1.example.net. host.example.com. 7 3600 600 86400 300"]},
+            "",
+        ),
+        (
+            "example.com",
+            "SOA",
+            {"expect": ["ns1.example.net host.example.com 8 3600 600 86400 300"]},
+            "lacks",
+        ),
+        ("mapped.example.com", "AAAA", {"expect": ["::ffff:192.0.2.1"]}, ""),
         ("nothing.example.com", "A", {"count": 0}, ""),
         ("example.com", "CNAME", {"count": 0}, ""),
     ],
@@ -216,6 +240,45 @@ async def test_the_next_server_is_asked_when_one_is_silent(make_job: Callable[..
     assert outcome.kind is OutcomeKind.SUCCEEDED, outcome.summary
 
 
+async def test_a_question_that_got_lost_is_asked_again(check: Check) -> None:
+    asked: list[str] = []
+
+    def deaf_once(question: dns.message.Message, is_tcp: bool) -> bytes | None:
+        return None if len(asked) == 1 else zone(RECORDS)(question, is_tcp)
+
+    outcome = await check("example.com", script=deaf_once, asked=asked, timeoutSeconds=30)
+
+    assert outcome.kind is OutcomeKind.SUCCEEDED, outcome.summary
+    assert len(asked) >= 2
+
+
+@pytest.mark.parametrize("says", [b"", None])
+async def test_where_tcp_is_shut_the_failure_says_so(check: Check, says: bytes | None) -> None:
+    """A server that answers nothing and hangs up, and a firewall that lets no answer through."""
+
+    def only_udp(question: dns.message.Message, is_tcp: bool) -> bytes | None:
+        return says if is_tcp else always_truncated(question, is_tcp)
+
+    outcome = await check("many.example.com", "TXT", script=only_udp)
+
+    assert "was not given over TCP: let port 53 through" in outcome.summary
+
+
+async def test_of_many_records_each_counts(check: Check) -> None:
+    """Large companies prove more than a hundred things by TXT; v=spf1 comes late in the alphabet."""
+    values = [f"proof-{number}" for number in range(150)] + ["v=spf1 -all"]
+    crowd = zone({"example.com TXT": [f'"{value}"' for value in values]})
+
+    found = await check("example.com", "TXT", script=crowd, contains=["v=spf1 -all"])
+    exact = await check("example.com", "TXT", script=crowd, count=100)
+    changes = await check("example.com", "TXT", script=crowd, reportChanges=True)
+
+    assert found.kind is OutcomeKind.SUCCEEDED, found.summary
+    assert "has 151 TXT records, not 100" in exact.summary
+    assert "changes are reported of at most 100" in changes.summary
+    assert changes.kind is OutcomeKind.FAILED
+
+
 async def test_changes_are_news(check: Check) -> None:
     first = await check("example.com", reportChanges=True)
     same = await check("example.com", reportChanges=True, memory=first.memory)
@@ -266,6 +329,7 @@ async def test_names_of_private_networks_are_out_of_reach(make_job: Callable[...
         ({"name": "a.com", "expect": ["nonsense"]}, "an A record is an address in numbers"),
         ({"name": "a.com", "expect": ["2001:db8::1"]}, "no address of IPv6"),
         ({"name": "a.com", "recordType": "MX", "contains": ["10 a b c!"]}, "a name in it"),
+        ({"name": "a.com", "recordType": "SOA", "contains": ["ns1.a.com"]}, "has seven fields"),
         ({"name": "a.com", "count": 0, "expect": ["192.0.2.1"]}, "leave out expect"),
         ({"name": "a.com", "count": -1}, "params.count"),
         ({"name": "a.com", "server": "dns.google"}, "in numbers, such as 1.1.1.1"),

@@ -35,6 +35,7 @@ SENTENCES = {
     ),
     "expect, contains: an {} record is an address in numbers": "expect、contains：{0} 记录是数字地址",
     "expect, contains: an {} record is no address of IPv{}": "expect、contains：{0} 记录不是 IPv{1} 地址",
+    "expect, contains: an SOA record has seven fields": "expect、contains：SOA 记录有七个字段",
     "expect, contains: a name in it {}": "expect、contains：其中的名称{0}",
     # results of page_watch
     "Recorded {} characters of {}; changes are reported from now on": (
@@ -52,6 +53,10 @@ SENTENCES = {
     ),
     # results of dns_check
     "No answer from the name server within {} s": "{0} 秒内域名服务器没有应答",
+    "The answer of the name server does not fit into a datagram, and it was not given over TCP: let port 53 "
+    "through there for TCP as well": (
+        "域名服务器的应答超出一个数据报，且未能通过 TCP 取得：请在那里也放行 TCP 的 53 端口"
+    ),
     "{} does not exist (NXDOMAIN)": "{0} 不存在（NXDOMAIN）",
     "{} has no {} records": "{0} 没有 {1} 记录",
     "{} lacks {}; its {} records are {}": "{0} 缺少 {1}；其 {2} 记录为 {3}",

@@ -84,16 +84,17 @@ _CERTIFICATE_MESSAGES = {  # OpenSSL's X509_V_ERR_* numbers; its own texts may h
     64: "is not for an address in numbers: call the server by a name that is in it",
     66: "has a key that is too weak: make a new one",
 }
+_CLIENT_CERTIFICATE = "The server asks for a client certificate, which tasks cannot show"
 _TLS_MESSAGES = (  # parts of OpenSSL's names for what went wrong, the first that is found counts
     (("NO_APPLICATION_PROTOCOL",), ONLY_HTTP2),
-    (("CERTIFICATE_REQUIRED",), "The server asks for a client certificate, which tasks cannot show"),
+    (("CERTIFICATE_REQUIRED",), _CLIENT_CERTIFICATE),
     (
         ("UNRECOGNIZED_NAME",),
         "The server has no {site}: it refused the TLS handshake for that name",
     ),
     (
         ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"),
-        "Port {port} of the server does not speak TLS: write http:// or the port that does",
+        "Port {port} of the server does not speak TLS: {remedy}",
     ),
     (
         ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "INSUFFICIENT_SECURITY"),
@@ -105,6 +106,10 @@ _TLS_MESSAGES = (  # parts of OpenSSL's names for what went wrong, the first tha
     ),
     (("EOF", "UNEXPECTED_EOF"), "The connection was broken off during the TLS handshake"),
 )
+
+
+_FOR_URLS = "write http:// or the port that does"
+_FOR_PORTS = "choose one that does from the start, such as 465 or 993, as STARTTLS is not spoken here"
 
 
 class AddressNotAllowedError(OSError):
@@ -126,7 +131,8 @@ def to_fetch_error(exc: BaseException, *, method: str = "GET", names_hosts: bool
         case aiohttp.ClientConnectorCertificateError():
             return _certificate_error(exc.certificate_error, host)
         case aiohttp.ClientConnectorSSLError():
-            return _tls_error(exc, host)
+            site = f"site called {host}" if host else "site of that name"
+            return _handshake_error(exc.os_error, site=site, port=exc.port, remedy=_FOR_URLS)
         case aiohttp.ClientConnectorDNSError():
             return lookup_error(host, exc.os_error.errno)
         case aiohttp.ClientConnectorError():
@@ -139,10 +145,8 @@ def to_fetch_error(exc: BaseException, *, method: str = "GET", names_hosts: bool
             return _protocol_error(exc.message, method)
         case aiohttp.InvalidURL() | ValueError():
             return BlockedRequestError("The URL's host is not a valid name or address")
-        case ssl.SSLError():
-            return FetchError(_tls_message(exc) or "The connection was broken off")
-        case aiohttp.ClientOSError() if isinstance(exc.__cause__, ssl.SSLError):
-            return FetchError(_tls_message(exc.__cause__) or "The connection was broken off")
+        case _ if _wants_certificate(exc) or _wants_certificate(exc.__cause__):
+            return FetchError(_CLIENT_CERTIFICATE)  # TLS 1.3 says so after the handshake
         case _:
             return FetchError("The connection was broken off")
 
@@ -171,8 +175,7 @@ def socket_error(exc: OSError, *, host: str, port: int) -> FetchError:
         case ssl.SSLCertVerificationError():
             return _certificate_error(exc, host_name(host))
         case ssl.SSLError():
-            message = _tls_message(exc) or "The TLS handshake failed"
-            return FetchError(message.format(site=f"site called {host}", port=port), is_sent=False)
+            return _handshake_error(exc, site=f"site called {host}", port=port, remedy=_FOR_PORTS)
         case socket.gaierror():
             return lookup_error(host_name(host), exc.errno)
         case _:
@@ -198,23 +201,25 @@ def _certificate_error(exc: BaseException, host: str | None) -> FetchError:
     return FetchError(f"{subject} {why}", is_sent=False)
 
 
-def _tls_error(exc: aiohttp.ClientConnectorSSLError, host: str | None) -> FetchError:
-    cause = exc.os_error
-    message = _tls_message(cause) if isinstance(cause, ssl.SSLError) else None
-    if message is None:
-        message = "The TLS handshake failed"
-        if words := _openssl_words(cause):
-            message += f" (OpenSSL: {words})"
-    named = message.format(site=f"site called {host}" if host else "site of that name", port=exc.port)
-    return FetchError(named, is_sent=False)
-
-
-def _tls_message(exc: ssl.SSLError) -> str | None:
-    reason = f"{exc.reason} {_openssl_words(exc).upper().replace(' ', '_')}"  # some have no name, but words
+def _handshake_error(exc: OSError, **words: object) -> FetchError:
+    """Return the error of a handshake; *words* are what its message may name: `site`, `port`, `remedy`."""
+    reason = _tls_reason(exc) if isinstance(exc, ssl.SSLError) else ""
     for parts, message in _TLS_MESSAGES:
         if any(part in reason for part in parts):
-            return message
-    return None
+            return FetchError(message.format_map(words), is_sent=False)
+    unknown = _openssl_words(exc)
+    return FetchError(
+        "The TLS handshake failed" + (f" (OpenSSL: {unknown})" if unknown else ""), is_sent=False
+    )
+
+
+def _wants_certificate(exc: BaseException | None) -> bool:
+    return isinstance(exc, ssl.SSLError) and "CERTIFICATE_REQUIRED" in _tls_reason(exc)
+
+
+def _tls_reason(exc: ssl.SSLError) -> str:
+    """Return OpenSSL's name for it, with its words in the same spelling: some have no name, but words."""
+    return f"{exc.reason} {_openssl_words(exc).upper().replace(' ', '_')}"
 
 
 def _openssl_words(exc: BaseException) -> str:

@@ -104,7 +104,23 @@ async def test_plain_words_for_what_goes_wrong(port: int, trap: Trap) -> None:
     unknown = await refusal(sockets, "no-such-name.invalid", 443)
     assert "no-such-name.invalid" in unknown.reason
     plain = await refusal(sockets, "127.0.0.1", port, tls=True)
-    assert "does not speak TLS" in plain.reason
+    assert plain.reason == (
+        f"Port {port} of the server does not speak TLS: choose one that does from the start, such as 465 or "
+        "993, as STARTTLS is not spoken here"
+    )
+
+
+async def test_a_handshake_that_fails_for_a_rare_reason_has_the_words_of_openssl() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(5)
+        writer.write(b"\x15\x03\x03\x00\x02\x02\x2f")  # a fatal alert: an illegal parameter
+        await reader.read()
+
+    async with listening(refuse) as port:
+        error = await refusal(GuardedSockets(allow_private=True), "127.0.0.1", port, tls=True)
+
+    assert error.reason.startswith("The TLS handshake failed (OpenSSL: ")
+    assert "illegal parameter" in error.reason
 
 
 async def test_a_handshake_that_hangs_ends_in_time() -> None:

@@ -1,5 +1,7 @@
 """Certificates: the good are read, the bad refused in plain words."""
 
+import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from tests.support.authority import Authority
 from tests.support.peers import answer
+from tests.support.sockets import listening
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
 
 NOW = datetime.now(UTC)
@@ -125,6 +128,24 @@ async def test_a_server_that_does_not_speak_tls_is_named_so(
         f"Port {server.port} of the server does not speak TLS: write http:// or the port that does"
         == error.reason
     )
+
+
+async def test_plain_text_within_a_connection_that_was_made_is_no_fault_of_the_port(
+    authority: Authority, serve: Serve, make_client: MakeClient, failure: Failure
+) -> None:
+    """A proxy that gives up writes its page past the encryption."""
+
+    async def give_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        os.write(writer.get_extra_info("socket").fileno(), b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        await reader.read()
+
+    server = await serve(answer())
+    async with listening(give_up, tls=authority.server()) as port:
+        client = make_client(server, ssl_context=authority.trusted, allow=lambda address, port: True)
+        error = await failure(client, f"https://127.0.0.1:{port}/")
+
+    assert "The connection was broken off" == error.reason
 
 
 async def test_a_redirect_from_https_to_http_is_refused(

@@ -28,6 +28,10 @@ ONLY_REFERENCES = ("token",)
 TOKEN_MISSING = "There is no token; set GITHUB_TOKEN, or give params.token as {{secret:NAME}}"  # noqa: S105  # a remedy
 MAX_PAYLOAD_FIELDS = 10  # GitHub's limit
 MAX_PAYLOAD_BYTES = 65_535
+REDIRECTED = (
+    "The call was redirected, and the event was not sent on: write the repository's present name, and in "
+    "GITHUB_API_URL the address of the API itself, such as https://HOST/api/v3 of an Enterprise server"
+)
 _TIMEOUT_S = 20.0
 _MAX_MESSAGE_CHARS = 200
 _SECONDARY_LIMIT_WAIT = timedelta(minutes=1)  # GitHub's advice for a secondary limit without a wait
@@ -53,7 +57,7 @@ class Params(Model):
     repository: Annotated[
         str,
         text_form(
-            r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+            r"^[A-Za-z0-9_-]{1,39}/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
             "must be a repository as owner/name",
             max_length=140,
         ),
@@ -92,6 +96,8 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         timeout=min(_TIMEOUT_S, job.timeout_s),
     )
     metrics = {"status": response.status_code, "latencyMs": elapsed_ms(response)}
+    if response.request.method != "POST":  # a 301 or 302: GitHub's own, of a renamed repository, is a 307
+        return failed(REDIRECTED, permanent=True, metrics=metrics)
     if response.status_code == 204:
         return succeeded(
             f"GitHub accepted the event {params.event_type} for {params.repository}", metrics=metrics

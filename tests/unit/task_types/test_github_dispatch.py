@@ -53,7 +53,14 @@ async def github() -> AsyncIterator[tuple[str, list[Mapping[str, Any]]]]:
         taken.append({"path": request.path, "headers": dict(request.headers), "body": await request.json()})
         return web.Response(status=204)
 
+    async def moved(request: web.Request) -> web.Response:
+        status = int(request.match_info["status"])
+        return web.json_response(
+            {"message": "Moved"}, status=status, headers={"Location": "/repos/octo-org/site/dispatches"}
+        )
+
     app = web.Application()
+    app.router.add_post("/repos/octo_corp/{status}/dispatches", moved)
     app.router.add_post("/repos/octo-org/site/dispatches", dispatches)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -99,6 +106,32 @@ async def test_a_task_may_bring_a_token_of_its_own(
 
     assert OutcomeKind.SUCCEEDED is outcome.kind
     assert [f"Bearer {OWN}"] == [sent["headers"]["Authorization"] for sent in github[1]]
+
+
+async def test_an_event_follows_a_repository_that_was_renamed(
+    over_the_wire: Tools, github: tuple[str, list[Mapping[str, Any]]], make_job: Callable[..., Job]
+) -> None:
+    """Its owner is a managed user's account, whose name has an underscore."""
+    outcome = await run_job(
+        make_job("github_dispatch", PARAMS | {"repository": "octo_corp/307"}), over_the_wire
+    )
+
+    assert OutcomeKind.SUCCEEDED is outcome.kind, outcome.summary
+    assert ["nightly"] == [sent["body"]["event_type"] for sent in github[1]]
+
+
+@pytest.mark.parametrize("status", [301, 302])
+async def test_a_redirect_that_drops_the_event_is_no_missing_repository(
+    status: int, over_the_wire: Tools, make_job: Callable[..., Job]
+) -> None:
+    """From http to https of an Enterprise server, say, or to the page where people sign in."""
+    job = make_job("github_dispatch", PARAMS | {"repository": f"octo_corp/{status}"})
+
+    outcome = await run_job(job, over_the_wire)
+
+    assert outcome.summary.startswith("The call was redirected, and the event was not sent on")
+    assert "GITHUB_API_URL" in outcome.summary
+    assert outcome.permanent
 
 
 async def test_a_token_that_is_wrong_is_said_and_not_shown(

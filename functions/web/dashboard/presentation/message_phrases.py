@@ -470,6 +470,11 @@ RESULTS = {
     "The address answered with {}, not a readable feed": "该地址返回 {0}，不是可读的订阅源",
     "Sent {} to {}": "已发送 {0} 到 {1}",
     "GitHub accepted the event {} for {}": "GitHub 已接受 {1} 的事件 {0}",
+    "The call was redirected, and the event was not sent on: write the repository's present name, and in "
+    "GITHUB_API_URL the address of the API itself, such as https://HOST/api/v3 of an Enterprise server": (
+        "请求被重定向，事件没有转发：请填写仓库现在的名称，并在 GITHUB_API_URL 中填写 API 自身的地址，"
+        "例如企业版服务器的 https://HOST/api/v3"
+    ),
     "GitHub answered {}, a fault of its own": "GitHub 返回 {0}，是它自身的故障",
     "Set LLM_BASE_URL and LLM_MODEL (and LLM_API_KEY): no model is set up": (
         "请设置 LLM_BASE_URL 和 LLM_MODEL（以及 LLM_API_KEY）：没有设置模型"

@@ -311,8 +311,13 @@ def _check_overdue(tasks: Sequence[Task], now: datetime) -> Iterator[Finding]:
 
 
 def _check_predecessors(tasks: Sequence[Task]) -> Iterator[Finding]:
-    known = {task.id for task in tasks}
+    known = {task.id: task for task in tasks}
     for task in tasks:
+        here = [known[one.task] for one in task.after if one.task in known]
+        if deaf := [one.id for one in here if all(link.task != task.id for link in one.dependents)]:
+            text = f"{task.id} runs after {', '.join(deaf)}, which does not start it"
+            remedy = f"change {task.id}, or apply its file: that links them anew"
+            yield Finding("tasks", "FAIL", text, remedy)
         if missing := [one.task for one in task.after if one.task not in known]:
             text = f"{task.id} runs after {', '.join(missing)}, which does not exist"
             yield Finding(

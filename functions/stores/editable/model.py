@@ -1,7 +1,7 @@
 """A task in two parts: what a user wrote by hand, and what the scheduler stores beside it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from functions.domain.events import Dependent
 from functions.domain.lifecycle.edit import edit_task, new_task
 from functions.domain.older_names import with_current_names
 from functions.domain.run import Run
@@ -102,8 +103,13 @@ class ImportedEdit:
     runs: tuple[Run, ...] = ()
 
 
-def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit:
+def import_new(
+    task_id: str, written: Section, *, now: datetime, followers: Sequence[Dependent] = ()
+) -> ImportedEdit:
     """Return the task of a user who wrote only what to do and when; its schedule counts from *now*.
+
+    Args:
+        followers: The tasks that run after it.
 
     Raises:
         InvalidTaskError: It is no task, or has no occurrence left.
@@ -111,12 +117,13 @@ def import_new(task_id: str, written: Section, *, now: datetime) -> ImportedEdit
     spec = _parse_spec(task_id, written)
     if reason := why_never_started(spec):
         raise InvalidTaskError(f"schedule: {reason}")
-    _check_links(spec, {})
+    _check_links(spec, {}, "be written by hand: take the task out of the file, and use")
     _check_calendars(spec, {})
     try:
-        return ImportedEdit(new_task(spec, now=now, origin=""))
+        task = new_task(spec, now=now, origin="")
     except InputError as exc:
         raise InvalidTaskError(str(exc)) from None
+    return ImportedEdit(task.model_copy(update={"dependents": tuple(followers)}))
 
 
 def import_edit(task_id: str, written: Section, stored_state: Section, *, now: datetime) -> ImportedEdit:
@@ -165,12 +172,12 @@ def _previous_task(task: Task, written: Section, stored_state: Section, state: S
     return before.model_copy(update={"title": ""})
 
 
-def _check_links(spec: TaskSpec, timing: Section) -> None:
+def _check_links(spec: TaskSpec, timing: Section, what: str = "be changed by hand; use") -> None:
     """Refuse changed links: an edit by hand would not update the tasks at their other end."""
     links = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for name in LINK_FIELDS:
         if links.get(name, []) != timing.get(name, []):
-            raise InvalidTaskError(f"{name}: cannot be changed by hand; use `scheduler apply` or the API")
+            raise InvalidTaskError(f"{name}: cannot {what} `scheduler apply` or the API")
 
 
 def _check_calendars(spec: TaskSpec, timing: Section) -> None:
@@ -213,6 +220,9 @@ class EditableRow:
         is_unnamed: It has neither id nor title; *task_id* is its place.
         row_id: The name of its place in the store, if no later task reuses that name; else empty.
         problem: Why it can be no task, where that is known before anybody tries; else empty.
+
+    Attributes:
+        followers: The tasks that run after one that the scheduler has not seen yet; see `link_followers`.
     """
 
     def __init__(
@@ -233,6 +243,7 @@ class EditableRow:
         self.is_unnamed = is_unnamed
         self.row_id = row_id
         self.problem = problem
+        self.followers: list[Dependent] = []
 
     @cached_property
     def has_user_edit(self) -> bool:
@@ -297,7 +308,7 @@ class EditableRow:
         if len(self.entries) > 1:
             raise InvalidTaskError("id: it is given twice; remove one of the two, or give it another id")
         if self.state is None:
-            return import_new(self.task_id, written, now=now)
+            return import_new(self.task_id, written, now=now, followers=self.followers)
         if self.has_user_edit:
             return import_edit(self.task_id, written, self.state, now=now)
         try:  # written by this or a newer version: an unknown field is not a user's mistake
@@ -326,6 +337,25 @@ def replace_rows(
     return replace(
         tasks, rows=sort_rows(row for row in merged.values() if row is not None), last_revision=last_revision
     )
+
+
+def link_followers(rows: Iterable[EditableRow]) -> None:
+    """Note in each new task of *rows*, which are all there are, the tasks that run after it.
+
+    One that was removed by hand and added again is new, and what it knew of its followers is gone: a branch
+    of a repository without it was checked out, for instance.
+    """
+    rows = list(rows)
+    new = {row.task_id: row for row in rows if row.state is None}
+    if not new:
+        return
+    for row in rows:
+        if row.state is None or "after" not in as_mapping(row.entries[0]):
+            continue
+        if isinstance(stored := row.versioned, VersionedTask):
+            for link in stored.task.after:
+                if link.task in new:
+                    new[link.task].followers.append(Dependent(task=row.task_id, on=link.on))
 
 
 def id_of(entry: Any) -> str:

@@ -14,6 +14,7 @@ from functions.stores.editable.model import (
     EditableRow,
     EditableTasks,
     id_of,
+    link_followers,
     revision_of,
     sort_rows,
 )
@@ -148,6 +149,7 @@ def _parse_rows(
         state_of_row = kept if isinstance(kept, dict) else None
         problem = _repeated_names(repeated, same)
         rows.append(EditableRow(name, same, state_of_row, saved_at=saved_at, problem=problem))
+    link_followers(rows)
     return sort_rows([*rows, *nameless])
 
 

@@ -76,7 +76,11 @@ def test_what_is_missing_is_a_warning(scheduler: Scheduler, write_tasks: WriteTa
 def test_tasks_that_cannot_go_on_are_named(
     scheduler: Scheduler, write_tasks: WriteTasks, tmp_path: Path
 ) -> None:
-    scheduler("apply", write_tasks({"id": "spoilt"}, {"id": "stopped"}, {"id": "late"}))
+    follower = {"id": "report", "schedule": "", "after": [{"task": "forgetful"}]}
+    scheduler(
+        "apply",
+        write_tasks({"id": "spoilt"}, {"id": "stopped"}, {"id": "late"}, {"id": "forgetful"}, follower),
+    )
 
     def change(task_id: str, **fields: Any) -> None:
         with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection, connection:
@@ -87,6 +91,7 @@ def test_tasks_that_cannot_go_on_are_named(
     change("spoilt", timeoutSeconds="soon")
     change("stopped", status="quarantined", lastError="It took the process with it")
     change("late", nextRunAt="2026-01-01T00:00:00Z")
+    change("forgetful", dependents=[])
 
     said = scheduler("doctor", "--json")
 
@@ -95,6 +100,9 @@ def test_tasks_that_cannot_go_on_are_named(
     assert any("spoilt cannot be read: timeoutSeconds" in text for text in texts)
     assert any("scheduler resume stopped" in text for text in texts)
     assert any("late" in text and "do ticks arrive?" in text for text in texts)
+    assert any(
+        "report runs after forgetful, which does not start it -> change report" in text for text in texts
+    )
 
 
 def test_channels_are_tried_when_asked_and_what_is_off_is_told(scheduler: Scheduler, site: str) -> None:

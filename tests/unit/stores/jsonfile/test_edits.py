@@ -11,6 +11,7 @@ import pytest
 
 from functions.domain.alerts.model import Notification
 from functions.domain.capacity.time_budget import TimeBudget
+from functions.domain.events import Dependent
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.run import Outcome, Run, succeeded
 from functions.domain.sharding import shard_of
@@ -127,7 +128,7 @@ async def test_it_can_be_changed_before_any_tick_has_seen_it(folder: Folder) -> 
         ({**TASK, "schedule": "at 2020-01-01T00:00"}, "ping", "no occurrence left"),
         ({**TASK, "id": "Not An Id"}, "Not An Id", "id: "),
         ({"id": "ping", "schedule": "daily"}, "ping", "type: "),
-        ({**TASK, "after": [{"task": "fine"}]}, "ping", "after: cannot be changed by hand"),
+        ({**TASK, "after": [{"task": "fine"}]}, "ping", "after: cannot be written by hand: take"),
         ({"type": "http"}, "tasks[0]", "id: is required"),
         ("ping", "tasks[0]", "id: is required"),
     ],
@@ -339,6 +340,28 @@ async def test_what_runs_after_others_can_be_edited_but_for_that(folder: Folder,
 
     assert ("Edited", "first") == (fine.title, fine.after[0].task)
     assert broken.reason.startswith("after: cannot be changed by hand")
+
+
+@pytest.mark.parametrize("is_seen_by_a_tick", [True, False])
+async def test_a_task_that_comes_back_knows_who_runs_after_it(
+    folder: Folder, make_task: MakeTask, is_seen_by_a_tick: bool
+) -> None:
+    """A branch without it was checked out, and a tick came, before the file was as before."""
+    store = folder.store()
+    after = make_task("ping", after=[{"task": "first", "on": "finished"}])
+    await create(store, make_task("first"), after, make_task("other"))
+    with_both = folder.entries()
+    folder.save(*(one for one in with_both if one["id"] != "first"), at=NOON + MINUTE)
+    await store.write([changing(await read(store, "other"), run_count=1)])  # which forgets what is gone
+    folder.save(*with_both, at=NOON + 2 * MINUTE)
+
+    if is_seen_by_a_tick:
+        await store.fetch_due(NOON + 2 * MINUTE, limit=10)
+    stored = await read(store, "first")
+    await store.write([changing(stored, run_count=1)])
+
+    assert (Dependent(task="ping", on="finished"),) == (await read(store, "first")).task.dependents
+    assert () == (await read(store, "other")).task.dependents
 
 
 async def test_an_edit_is_a_changed_revision(folder: Folder) -> None:

@@ -23,16 +23,22 @@ _PART_OF_WAIT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _MAX_WORDS_CHARS = 1000
 _MAX_FOREIGN_CHARS = 300  # of an answer that is no JSON
+THOUGHTS = "reasoning_content"  # the field of a message with what the model thought
 Message = dict[str, Any]
 
 
-def read_completion(document: bytes, *, status: int, content_type: str, model: str) -> dict[str, Any]:
+def read_completion(
+    document: bytes, *, status: int, content_type: str, model: str, keep_thoughts: bool = False
+) -> dict[str, Any]:
     """Return the status that the answer means, and its body as OpenAI's servers write it.
 
         200 {"choices": ...}                          {"status": 200, "body": {"choices": ...}}
         200 {"error": {"code": 429, "message": "x"}}  {"status": 429, "body": {"error": {"message": "x"}}}
 
     With a fault may come `wait_s`: the seconds after which the server wants to be asked again.
+
+    Args:
+        keep_thoughts: Whether `THOUGHTS` are left in, for a server that wants them back.
 
     Raises:
         UnreadableError: *status* is 200, and the answer neither a completion nor a fault.
@@ -47,7 +53,8 @@ def read_completion(document: bytes, *, status: int, content_type: str, model: s
     fault = find_fault(value)
     if fault is None:
         if status == 200:
-            return {"status": 200, "body": whole_completion(value, model=model)}
+            completion = whole_completion(value, model=model, keep_thoughts=keep_thoughts)
+            return {"status": 200, "body": completion}
         return _refusal(status, "")
     if status == 200 or (status == 429 and fault.status == 402):
         status = fault.status
@@ -193,8 +200,8 @@ _FINISH_REASONS = {"max_tokens": "length", "model_length": "length", "safety": "
 _KNOWN_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 
-def whole_completion(document: object, *, model: str) -> dict[str, Any]:
-    """Return a chat completion with every field that the SDK needs, without what the model only thought.
+def whole_completion(document: object, *, model: str, keep_thoughts: bool = False) -> dict[str, Any]:
+    """Return a chat completion with every field that the SDK needs, and what the model thought beside or not.
 
     Raises:
         UnreadableError: *document* is no chat completion.
@@ -215,6 +222,8 @@ def whole_completion(document: object, *, model: str) -> dict[str, Any]:
     whole: Message = {"role": "assistant", "content": text or None}
     if calls:
         whole["tool_calls"] = calls
+    if keep_thoughts and (thoughts := _thoughts(message)):
+        whole[THOUGHTS] = thoughts
     if isinstance(refusal, str) and refusal.strip() and not text and not calls:
         whole["refusal"] = refusal
     completion = {
@@ -226,6 +235,11 @@ def whole_completion(document: object, *, model: str) -> dict[str, Any]:
     }
     usage = _whole_usage(document.get("usage"))
     return completion | ({"usage": usage} if usage else {})
+
+
+def _thoughts(message: Mapping[str, Any]) -> str:
+    given = message.get(THOUGHTS) or message.get("reasoning")
+    return given if isinstance(given, str) else ""
 
 
 def _finish_reason(choice: Mapping[str, Any], calls: Sequence[object]) -> str:
@@ -282,6 +296,7 @@ def completion_of_stream(text: str) -> dict[str, Any]:
         UnreadableError: An event is no JSON, or there is none.
     """
     parts: list[str] = []
+    thoughts: list[str] = []
     calls: dict[int, Message] = {}
     reason, usage, seen = None, None, False
     for chunk in _chunks(text):
@@ -294,11 +309,12 @@ def completion_of_stream(text: str) -> dict[str, Any]:
         if isinstance(delta, dict):
             seen = True
             parts.append(content_text(delta.get("content")))
+            thoughts.append(_thoughts(delta))
             _merge_calls(calls, delta.get("tool_calls"))
         reason = choice.get("finish_reason") or reason
     if not seen:
         raise UnreadableError("a stream without a reply")
-    message = {"content": "".join(parts), "tool_calls": list(calls.values())}
+    message = {"content": "".join(parts), THOUGHTS: "".join(thoughts), "tool_calls": list(calls.values())}
     return {"choices": [{"message": message, "finish_reason": reason}], "usage": usage}
 
 
@@ -324,6 +340,7 @@ def _merge_calls(calls: dict[int, Message], given: object) -> None:
         call = calls.setdefault(
             index if isinstance(index, int) else number, {"id": "", "function": {"name": "", "arguments": ""}}
         )
+        call.update({name: value for name, value in delta.items() if name not in call})  # Gemini's signature
         call["id"] = call["id"] or str(delta.get("id") or "")
         call["function"]["name"] = call["function"]["name"] or str(function.get("name") or "")
         call["function"]["arguments"] += str(function.get("arguments") or "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from functions.domain.json_depth import parse_json
-from functions.parsing.completions import Message, content_text
+from functions.parsing.completions import THOUGHTS, Message, content_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,14 @@ class Dialect:
             servers only the first.
         folds_system: The instructions go into the first user message: there is no role for them.
         sends_tool_choice: Whether `tool_choice` is sent beside tools.
+        returns_thoughts: Whether what the model thought is sent back with what it said. DeepSeek and Kimi
+            refuse a request without it; others refuse one with it, and it costs tokens.
     """
 
     token_field: str = "max_tokens"  # noqa: S105  # no password
     folds_system: bool = False
     sends_tool_choice: bool = True
+    returns_thoughts: bool = False
 
     @classmethod
     def from_token_field(cls, name: str) -> Self:
@@ -41,7 +44,10 @@ class Dialect:
             del request[self.token_field]
         if not self.sends_tool_choice:
             request.pop("tool_choice", None)
-        request["messages"] = order_messages(body.get("messages", ()), fold_system=self.folds_system)
+        messages = order_messages(body.get("messages", ()), fold_system=self.folds_system)
+        if self.returns_thoughts:
+            messages = [_with_thoughts(message) for message in messages]
+        request["messages"] = messages
         return request
 
     def after_refusal(self, words: str) -> Self | None:
@@ -55,6 +61,8 @@ class Dialect:
             return replace(self, folds_system=True)
         if self.sends_tool_choice and ("tool_choice" in said or "tool choice" in said):
             return replace(self, sends_tool_choice=False)
+        if not self.returns_thoughts and THOUGHTS in said:
+            return replace(self, returns_thoughts=True)
         return None
 
 
@@ -106,10 +114,12 @@ def _add_assistant(ordered: list[Message], message: Mapping[str, Any], text: str
     last = ordered[-1] if ordered else {}
     if not text and not calls:
         return
+    thoughts = {THOUGHTS: message[THOUGHTS]} if message.get(THOUGHTS) else {}
     if last.get("role") == "assistant" and not last.get("tool_calls"):
         text = _joined(last.get("content") or "", text)
         ordered.pop()
-    ordered.append({"role": "assistant", "content": text or None} | ({"tool_calls": calls} if calls else {}))
+    answer = {"role": "assistant", "content": text or None} | thoughts
+    ordered.append(answer | ({"tool_calls": calls} if calls else {}))
 
 
 def _sendable_call(call: Mapping[str, Any]) -> Message:
@@ -127,6 +137,14 @@ def parse_arguments(given: object) -> dict[str, Any] | None:
         except ValueError:
             return None
     return given if isinstance(given, dict) else {} if given is None else None
+
+
+def _with_thoughts(message: Message) -> Message:
+    """Return *message* with thoughts, where it is the model's; those before the refusal were not kept.
+
+    A space stands for them: an empty text is refused, too.
+    """
+    return {THOUGHTS: " ", **message} if message["role"] == "assistant" else message
 
 
 def _joined(*texts: str) -> str:

@@ -8,16 +8,18 @@ from pydantic_ai.providers import Provider, infer_provider_class
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from functions.http_client.httpx import httpx
+from functions.parsing.completions import THOUGHTS
 from functions.task_types.agent.errors import ModelError
 from functions.task_types.agent.transport import CompletionsTransport, ModelTransport
 from functions.task_types.support.context import LanguageModel
 
 OPENAI = "openai"
 _NO_KEY = "none"  # the SDKs want one; the transport sends none
-# The transport names the field and knows the roles that the server accepts.
+# The transport names the field, knows the roles that the server accepts, and whether it wants thoughts back.
 _PROFILE = OpenAIModelProfile(
     openai_chat_supports_max_completion_tokens=False,
-    openai_chat_send_back_thinking_parts=False,
+    openai_chat_thinking_field=THOUGHTS,
+    openai_chat_send_back_thinking_parts="field",
     openai_system_prompt_role="system",
 )
 

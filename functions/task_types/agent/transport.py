@@ -100,6 +100,7 @@ class CompletionsTransport(ModelTransport):
             status=response.status_code,
             content_type=kind[:200],
             model=str(body.get("model")),
+            keep_thoughts=self.dialect.returns_thoughts,
         )
         try:
             answer = await self._parse(

@@ -14,6 +14,7 @@ from functions.task_types.agent.transport import CompletionsTransport, ModelTran
 from functions.task_types.support.context import LanguageModel
 
 OPENAI = "openai"
+_USUAL = f"for a server with chat completions, which most vendors have, set LLM_PROVIDER={OPENAI}"
 _NO_KEY = "none"  # the SDKs want one; the transport sends none
 # The transport names the field, knows the roles that the server accepts, and whether it wants thoughts back.
 _PROFILE = OpenAIModelProfile(
@@ -57,4 +58,4 @@ def provider_model(model: LanguageModel, name: str) -> Model:
         reason = "no provider of this name is known, or it has no such model"
     except TypeError:
         reason = "it cannot be given an address and a guarded client"
-    raise ModelError(f"LLM_PROVIDER={kind}: {reason}", permanent=True)
+    raise ModelError(f"LLM_PROVIDER={kind}: {reason}; {_USUAL}", permanent=True)

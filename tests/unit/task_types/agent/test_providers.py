@@ -133,8 +133,34 @@ async def test_its_faults_are_told_as_others_are(
 
 
 @pytest.mark.parametrize(
+    "reply",
+    [
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},  # of a gateway
+        {"id": "msg_1"},
+        [],
+        message({"type": "text", "text": ANSWER})[1] | {"usage": None},
+    ],
+)
+async def test_a_reply_that_its_sdk_cannot_read_is_told_as_that(
+    vendor: Anthropic, make_job: Callable[..., Job], reply: Any
+) -> None:
+    """The tokens of the replies before it are in the metrics: an owner pays for them."""
+    vendor.replies = [message({"type": "text", "text": "plan"}), (200, reply)]
+
+    outcome = await run(vendor, make_job, tools=["http_get"], hosts=["example.com"])
+
+    assert OutcomeKind.FAILED is outcome.kind
+    assert "The model's server answered with something that its protocol does not have" == outcome.summary
+    assert (1000, 200) == (outcome.metrics["promptTokens"], outcome.metrics["completionTokens"])
+
+
+@pytest.mark.parametrize(
     ("provider", "said"),
-    [("groq", "pip install 'pydantic-ai-slim[groq]'"), ("nobody", "no provider of this name")],
+    [
+        ("groq", "pip install 'pydantic-ai-slim[groq]'"),
+        ("nobody", "no provider of this name"),
+        ("deepseek", "it cannot be given an address"),
+    ],
 )
 async def test_a_provider_that_is_not_there_is_told(
     vendor: Anthropic, make_job: Callable[..., Job], provider: str, said: str
@@ -144,3 +170,7 @@ async def test_a_provider_that_is_not_there_is_told(
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert f"LLM_PROVIDER={provider}" in outcome.summary
     assert said in outcome.summary
+    assert (
+        "for a server with chat completions, which most vendors have, set LLM_PROVIDER=openai"
+        in outcome.summary
+    )

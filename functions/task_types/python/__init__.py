@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -36,6 +36,11 @@ def outcome_of_return_value(value: object, name: str, redact: Callable[[str], st
     """
     if isinstance(value, Outcome):
         return value
+    if isinstance(value, (Generator, AsyncGenerator)):  # a success would hide that nothing was done
+        return failed(
+            f"{name} has a yield: called, it ran none of its code; name a function that goes through it",
+            permanent=True,
+        )
     if isinstance(value, str):
         return succeeded(value or f"{name} returned")
     if isinstance(value, dict) and not value.keys().isdisjoint(_RESULT_FIELDS):
@@ -48,11 +53,15 @@ def _outcome_of_dict(value: Mapping[Any, Any], name: str, redact: Callable[[str]
         return failed(
             f"{name} returned a dict with {unknown}; known are {', '.join(_RESULT_FIELDS)}", permanent=True
         )
-    items = value.get("items") or ()
+    items, metrics = value.get("items") or (), value.get("metrics")
+    if not isinstance(items, (list, tuple)):
+        return failed(f"{name} returned items that are no list", permanent=True)
+    if not isinstance(metrics, Mapping | None):
+        return failed(f"{name} returned metrics that are no dict", permanent=True)
     return succeeded(
         str(value.get("summary") or f"{name} returned"),
-        metrics=value.get("metrics"),
-        items=tuple(items) if isinstance(items, (list, tuple)) else (),
+        metrics=metrics,
+        items=tuple(items),
         memory=value.get("memory"),
         has_news=bool(items),
     )
@@ -75,7 +84,12 @@ def _names(keys: Sequence[object], redact: Callable[[str], str]) -> str:
 
 
 def outcome_of_exception(exc: BaseException, redact: Callable[[str], str]) -> Outcome:
-    """Return the failure for an exception: its type and the first line of its message."""
+    """Return the failure for an exception: its type and the first line of its message.
+
+    Of a group, as an `asyncio.TaskGroup` raises it, the first one says more than the group.
+    """
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
     message = redact(str(exc)).strip().partition("\n")[0][:_MAX_MESSAGE_CHARS]
     return failed(f"{type(exc).__name__}: {message}" if message else type(exc).__name__)
 
@@ -209,6 +223,10 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         raise
     except TooManyThreadsError:
         return failed("Too many functions are running in this process; another attempt follows")
+    except SystemExit as exc:
+        if exc.code:
+            return outcome_of_exception(exc, tools.redact)
+        value = None  # as the `main` of a program ends that has done its work
     except BaseException as exc:  # noqa: BLE001  # whatever the function raises is an outcome
         return outcome_of_exception(exc, tools.redact)
     if params.expect is not None and not (isinstance(value, Outcome) and _has_failed(value)):

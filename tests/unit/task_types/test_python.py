@@ -54,6 +54,19 @@ def failing(): raise ValueError("the tap\\nis dry")
 def speechless(): raise KeyboardInterrupt
 def stopping(): raise StopIteration("x")
 def leaving(): raise SystemExit(3)
+def done(code): raise SystemExit(code)
+def lazy():
+    started.set()
+    yield "rose"
+async def lazy_async():
+    started.set()
+    yield "rose"
+def lazy_items(): return {"items": ({"title": name} for name in ["rose"])}
+def word_items(): return {"items": "rose"}
+def listed_metrics(): return {"metrics": [3]}
+async def grouped():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(failing_async())
 def timing_out(): raise TimeoutError("the tap")
 def cancelling(): raise asyncio.CancelledError
 def stuck():
@@ -250,6 +263,11 @@ async def test_an_outcome_is_taken_as_it_is(call: Call) -> None:
         ("odd_answer", "returned a dict with memroy; known are summary, items, memory, metrics"),
         ("words", "the function does not take these arguments: missing a required argument: 'name'"),
         ("Plant", "the function does not take these arguments"),
+        ("lazy", "lazy has a yield: called, it ran none of its code"),
+        ("lazy_async", "lazy_async has a yield: called, it ran none of its code"),
+        ("lazy_items", "returned items that are no list"),
+        ("word_items", "returned items that are no list"),
+        ("listed_metrics", "returned metrics that are no dict"),
     ],
 )
 async def test_a_misunderstanding_fails_for_good(name: str, said: str, call: Call) -> None:
@@ -264,6 +282,7 @@ async def test_a_misunderstanding_fails_for_good(name: str, said: str, call: Cal
     [
         ("failing", "ValueError: the tap"),
         ("failing_async", "ValueError: dry"),
+        ("grouped", "ValueError: dry"),
         ("speechless", "RuntimeError: KeyboardInterrupt"),
         ("stopping", "RuntimeError: StopIteration"),
         ("leaving", "SystemExit: 3"),
@@ -278,6 +297,16 @@ async def test_an_exception_is_one_sentence_and_may_be_tried_again(
     outcome = await call(f"garden.beds:{name}")
 
     assert (OutcomeKind.FAILED, summary, False) == (outcome.kind, outcome.summary, outcome.permanent)
+
+
+@pytest.mark.parametrize("code", [0, None])
+async def test_a_function_that_ends_as_a_program_without_a_fault_has_succeeded(
+    code: int | None, call: Call
+) -> None:
+    """Such as `main` of a command line: it ends with `sys.exit(0)` when all is done."""
+    outcome = await call("garden.beds:done", code)
+
+    assert (OutcomeKind.SUCCEEDED, "garden.beds:done returned") == (outcome.kind, outcome.summary)
 
 
 async def test_only_async_functions_run_in_the_loop(call: Call) -> None:

@@ -1,5 +1,6 @@
 """Task type `command`: runs a program on this machine; for installations on a machine of one's own."""
 
+import errno
 import itertools
 import json
 import os
@@ -99,13 +100,16 @@ def find_missing(params: Params, tools: Tools) -> Missing | None:
         return Missing("commands are switched off", "set ALLOW_COMMANDS=1 where the function runs")
     if not hasattr(os, "killpg"):
         return Missing("commands need process groups, which Windows has not", WITHOUT_PROCESS_GROUPS)
+    if _program_exists(params, tools):
+        return None
+    return Missing(f"there is no program {params.argv()[0]}", "install it, or correct command")
+
+
+def _program_exists(params: Params, tools: Tools) -> bool:
     program = params.argv()[0]
-    folder = params.working_directory or "."
     if "/" in program:
-        is_there = Path(folder, program).is_file()
-    else:
-        is_there = shutil.which(program, path=tools.command_environment.get("PATH")) is not None
-    return None if is_there else Missing(f"there is no program {program}", "install it, or correct command")
+        return Path(params.working_directory or ".", program).is_file()
+    return shutil.which(program, path=tools.command_environment.get("PATH")) is not None
 
 
 async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
@@ -132,7 +136,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             whole_bytes=0 if params.expect is None else MAX_TEXT_BYTES,
         )
     except OSError as exc:
-        return failed(_start_failure(exc, params), permanent=True)
+        return failed(_start_failure(exc, params, tools), permanent=True)
     if result.ended_in_time and params.expect is not None and not result.signal:
         return await _check_contract(job, params, params.expect, result, tools)
     outcome = _to_outcome(params, result, tools)
@@ -154,12 +158,25 @@ def _run_environment(job: Job) -> dict[str, str]:
     return variables
 
 
-def _start_failure(exc: OSError, params: Params) -> str:
+def _start_failure(exc: OSError, params: Params, tools: Tools) -> str:
     folder = params.working_directory
     if folder is not None and exc.filename == folder:
         return "The working directory does not exist, or cannot be entered"
+    if exc.errno == errno.ENOEXEC:
+        return (
+            "The program is none of this machine's: a script needs a first line such as #!/bin/sh, "
+            "and a binary the machine's kind of processor"
+        )
+    if isinstance(exc, FileNotFoundError) and _program_exists(params, tools):
+        return (
+            "The program is there, but not what the #! in its first line names; "
+            "that line must not end as on Windows (CRLF)"
+        )
     if isinstance(exc, FileNotFoundError):
-        return "The program was not found; give its absolute path, or check PATH"
+        hint = (
+            "" if isinstance(params.command, list) else "; what only a shell knows, as cd, needs shell: true"
+        )
+        return f"The program was not found; give its absolute path, or check PATH{hint}"
     if isinstance(exc, PermissionError):
         return "The program may not be executed; check its permissions"
     return f"The program could not be started ({type(exc).__name__})"

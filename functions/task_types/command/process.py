@@ -75,7 +75,11 @@ def _stat(folder: Path) -> tuple[str, int, int, int]:
 
 MAX_CHARS_PER_END = 8192  # at each end
 REDACTION_MARGIN_BYTES = 8192  # stored beyond the cut, so that a secret there is whole and is masked
-_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Of a terminal (ECMA-48): colours and places, titles, charsets; then control characters.
+_CONTROL_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_LINE_END = re.compile(r"\r\n?")  # programs write progress over itself, and their error after it
 
 
 class OutputBuffer:
@@ -120,7 +124,8 @@ class OutputBuffer:
 
 
 def _printable_text(data: bytes, redact: Callable[[str], str]) -> str:
-    return redact(_CONTROL_SEQUENCE.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))).strip()
+    text = _LINE_END.sub("\n", data.decode("utf-8", "replace"))
+    return redact(_CONTROL_SEQUENCE.sub("", text)).strip()
 
 
 # One run of a program: started in its own session, read as it writes, ended with its descendants.

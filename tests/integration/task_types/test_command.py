@@ -111,6 +111,8 @@ async def test_commands_are_off_unless_the_owner_of_the_machine_says_so(do: Do, 
             "Europe/Riga\nwater-plants\n2026-11-20T12:00:00Z",
         ),
         (["printf", r"\033[31mred\033[0m\r\n\001\tx"], {}, "red\n\tx"),
+        (["printf", r"\033]0;title\007\033(Bred \033[38:5:1mrose\033[?25l"], {}, "red rose"),  # tput sgr0
+        (["printf", r"10%%\r100%%\rlost"], {}, "10%\n100%\nlost"),  # progress, and an error after it
     ],
 )
 async def test_a_command_is_run_as_written(command: Any, params: dict[str, Any], stdout: str, do: Do) -> None:
@@ -154,6 +156,11 @@ def test_a_signal_without_a_name_is_told_by_number() -> None:
         ("no-such-program", {}, "The program was not found"),
         ("true", {"workingDirectory": "/no/such/folder"}, "The working directory does not exist"),
         ("/etc/passwd", {}, "The program may not be executed"),
+        (
+            "cd /srv",
+            {},
+            "The program was not found; give its absolute path, or check PATH; what only a shell",
+        ),
     ],
 )
 async def test_what_cannot_be_started_is_said_for_good(
@@ -163,6 +170,28 @@ async def test_what_cannot_be_started_is_said_for_good(
 
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert outcome.summary.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo hello\n", "a script needs a first line such as #!/bin/sh"),
+        ("#!/bin/sh\r\necho hello\r\n", "that line must not end as on Windows (CRLF)"),
+        ("#!/no/such/interpreter\n", "The program is there, but not what the #! in its first line names"),
+    ],
+)
+async def test_a_script_that_the_machine_cannot_start_says_why(
+    tmp_path: Path, script: str, said: str, do: Do
+) -> None:
+    file = tmp_path / "job.sh"
+    file.write_bytes(script.encode())
+    file.chmod(0o755)
+
+    by_path, by_name = await do([str(file)]), await do("./job.sh", workingDirectory=str(tmp_path))
+
+    assert [(OutcomeKind.FAILED, True)] * 2 == [(one.kind, one.permanent) for one in (by_path, by_name)]
+    assert said in by_path.summary
+    assert by_path.summary == by_name.summary
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def rehearse(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Show which messages alert rules would have sent in the last 30 days; nothing is sent."""
-    return invoke_refusable(rehearsals.rehearse_task, as_json, task_id=task_id, notify=notify, quiet=quiet)
+    return invoke(rehearsals.rehearse_task, as_json, task_id=task_id, notify=notify, quiet=quiet)
 
 
 @app.command()

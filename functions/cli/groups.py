@@ -12,6 +12,7 @@ from functions.cli.options import (
     Handler,
     JsonOption,
     NameArgument,
+    invoke,
     invoke_refusable,
 )
 
@@ -123,7 +124,7 @@ def channels_set(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Set quiet hours, maintenance, a rate or a daily digest."""
-    return invoke_refusable(channels.set_channel, as_json, name=name, settings=settings)
+    return invoke(channels.set_channel, as_json, name=name, settings=settings)
 
 
 CalendarArgument = Annotated[str, typer.Argument(metavar="NAME", help="The calendar, such as company.")]
@@ -146,7 +147,7 @@ def calendars_show(
     name: CalendarArgument, owner: CalendarOwner = "", as_json: JsonOption = False
 ) -> CommandContext:
     """Show the days of a calendar, an entry a line."""
-    return invoke_refusable(calendars.show_calendar, as_json, name=name, owner=owner)
+    return invoke(calendars.show_calendar, as_json, name=name, owner=owner)
 
 
 @CALENDARS.command(name="set")
@@ -160,7 +161,7 @@ def calendars_set(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Create or replace a calendar; the tasks that use it have its new days at once."""
-    return invoke_refusable(calendars.set_calendar, as_json, name=name, days=days, owner=owner)
+    return invoke(calendars.set_calendar, as_json, name=name, days=days, owner=owner)
 
 
 @CALENDARS.command(name="remove")
@@ -198,7 +199,7 @@ def events_publish(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Send an event."""
-    return invoke_refusable(
+    return invoke(
         events.publish_event,
         as_json,
         event_type=event_type,
@@ -242,7 +243,7 @@ def keys_create(
     Without --allow-... its tasks may use all that their owner may. With one, nothing that is not named;
     command and python must always be named.
     """
-    return invoke_refusable(
+    return invoke(
         keys.create_key,
         as_json,
         name=name,
@@ -314,7 +315,7 @@ def owners_set(
 
     Each --allow-... replaces what was named before; other settings stay.
     """
-    return invoke_refusable(
+    return invoke(
         owners.set_owner,
         as_json,
         owner=owner,

@@ -26,7 +26,14 @@ from functions.cli.session import CliContext
 from functions.config.settings import Settings
 from functions.domain.redaction import Redactor
 from functions.domain.types import timezone_or_utc
-from functions.errors import InputError, NotFoundError, SchedulerError, SettingsError, StoreUnavailableError
+from functions.errors import (
+    InputError,
+    NotFoundError,
+    SchedulerError,
+    SettingsError,
+    StoreUnavailableError,
+    UnreadableError,
+)
 from functions.observability import logs
 from functions.services.paging import describe_missing_task
 
@@ -97,6 +104,8 @@ def main(
             return asyncio.run(_run_command(command, CliContext(environment, screen)))
     except (InputError, SettingsError) as exc:
         screen.error(str(exc))
+        if isinstance(exc, NotFoundError | UnreadableError):  # of what is stored, whatever was typed
+            return EXIT_FAILED
         return EXIT_USAGE if isinstance(exc, SettingsError | UsageError) else command.input_error_code
     except OutputError:
         raise
@@ -137,7 +146,7 @@ async def _run_command(command: CommandContext, context: CliContext) -> int:
 
 async def _explain_missing(command: CommandContext, context: CliContext, text: str) -> str:
     """Return *text*, or of a task that the command names and that is missing, which ones are like it."""
-    named = [command.options.get("task_id"), *command.options.get("task_ids", ())]
+    named = [command.options.get("task_id"), command.options.get("to"), *command.options.get("task_ids", ())]
     for task_id in filter(None, named):
         if f"no task {task_id!r}" in text:
             return await describe_missing_task(context.store, task_id)

@@ -15,7 +15,7 @@ from functions.cli import assistant, heartbeats, rehearsals, run, tasks, transfe
 from functions.cli.admin import bitable, calendars, channels, events, keys, owners
 from functions.cli.admin import remote as admin
 from functions.cli.api_client import parse_task
-from functions.cli.arguments.moments import Moment
+from functions.cli.arguments.moments import Moment, resolve_end, resolve_span
 from functions.cli.authoring import commands as authoring
 from functions.cli.authoring.writer import to_body
 from functions.cli.local import doctor
@@ -80,7 +80,8 @@ async def _apply(
 
 
 async def _pause(context: CliContext, *, task_id: str, note: str, until: Moment | None) -> int:
-    end = until.resolve(context.now(), (await context.get_task(task_id)).timezone) if until else None
+    zone = (await context.get_task(task_id)).timezone if until else "UTC"
+    end = resolve_end(until, context.now(), zone)
     body = {"note": note, "until": format_instant(end) if end else None}
     task = parse_task(await context.api.request("POST", f"/api/tasks/{task_id}/pause", body))
     return tasks.show_task_result(context, task, tasks.paused_text(task))
@@ -145,8 +146,8 @@ async def _nothing() -> None:
 
 async def _backfill(context: CliContext, *, task_id: str, first: Moment, until: Moment, dry_run: bool) -> int:
     zone, now = (await context.get_task(task_id)).timezone, context.now()
-    span = {"from": first.resolve(now, zone, is_past=True), "to": until.resolve(now, zone, is_past=True)}
-    body = {name: format_instant(at) for name, at in span.items()} | {"dryRun": dry_run}
+    start, end = resolve_span(first, until, now, zone)
+    body = {"from": format_instant(start), "to": format_instant(end), "dryRun": dry_run}
     given = await context.api.request("POST", f"/api/tasks/{task_id}/backfill", body)
     return tasks.show_backfill(context, task_id, given["occurrences"], dry_run=dry_run)
 

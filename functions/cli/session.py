@@ -13,11 +13,10 @@ from functions.cli.local.secret_files import LOCAL_STORES, read_or_create_secret
 from functions.config.settings import Settings
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.task import Task
-from functions.errors import InputError, SettingsError
+from functions.errors import InputError, NotFoundError, SettingsError, UnreadableError
 from functions.interfaces import Store
 from functions.services.access.flow_control import find_wait_reason
 from functions.services.executions import list_executions
-from functions.services.paging import describe_missing_task
 from functions.task_types.registry import register
 
 if TYPE_CHECKING:
@@ -166,12 +165,17 @@ class CliContext:
         return await list_executions(self.store, task_id=task_id, now=self.now())
 
     async def get_task(self, task_id: str) -> Task:
-        """Return a task; raises InputError when there is none of this id, or it cannot be read."""
+        """Return a task.
+
+        Raises:
+            NotFoundError: There is none of this id.
+            UnreadableError: It cannot be read.
+        """
         found = await self.store.get_tasks([task_id])
         if found.invalid:
-            raise InputError(f"{task_id} cannot be read: {found.invalid[0].reason}")
+            raise UnreadableError(f"{task_id} cannot be read: {found.invalid[0].reason}")
         if not found.tasks:
-            raise InputError(await describe_missing_task(self.store, task_id))
+            raise NotFoundError(f"there is no task {task_id!r}")
         return found.tasks[0].task
 
     async def find_wait_reason(self, task: Task) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.cli.arguments.filters import MAX_SEARCHED_RUNS, TaskQuery
-from functions.cli.arguments.moments import Moment
+from functions.cli.arguments.moments import Moment, resolve_end, resolve_span
 from functions.cli.console import Cell, Screen, replace_unprintable
 from functions.cli.options import format_duration, format_local, relative_time
 from functions.cli.session import CliContext
@@ -421,7 +421,7 @@ async def pause_task(context: CliContext, *, task_id: str, note: str, until: Mom
         context.store,
         task_id,
         note=note,
-        until=until.resolve(context.now(), zone) if until else None,
+        until=resolve_end(until, context.now(), zone),
         by=PRINCIPAL_NAME,
         now=context.now(),
         new_id=context.new_id,
@@ -453,11 +453,12 @@ async def backfill_task(
 ) -> int:
     """Request runs of past occurrences that have not succeeded."""
     zone, now = (await context.get_task(task_id)).timezone, context.now()
+    start, end = resolve_span(first, until, now, zone)
     occurrences = await task_commands.backfill_task(
         context.store,
         task_id,
-        first=first.resolve(now, zone, is_past=True),
-        until=until.resolve(now, zone, is_past=True),
+        first=start,
+        until=end,
         now=now,
         new_id=context.new_id,
         dry_run=dry_run,

@@ -12,7 +12,7 @@ from functions.cli.options import UsageError, parse_json
 from functions.cli.session import CliContext
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.validation import validation_sentence
-from functions.errors import InputError
+from functions.errors import InputError, NotFoundError
 from functions.http_client.trusted import TrustedHttpClient
 from functions.notifications import channel_names, channel_problems, enabling_setting
 from functions.services.apply import sync_digest_task
@@ -115,12 +115,12 @@ async def _require_channel(context: CliContext, name: str) -> None:
     if name in known:
         return
     if problem := channel_problems(context.settings.channel_settings(), TrustedHttpClient()).get(name):
-        raise InputError(f"{name} is not open: {problem}")
+        raise NotFoundError(f"{name} is not open: {problem}")
     if setting := enabling_setting(name):
-        raise InputError(f"{name} is not set up: set {setting}, in the environment or in .env")
+        raise NotFoundError(f"{name} is not set up: set {setting}, in the environment or in .env")
     near = get_close_matches(name, [*known, *channel_names()], n=1)
     meant = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"there is no channel {name!r}: {meant}scheduler channels list shows all")
+    raise NotFoundError(f"there is no channel {name!r}: {meant}scheduler channels list shows all")
 
 
 def parse_changes(settings: str) -> dict[str, Any]:

@@ -42,6 +42,8 @@ async def publish_event(
     all_owners: bool,
 ) -> int:
     """Start the tasks that subscribe to an event; the same event, by source and id, starts a task once."""
+    if to:
+        await context.get_task(to)
     event = _parse_event(
         {
             "id": event_id or context.new_id(),

@@ -110,6 +110,8 @@ async def publish_event(
     context: CliContext, *, event_type: str, data: str, all_owners: bool, **how: str
 ) -> int:
     """As `events.publish_event`."""
+    if how["to"]:
+        await context.get_task(how["to"])
     names = {"source": how["source"], "subject": how["subject"], "to": how["to"], "id": how["event_id"]}
     body = {"type": event_type, "data": events.parse_json_object(data)}
     body |= {name: value for name, value in names.items() if value} | ({"reach": "all"} if all_owners else {})

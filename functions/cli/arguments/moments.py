@@ -54,6 +54,32 @@ class Moment:
             raise UsageError(f"{self.text!r} {exc}") from None
 
 
+def resolve_end(moment: Moment | None, now: datetime, timezone: str) -> datetime | None:
+    """Return the instant of `--until`, None for none.
+
+    Raises:
+        UsageError: It is not in the future.
+    """
+    end = moment.resolve(now, timezone) if moment else None
+    if end is not None and end <= now:
+        raise UsageError("--until: must be in the future")
+    return end
+
+
+def resolve_span(first: Moment, last: Moment, now: datetime, timezone: str) -> tuple[datetime, datetime]:
+    """Return the instants of `--from` and `--to`.
+
+    Raises:
+        UsageError: They are not one after the other, or not in the past.
+    """
+    start, end = (one.resolve(now, timezone, is_past=True) for one in (first, last))
+    if end > now:
+        raise UsageError("--to: must not be later than now: a backfill is of the past")
+    if start > end:
+        raise UsageError("--from: must not be later than --to")
+    return start, end
+
+
 def parse_moment(text: str) -> Moment:
     """Return the point in time *text* names.
 

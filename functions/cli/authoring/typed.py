@@ -79,7 +79,7 @@ def edit(
     fields = FieldOptions(
         "", title, type_, schedule, timezone, "", priority or "", tags or (), params or (), others or ()
     )
-    return invoke_refusable(authoring.edit_task, as_json, task_id=task_id, fields=fields)
+    return invoke(authoring.edit_task, as_json, task_id=task_id, fields=fields)
 
 
 def rm(

@@ -16,7 +16,14 @@ from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.types import NOT_A_NAME, is_owner_name
 from functions.domain.validation import problems_of, validation_sentence
-from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
+from functions.errors import (
+    InputError,
+    NotAllowedError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+    UnreadableError,
+)
 from functions.interfaces import DocumentStore
 from functions.services.access.audit import record_entry
 from functions.services.compare_and_set import compare_and_set
@@ -61,7 +68,7 @@ class AccountStore:
         try:
             return _parse_account(owner, found[0]).as_of(self._clock())
         except _UnreadableAccountError as exc:
-            raise InputError(str(exc)) from None
+            raise UnreadableError(str(exc)) from None
 
     async def list_accounts(self) -> AccountList:
         """Return all accounts by name, and the names of those that cannot be read."""
@@ -280,7 +287,7 @@ def _parse_readable_fields(owner: str, document: Document) -> Account:
 
 def _or_raise(result: Account | StoreError) -> Account:
     if isinstance(result, _UnreadableAccountError):
-        raise InputError(str(result))
+        raise UnreadableError(str(result))
     if isinstance(result, StoreError):
         raise result
     return result

@@ -28,6 +28,7 @@ from functions.domain.access import (
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.types import NOT_A_NAME, SHOWS_NOTHING, is_owner_name, shows_something
+from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
 from functions.services.access.signing import NOTHING_TO_SIGN_WITH, Signer
@@ -109,16 +110,19 @@ class KeyStore:
         expires_at = expires_at or by.expires_at
         if self.problem:
             raise InputError(self.problem)
-        key = ApiKey(
-            id=self._new_id(),
-            name=name,
-            scopes=tuple(dict.fromkeys(scopes)),
-            owner=owner,
-            capabilities=capabilities if capabilities is not None else by.capabilities,
-            created_at=now,
-            created_by=by.name,
-            expires_at=expires_at,
-        )
+        try:
+            key = ApiKey(
+                id=self._new_id(),
+                name=name,
+                scopes=tuple(dict.fromkeys(scopes)),
+                owner=owner,
+                capabilities=capabilities if capabilities is not None else by.capabilities,
+                created_at=now,
+                created_by=by.name,
+                expires_at=expires_at,
+            )
+        except ValidationError as exc:
+            raise InputError(validation_sentence(exc)) from None
         if excess := excess_of(key, by):
             raise NotAllowedError(excess)
         token = format_token(key.id, self._new_secret())

@@ -146,6 +146,48 @@ def test_single_tasks_are_made_changed_and_removed_with_the_same_codes(
         assert (code, code, words) == (over_api.code, over_store.code, words), over_api.err + over_store.err
 
 
+def test_what_is_typed_wrong_is_2_and_what_does_not_exist_is_1(
+    scheduler: Scheduler, tmp_path: Path, site: str
+) -> None:
+    """Over a store and over the API: a script repeats the second, and never the first."""
+    create = ("create", "Shop", "--type", "http", "--param", "url=https://example.com", *HOURLY)
+    rules = '[{"on": ["weather"]}]'
+    commands = [
+        (0, create),
+        (2, ("channels", "set", "webhook", '{"ratePerMinute": -4}')),
+        (1, ("channels", "set", "pigeon", '{"ratePerMinute": 4}')),
+        (2, ("calendars", "set", "company", "31-31")),
+        (2, ("calendars", "set", "My Company", "12-24")),
+        (1, ("calendars", "show", "company")),
+        (2, ("events", "publish", "order paid")),
+        (2, ("events", "publish", "cronfire.run")),
+        (1, ("events", "publish", "order.paid", "--to", "shpo")),
+        (2, ("keys", "create", "n" * 101, "--scope", "read")),
+        (2, ("keys", "create", "late", "--scope", "read", "--expires", "2019-01-01")),
+        (1, ("keys", "revoke", "0123456789abcdef")),
+        (2, ("owners", "set", "ann", "--monthly-credits", "-3")),
+        (1, ("owners", "show", "nobody")),
+        (2, ("pause", "shop", "--until", "2019-01-01")),
+        (2, ("backfill", "shop", "--from", "2d", "--to", "2090-01-01")),
+        (2, ("backfill", "shop", "--from", "now", "--to", "2d")),
+        (2, ("rehearse", "shop", "--notify", rules)),
+        (2, ("rehearse", "shop", "--quiet", "24:30-07:00")),
+        (1, ("rehearse", "nobody")),
+        (2, ("edit", "shop", "--schedule", "at 2019-01-01T00:00")),
+    ]
+    local = {
+        "SCHEDULER_URL": "",
+        "STORE_URL": f"sqlite:///{tmp_path}/local.db",
+        "API_KEY": KEY,
+        "WEBHOOK_URL": site,
+        "ALLOW_PRIVATE_NETWORKS": "1",
+    }
+
+    for code, words in commands:
+        over_api, over_store = scheduler(*words), scheduler(*words, **local)
+        assert (code, code, words) == (over_api.code, over_store.code, words), over_api.err + over_store.err
+
+
 def test_an_edit_over_the_api_is_made_on_what_a_run_left_meanwhile(
     scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:

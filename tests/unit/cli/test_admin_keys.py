@@ -33,7 +33,7 @@ def test_what_makes_no_key_says_why(scheduler: Scheduler) -> None:
     unknown = scheduler("keys", "revoke", "00000000")
     over = scheduler("keys", "create", "Phone", "--scope", "read", "--expires", "2020-01-01T00:00:00Z")
 
-    assert (2, 1, 1) == (no_scope.code, unknown.code, over.code)
+    assert (2, 1, 2) == (no_scope.code, unknown.code, over.code)
     assert "--scope" in no_scope.err
     assert "there is no key" in unknown.err.lower()
     assert "expiresAt" in over.err

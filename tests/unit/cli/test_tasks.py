@@ -236,7 +236,7 @@ def test_a_task_that_cannot_be_read_is_removed_as_doctor_says(
     removed = scheduler(*named.partition("or scheduler ")[2].split(), "--yes")
 
     assert "spoilt cannot be read: id: is required" in blocked.err
-    assert [2, 0, 0] == [blocked.code, removed.code, scheduler("apply", file).code], removed.err
+    assert [1, 0, 0] == [blocked.code, removed.code, scheduler("apply", file).code], removed.err
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"])

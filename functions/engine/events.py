@@ -31,10 +31,12 @@ class EventDelivery:
 
     Attributes:
         now_due: Tasks that are due because of it.
+        senders: Tasks whose outbox has fewer events now.
         delivered: Events for all subscribers that have reached all of them, for programs outside.
     """
 
     now_due: tuple[VersionedTask, ...] = ()
+    senders: tuple[VersionedTask, ...] = ()
     delivered: tuple[Event, ...] = ()
 
 
@@ -66,8 +68,8 @@ async def deliver_events(
             keys = {(event.key, event.to) for event in done}
             recompute = partial(remove_delivered_events, delivered=keys, now=now)
             transitions.append(PendingTransition(stored, recompute(stored.task), recompute))
-    await writer.apply(transitions)
-    return EventDelivery(now_due, tuple(delivered))
+    senders = [after for after in await writer.apply(transitions) if after is not None]
+    return EventDelivery(now_due, tuple(senders), tuple(delivered))
 
 
 async def _find_subscribers(

@@ -84,7 +84,7 @@ class Results:
         self._start_write()
         writes, self._writes = self._writes, []
         due_again = [stored for tasks in await asyncio.gather(*writes) for stored in tasks]
-        return due_again + await self._deliver_events()
+        return await self._deliver_events(due_again)
 
     def close(self) -> None:
         """Collect nothing any more: what ends later is left to the expiry of its claim."""
@@ -227,17 +227,22 @@ class Results:
         self._rerun_counts[after.task.id] += 1
         return self._rerun_counts[after.task.id] <= MAX_RERUNS
 
-    async def _deliver_events(self) -> list[VersionedTask]:
-        """Deliver events to the tasks they are for; return those that are due now because of it."""
+    async def _deliver_events(self, due_again: list[VersionedTask]) -> list[VersionedTask]:
+        """Deliver events to the tasks they are for; return *due_again* with those that are due because of it.
+
+        Delivery writes senders and receivers once more: each is returned as it is after that, and once.
+        """
         tasks, self._tasks_with_events = list(self._tasks_with_events.values()), {}
         if not tasks:
-            return []
+            return due_again
         delivery = await deliver_events(
             tasks, dependencies=self._dependencies, writer=self._writer, report=self._report
         )
         if self.event_buffer is not None:
             self.event_buffer.add(delivery.delivered)
-        return [stored for stored in delivery.now_due if self._dependencies.run_dependents]
+        due = [*due_again, *(delivery.now_due if self._dependencies.run_dependents else ())]
+        latest = {one.task.id: one for one in (*due, *delivery.now_due, *delivery.senders)}
+        return [latest[task_id] for task_id in dict.fromkeys(one.task.id for one in due)]
 
 
 def _release(attempt: FinishedAttempt) -> PendingTransition:

@@ -1,5 +1,6 @@
 """Tasks that start on events and after others: each end is heard once, whoever dies on the way."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ import pytest
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.cloud_events import CloudEvent
 from functions.domain.events import After, Dependent, Event, OnEvent
-from functions.domain.lifecycle.edit import new_task
+from functions.domain.lifecycle.edit import new_task, queue_runs
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
 from functions.domain.task import Job, Pause, Task, TaskSpec
@@ -195,6 +196,34 @@ async def test_a_chain_runs_to_its_end_in_one_tick(world: World) -> None:
 
     assert ["a", "b", "c", "d"] == world.ran
     assert [1, 2, 3] == [job.event.hops for job in world.jobs if job.event]
+
+
+async def test_runs_that_wait_in_a_task_with_followers_run_in_one_tick(world: World) -> None:
+    """Each delivery of an end writes the task once more, after it was noted that it is due again."""
+    await world.make("fetch", schedule="0 0 1 1 *")
+    await world.make("report", after=[{"task": "fetch"}])
+    await world.make("send", after=[{"task": "report"}])
+    [stored] = (await world.store.get_tasks(["fetch"])).tasks
+    asked = [NOON - number * MINUTE for number in range(2, 7)]
+    changes = queue_runs(stored.task, asked, Trigger.BACKFILL, now=NOON).changes
+    await world.store.write([ConditionalWrite.for_changes(stored, changes)])
+
+    report = await world.tick()
+
+    assert {"fetch": 5, "report": 5, "send": 5} == Counter(world.ran)
+    assert (15, 0) == (report["succeeded"], report["lostClaims"])
+
+
+async def test_events_that_wait_in_a_task_with_followers_run_in_one_tick(world: World) -> None:
+    await world.make("pack", onEvent=[{"type": "order.paid"}])
+    await world.make("ship", after=[{"task": "pack"}])
+    for number in range(4):
+        await world.announce(PAID.model_copy(update={"id": f"{number}"}))
+
+    report = await world.tick()
+
+    assert {"pack": 4, "ship": 4} == Counter(world.ran)
+    assert 0 == report["lostClaims"]
 
 
 async def test_a_run_nobody_follows_costs_what_it_did(world: World) -> None:

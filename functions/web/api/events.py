@@ -1,7 +1,7 @@
 """Routes about events: list the subscriptions of tasks, and receive events from clients and Pub/Sub."""
 
 import base64
-import binascii
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from string import punctuation
@@ -26,7 +26,7 @@ from functions.domain.events import (
 from functions.domain.json_depth import parse_json
 from functions.domain.types import Instant, TaskId
 from functions.domain.validation import problems_of
-from functions.errors import NotAllowedError
+from functions.errors import InputError, NotAllowedError
 from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import (
     CurrentPrincipal,
@@ -38,6 +38,8 @@ from functions.web.api.dependencies import (
 from functions.web.api.errors import FieldProblem, ProblemError, error_responses
 from functions.web.api.schemas import Schema
 from functions.web.auth import MAX_TOKEN_CHARS, AuthFailure, is_jwt
+
+log = logging.getLogger(__name__)
 
 router = make_api_router("/api/events", "events")
 push_router = make_api_router("/api/events", "events", route_class=APIRoute)  # Google adds parameters
@@ -150,6 +152,22 @@ async def send_event(
     if not principal.has_scope("run"):
         raise NotAllowedError("This needs a key with the scope run")
     pushed = isinstance(body.get("message"), dict) and "subscription" in body
+    try:
+        return await _start_tasks(principal, dependencies, request, body, pushed=pushed)
+    except (ProblemError, InputError) as exc:
+        if pushed:  # nobody reads what Pub/Sub is answered, and it pushes the same again for days
+            about = {
+                "subscription": str(body["subscription"]),
+                "message_id": body["message"].get("messageId"),
+            }
+            log.warning("push_refused", extra=about | {"reason": str(exc)})
+        raise
+
+
+async def _start_tasks(
+    principal: Principal, dependencies: Dependencies, request: Request, body: dict[str, Any], *, pushed: bool
+) -> EventResult:
+    """Start the tasks that subscribe to the event that *body* is or, *pushed* by Pub/Sub, has in it."""
     fields = _parse_pubsub_push(body) if pushed else _parse_binary_mode(request, body) or dict(body)
     # A subscription without an envelope sends a message's attributes as headers.
     publisher = (
@@ -209,7 +227,7 @@ def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
     """Return the event in a Pub/Sub push: attributes of our own topic, or a plain message.
 
     Raises:
-        ProblemError: 422: its data is no JSON object.
+        ProblemError: 422: its data is no text, or broken JSON.
     """
     message, attributes = envelope["message"], _attributes_of(envelope)
     found = parse_headers(attributes.get)
@@ -219,12 +237,22 @@ def _parse_pubsub_push(envelope: Mapping[str, Any]) -> dict[str, Any]:
         "source": str(envelope["subscription"]),
         "reach": attributes.get("reach"),
     }
+    return {**plain, **found, "data": _parse_pushed_data(str(message.get("data", "")))}
+
+
+def _parse_pushed_data(encoded: str) -> dict[str, Any]:
+    """Return the data of a message: a JSON object, or another value or a plain text as `{"value": ...}`."""
     try:
-        text = base64.b64decode(str(message.get("data", "")), validate=True)
+        text = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:  # also those of base64 and of UTF-8
+        raise ProblemError(422, "message.data: must be text in base64") from None
+    try:
         data = parse_json(text) if text else {}
-    except (binascii.Error, ValueError):
-        raise ProblemError(422, "message.data: must be JSON") from None
-    return {**plain, **found, "data": data if isinstance(data, dict) else {"value": data}}
+    except ValueError:
+        if text.lstrip().startswith(("{", "[")):
+            raise ProblemError(422, "message.data: must be JSON, as it begins with { or [") from None
+        data = text
+    return data if isinstance(data, dict) else {"value": data}
 
 
 def _attributes_of(envelope: Mapping[str, Any]) -> Mapping[str, Any]:

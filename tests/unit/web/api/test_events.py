@@ -95,6 +95,45 @@ async def test_what_pubsub_pushes_is_an_event(api: Call, wired: App) -> None:
     assert ["pack"] == again.json["duplicate"]
 
 
+@pytest.mark.parametrize(
+    ("text", "data"), [("run", {"value": "run"}), ("42", {"value": 42}), ("[1]", {"value": [1]}), ("", {})]
+)
+async def test_a_message_of_pubsub_may_be_plain_text(api: Call, wired: App, text: str, data: object) -> None:
+    """As Cloud Scheduler and `gcloud pubsub topics publish --message` send it."""
+    await api("POST", "/api/tasks", PACK | {"onEvent": [{"type": "pubsub.message"}]})
+    message = {"data": base64.b64encode(text.encode()).decode(), "messageId": "55"}
+
+    answer = await api("POST", "/api/events", {"message": message, "subscription": "projects/p/s"})
+
+    assert (200, ["pack"]) == (answer.status, answer.json["started"])
+    [stored] = (await wired.store.get_tasks(["pack"])).tasks
+    event = stored.task.backlog[0].event
+    assert event is not None
+    assert data == event.data
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'{"a": ', "message.data: must be JSON, as it begins with { or ["),
+        (b"\xff\xfe", "message.data: must be text in base64"),
+        (b'{"a": "' + b"x" * 5000 + b'"}', "4096 bytes"),
+    ],
+)
+async def test_a_message_of_pubsub_that_is_refused_is_in_the_log(
+    api: Call, caplog: pytest.LogCaptureFixture, data: bytes, reason: str
+) -> None:
+    """Pub/Sub shows nobody what it is answered, and pushes the same again until it expires."""
+    message = {"data": base64.b64encode(data).decode(), "messageId": "55"}
+
+    answer = await api("POST", "/api/events", {"message": message, "subscription": "projects/p/s"})
+
+    assert 422 == answer.status
+    [record] = [one for one in caplog.records if one.message == "push_refused"]
+    assert ("projects/p/s", "55") == (vars(record)["subscription"], vars(record)["message_id"])
+    assert reason in vars(record)["reason"]
+
+
 async def test_our_own_events_that_come_back_are_taken_and_passed_over(api: Call) -> None:
     """Anything but a 2xx would be pushed again and again."""
     answer = await api(
@@ -170,7 +209,7 @@ async def test_an_event_for_one_task_is_not_published(api: Call, topic: list[dic
         ({"type": "a", "data": {"x": "y" * 5000}}, "4096 bytes"),
         ({"type": "a", "time": "yesterday"}, "time"),
         ({"type": "a", "to": "nobody"}, "to: there is no task 'nobody'"),
-        ({"message": {"data": "!"}, "subscription": "s"}, "message.data: must be JSON"),
+        ({"message": {"data": "!"}, "subscription": "s"}, "message.data: must be text in base64"),
     ],
 )
 async def test_what_is_no_event_is_refused_by_name(api: Call, body: dict[str, Any], fault: str) -> None:

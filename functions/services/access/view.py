@@ -75,11 +75,21 @@ class OwnerView:
             return None
 
     async def list_page(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
-        """Return a page of the tasks that match *which*, by id; none when it is about another owner."""
+        """Return a page of the tasks that match *which*, by id; none when it is about another owner.
+
+        A page that is not full is the last one.
+        """
         if which.owner and not self.sees(which.owner):
             return QueryResult(())
         page = await self._store.list_tasks(self._within(which), after=after, limit=limit)
-        return replace(page, invalid=()) if self.owner else page  # whose an unreadable task is nobody knows
+        if not self.owner or not page.invalid:
+            return page
+        readable = [*page.tasks]  # whose an unreadable task is nobody knows
+        while len(page.tasks) + len(page.invalid) >= limit > len(readable):
+            after = max([stored.task.id for stored in page.tasks] + [one.id for one in page.invalid])
+            page = await self._store.list_tasks(self._within(which), after=after, limit=limit)
+            readable += page.tasks
+        return QueryResult(tuple(readable[:limit]))
 
     async def count_tasks(self, which: TaskFilter) -> int:
         """Return how many tasks of this view match *which*; a read for each thousand."""

@@ -70,3 +70,24 @@ async def test_the_operator_removes_it(api: Call) -> None:
     removed = await api("DELETE", "/api/tasks/broken")
 
     assert (204, 404) == (removed.status, (await api("GET", "/api/tasks/broken")).status)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_what_comes_behind_it_is_in_the_owners_list(
+    limit: int, api: Call, make_key: MakeKey, tmp_path: Path
+) -> None:
+    """It is left out of the page, which is not the last one for that."""
+    key = await make_key("write", owner="alice")
+    for name in ("a", "b-broken", "c-broken", "d", "e"):
+        await api("POST", "/api/tasks", HEALTH | {"id": name}, key=key)
+    with sqlite3.connect(tmp_path / "api.db") as connection:
+        connection.execute("UPDATE tasks SET doc = '{}' WHERE id LIKE '%-broken'")
+
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await api("GET", f"/api/tasks?limit={limit}&cursor={cursor}", key=key)
+        seen += [task["id"] for task in page.json["tasks"]]
+        cursor = page.json["next"]
+
+    assert ["a", "d", "e"] == seen

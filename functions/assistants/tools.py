@@ -48,7 +48,6 @@ from functions.taskfiles.validation import check_task, merge_fields
 log = logging.getLogger(__name__)
 
 ORIGIN = "mcp"  # of the tasks that are created, and in the audit trail beside the key's name
-MAX_NAME_CHARS = 190  # of who did it, in the trail
 SEE_LOG = "the scheduler's log has the details"
 MAX_SEARCHED = 500  # run records, or tasks, that one call reads
 FAILED = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.ABANDONED})
@@ -85,7 +84,7 @@ class AssistantTools:
         self._views = Views(dependencies)
         self._service = TaskService(
             dependencies.store,
-            replace(principal, name=f"{principal.name[:MAX_NAME_CHARS]} ({ORIGIN})"),
+            replace(principal, name=f"{principal.name} ({ORIGIN})"),
             clock=dependencies.now,
             new_id=dependencies.new_id,
             limits=dependencies.owner_limits,

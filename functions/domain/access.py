@@ -3,7 +3,7 @@
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
-from functions.domain.types import FIRST_INSTANT, Instant, Model, format_instant, text_form
+from functions.domain.types import FIRST_INSTANT, Author, Instant, Model, format_instant, text_form
 
 Scope = Literal["read", "run", "write", "admin"]
 
@@ -37,7 +37,7 @@ class ApiKey(Model):
         scopes: What it may do. run and write include read; admin includes all.
         owner: It sees only the tasks of this owner; empty means all tasks.
         capabilities: What tasks saved with it may use, within what their owner may; None means all of that.
-        created_by: The name of the key that made it.
+        created_by: The author, see `Principal.author`.
     """
 
     id: Annotated[str, text_form(r"^[a-z0-9]{8,32}$", "must be the id of a key")]
@@ -82,10 +82,12 @@ class Principal:
 
     Attributes:
         id: The key's public name, by which its rate is limited.
-        name: For the audit trail.
+        name: What its users call it.
         owner: It sees only the tasks of this owner; empty means all tasks.
         capabilities: What tasks saved by it may use, within what their owner may; None means all of that.
         expires_at: When its key ends; None for never.
+        author: Who did it, in the audit trail. Owners name their keys as they like, so theirs say whose they
+            are: `administrator (ann)` is a key that ann calls so.
     """
 
     id: str
@@ -94,6 +96,11 @@ class Principal:
     owner: str = ""
     capabilities: Capabilities | None = None
     expires_at: datetime | None = None
+    author: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Set the author."""
+        object.__setattr__(self, "author", f"{self.name} ({self.owner})" if self.owner else self.name)
 
     def has_scope(self, scope: Scope) -> bool:
         """Whether *scope* is among its permissions."""
@@ -206,14 +213,14 @@ class AuditEntry(Model):
 
     Attributes:
         subject: The id of the task that was changed, or `audit_subject` of what else was.
-        by: The name of the principal.
+        by: The author, see `Principal.author`.
         fields: camelCase names of the fields that were changed, where they are known.
     """
 
     at: Instant
     verb: AuditVerb
     subject: Annotated[str, StringConstraints(max_length=200)]
-    by: Annotated[str, StringConstraints(max_length=200)]
+    by: Author
     note: Annotated[str, StringConstraints(max_length=400)] = ""
     fields: tuple[str, ...] = ()
 

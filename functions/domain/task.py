@@ -30,6 +30,7 @@ from functions.domain.schedule.days.entries import (
 )
 from functions.domain.sharding import SHARDS
 from functions.domain.types import (
+    Author,
     Instant,
     Model,
     OutcomeKind,
@@ -307,7 +308,7 @@ class Pause(Model):
 
     note: Annotated[str, StringConstraints(max_length=400)] = ""
     until: Instant | None = None
-    by: Annotated[str, StringConstraints(max_length=100)] = ""
+    by: Author = ""
     at: Instant | None = None
 
 

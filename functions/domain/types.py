@@ -86,6 +86,7 @@ TypeName = Annotated[
     str, text_form(TYPE_NAME_PATTERN, "must be the name of a task type, such as health_check_url")
 ]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Author = Annotated[str, StringConstraints(max_length=250)]  # who did it: see `Principal.author`
 SHOWS_NOTHING = "must have a letter, a digit or another sign that can be seen"
 NOT_A_NAME = "must be printable characters, without spaces at its beginning and end"
 

@@ -46,7 +46,7 @@ class RemovedTask:
     """A task as it was when it was removed.
 
     Attributes:
-        by: The name of the principal.
+        by: Who removed it, see `Principal.author`.
         until: When it is forgotten.
     """
 
@@ -177,7 +177,7 @@ class RemovedTasks:
             raise StoreUnavailableError(
                 f"The store did not say whether {task_id} is there; look, and try again"
             )
-        entry = AuditEntry(at=self._clock(), verb="restored", subject=task_id, by=self._principal.name)
+        entry = AuditEntry(at=self._clock(), verb="restored", subject=task_id, by=self._principal.author)
         await record_entry(self._store, entry, new_id=self._new_id)
         return await with_current_days(
             self._store, VersionedTask(task, written.revision), now=self._clock(), new_id=self._new_id

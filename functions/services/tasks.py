@@ -302,7 +302,7 @@ class TaskService:
                 for invalid in found.invalid:
                     await self._write_removal(ConditionalWrite.for_removal(invalid))
             else:
-                await keep_removed(self._store, stored.task, by=self.principal.name, now=self._clock())
+                await keep_removed(self._store, stored.task, by=self.principal.author, now=self._clock())
                 await self._remove(stored)
             return True
 
@@ -325,7 +325,7 @@ class TaskService:
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> VersionedTask:
         """Stop a task; see `lifecycle.complete.pause`."""
-        decide = partial(pause, note=note, until=until, by=self.principal.name, now=self._clock())
+        decide = partial(pause, note=note, until=until, by=self.principal.author, now=self._clock())
         return await self._update("paused", task_id, decide, note=note)
 
     async def resume(self, task_id: str, *, catch_up: bool = False) -> VersionedTask:
@@ -335,7 +335,7 @@ class TaskService:
 
     async def acknowledge(self, task_id: str) -> VersionedTask:
         """Stop the reminders of a task's present failures; see `lifecycle.edit.acknowledge`."""
-        return await self._update("acknowledged", task_id, partial(acknowledge, by=self.principal.name))
+        return await self._update("acknowledged", task_id, partial(acknowledge, by=self.principal.author))
 
     async def revoke_address(self, task_id: str) -> VersionedTask:
         """Give a heartbeat another address to call; see `heartbeats.revoke_address`."""
@@ -426,7 +426,7 @@ class TaskService:
             at=self._clock(),
             verb=verb,
             subject=task_id,
-            by=self.principal.name,
+            by=self.principal.author,
             note=note,
             fields=tuple(fields),
         )

@@ -246,7 +246,7 @@ async def set_owner_plan(
     account = await accounts.set_plan(owner, **change, within=by.capabilities or UNRESTRICTED)
     given = [to_camel(name) for name, value in change.items() if value not in (None, False)]
     entry = AuditEntry(
-        at=now, verb="owner changed", subject=audit_subject("owner", owner), by=by.name, fields=tuple(given)
+        at=now, verb="owner changed", subject=audit_subject("owner", owner), by=by.author, fields=tuple(given)
     )
     await record_entry(store, entry, new_id=new_id)
     return account

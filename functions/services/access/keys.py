@@ -118,7 +118,7 @@ class KeyStore:
                 owner=owner,
                 capabilities=capabilities if capabilities is not None else by.capabilities,
                 created_at=now,
-                created_by=by.name,
+                created_by=by.author,
                 expires_at=expires_at,
             )
         except ValidationError as exc:

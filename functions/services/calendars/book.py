@@ -38,7 +38,7 @@ class Calendar:
 
     Attributes:
         entries: In their plainest spelling.
-        updated_by: The name of the principal that changed it last.
+        updated_by: Who changed it last, see `Principal.author`.
         behind: The id of the task behind which tasks may still have its former days; None when none has.
     """
 

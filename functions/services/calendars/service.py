@@ -103,7 +103,7 @@ class CalendarService:
             raise InputError(f"owner: {NOT_A_NAME}")
         await load_holidays_for_text(list(entries))
         checked = check_entries(entries, name=name)
-        new = Calendar(owner, name, checked, self._clock(), self._principal.name, behind="")
+        new = Calendar(owner, name, checked, self._clock(), self._principal.author, behind="")
         is_new = not await self._store.get_documents("calendars", [calendar_id(owner, name)])
         if is_new and len(await list_calendars(self._store, owner=owner)) >= MAX_CALENDARS:
             raise InputError(f"name: there are {MAX_CALENDARS} calendars already; remove one")
@@ -250,7 +250,7 @@ class CalendarService:
 
     async def _audit(self, verb: AuditVerb, name: str) -> None:
         entry = AuditEntry(
-            at=self._clock(), verb=verb, subject=audit_subject("calendar", name), by=self._principal.name
+            at=self._clock(), verb=verb, subject=audit_subject("calendar", name), by=self._principal.author
         )
         await audit.record_entry(self._store, entry, new_id=self._new_id)
 

@@ -134,7 +134,7 @@ async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, bo
         at=dependencies.now(),
         verb="key issued",
         subject=audit_subject("key", key.id),
-        by=principal.name,
+        by=principal.author,
         note=key.name,
     )
     await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
@@ -153,7 +153,7 @@ async def revoke_key(
         at=dependencies.now(),
         verb="key revoked",
         subject=audit_subject("key", key.id),
-        by=principal.name,
+        by=principal.author,
         note=key.name,
     )
     await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)

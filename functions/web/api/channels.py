@@ -149,7 +149,7 @@ async def _audit(
         at=dependencies.now(),
         verb=verb,
         subject=audit_subject("channel", name),
-        by=principal.name,
+        by=principal.author,
         fields=fields,
     )
     await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)

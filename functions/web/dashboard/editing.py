@@ -268,7 +268,7 @@ class FormPage:
             return self.refuse(InputError(f"There are too many tests; wait {math.ceil(wait_s)} s"))
         try:
             spec = await context.service.check_new(found)
-            log.info("request_tried", extra={"by": context.service.principal.name, "task_type": spec.type})
+            log.info("request_tried", extra={"by": context.service.principal.author, "task_type": spec.type})
             return self.render(trial=await context.dependencies.try_request(spec))
         except (InputError, NotAllowedError) as exc:
             return self.refuse(exc)

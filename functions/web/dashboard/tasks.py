@@ -50,7 +50,9 @@ async def change_page_words(context: CurrentPage) -> Response:
     name = page_subject(principal.owner, tag)
     await set_page_words(store, name, PageWords(typed.get("title", ""), typed.get("description", "")))
     subject = audit_subject("tag", name)
-    entry = AuditEntry(at=context.dependencies.now(), verb="page changed", subject=subject, by=principal.name)
+    entry = AuditEntry(
+        at=context.dependencies.now(), verb="page changed", subject=subject, by=principal.author
+    )
     await record_entry(store, entry, new_id=context.dependencies.new_id)
     return redirect(
         f"/dashboard?tag={quote(tag, safe='')}", message="The status page is changed, within a minute"
@@ -63,7 +65,9 @@ async def _revoke_link(context: PageContext, kind: LinkKind, name: str, *, subje
     if not principal.has_scope("write"):
         raise NotAllowedError("Revoking a link needs the scope write")
     await revoke_link(store, kind, name)
-    entry = AuditEntry(at=context.dependencies.now(), verb="link revoked", subject=subject, by=principal.name)
+    entry = AuditEntry(
+        at=context.dependencies.now(), verb="link revoked", subject=subject, by=principal.author
+    )
     await record_entry(store, entry, new_id=context.dependencies.new_id)
 
 

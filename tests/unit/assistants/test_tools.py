@@ -81,6 +81,17 @@ async def test_a_task_is_planned_and_made_by_the_call_that_the_plan_names(ask: A
     assert ("created", "administrator (mcp)") == (entry.verb, entry.by)
 
 
+async def test_a_key_with_a_long_name_pauses(ask: Ask, wired: App) -> None:
+    key = replace(ALICE, name="n" * 100, owner="o" * 100)
+    await ask("create_task", key, task=SHOP, dryRun=False)
+
+    paused = await ask("pause_task", key, id="shop-front")
+
+    assert not paused.is_error, paused.data
+    authors = {entry.by for entry in await _trail(wired, "shop-front")}
+    assert {f"{'n' * 100} (mcp) ({'o' * 100})"} == authors
+
+
 async def test_alert_rules_are_rehearsed_before_they_are_proposed(ask: Ask, wired: App) -> None:
     await ask("create_task", task=SHOP, dryRun=False)
     await ask("create_task", task=SHOP | {"id": "alices", "owner": "alice"}, dryRun=False)

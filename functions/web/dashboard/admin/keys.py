@@ -117,7 +117,7 @@ async def _audit(context: PageContext, verb: str, key_id: str, name: str) -> Non
         "at": context.dependencies.now(),
         "verb": verb,
         "subject": audit_subject("key", key_id),
-        "by": context.service.principal.name,
+        "by": context.service.principal.author,
         "note": name,
     }
     store, new_id = context.dependencies.store, context.dependencies.new_id

@@ -91,6 +91,21 @@ async def test_a_bound_administrator_makes_keys_for_his_owner_alone(api: Call, m
     assert ["alice"] == [key["owner"] for key in listed.json["keys"]]
 
 
+async def test_no_owners_key_passes_for_the_operators_in_the_trail(api: Call, make_key: MakeKey) -> None:
+    """Owners call their keys what they like."""
+    ann = await make_key("admin", owner="ann", name="administrator")
+    await api("POST", "/api/tasks", HEALTH, key=ann)
+    paused = await api("POST", "/api/tasks/shop-front-answers/pause", {}, key=ann)
+    await api("POST", "/api/keys", {"name": "x", "scopes": ["read"], "owner": "ann"}, key=ann)
+
+    listed = (await api("GET", "/api/keys", key=ann)).json["keys"]
+    trail = (await api("GET", "/api/tasks/shop-front-answers/audit")).json["entries"]
+
+    made_by = [one["createdBy"] for one in listed if one["name"] == "x"]
+    authors = [*made_by, paused.json["pause"]["by"], *(entry["by"] for entry in trail)]
+    assert ["administrator (ann)"] * 4 == authors
+
+
 async def test_a_revoked_key_opens_nothing_from_then_on(api: Call, make_key: MakeKey) -> None:
     token = await make_key("read")
     [key] = (await api("GET", "/api/keys")).json["keys"]

@@ -1,8 +1,8 @@
 """The store in a Feishu table, where users write tasks and read results; one process ticks."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -23,7 +23,7 @@ from functions.domain.storage import (
     WriteResult,
     WriteStatus,
 )
-from functions.errors import StoreUnavailableError
+from functions.errors import StoreError, StoreUnavailableError
 from functions.stores.bitable.client import FeishuClient, LoopLock
 from functions.stores.bitable.config import (
     DEFAULT_CELL_PARSER,
@@ -46,6 +46,8 @@ from functions.stores.codec import encode_documents
 from functions.stores.editable import queries
 from functions.stores.editable.model import EditableTasks
 from functions.stores.metering import MeteredStore, add_operations
+
+log = logging.getLogger(__name__)
 
 SNAPSHOT_TTL_S = 10.0  # a page requested later reads the table again
 
@@ -99,8 +101,10 @@ class Pruner:
         if self._pruned_at is not None and timedelta() <= now - self._pruned_at < PRUNE_EVERY:
             return
         self._pruned_at = now
-        with suppress(StoreUnavailableError):
+        try:
             await self.prune_all(now)
+        except StoreError as exc:  # no right to remove rows, for example
+            log.warning("rows_not_removed", extra={"error": str(exc)})
 
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -177,9 +181,7 @@ class BitableStore(MeteredStore):
         All rows are read: to read as a tick does would put off its next look at the whole table.
         """
         async with self._limit_time():
-            snapshot = await self._task_table.fetch_all(
-                now
-            )  # as a tick reads, it would put off the next scan
+            snapshot = await self._task_table.fetch_all(now)
         return queries.fetch_due(snapshot.tasks, now, limit, None, None)
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:

@@ -11,6 +11,7 @@ import pytest
 
 from functions.domain.run import Run
 from functions.domain.storage import (
+    RUN_RETENTION,
     ConditionalWrite,
     Document,
     RunBatch,
@@ -538,6 +539,26 @@ async def test_the_oldest_history_goes_before_the_table_is_full(sheet: Sheet, st
     assert 19_501 == len(sheet.runs.rows)
     assert first not in sheet.runs.rows
     assert [run()] == await store.runs_of_tick("ab")
+
+
+@pytest.mark.parametrize(("code", "status"), [(1254302, 403), (1255040, 504)], ids=["refused", "no answer"])
+async def test_what_cannot_be_removed_stops_no_tick(
+    sheet: Sheet,
+    store: BitableStore,
+    make_task: MakeTask,
+    caplog: pytest.LogCaptureFixture,
+    code: int,
+    status: int,
+) -> None:
+    await create(store, make_task("due", next_run_at=NOON))
+    await store.write_with_runs(replace(ENTRY, runs=(run(),)), [])
+    long_after = NOON + 2 * RUN_RETENTION
+    sheet.feishu.fail_next(of(sheet, "batch_delete", "runs"), code=code, status=status, times=9)
+
+    found = await store.fetch_due(long_after, limit=9)
+
+    assert ["due"] == ids(found)
+    assert ["rows_not_removed"] == [one.message for one in caplog.records if one.levelname == "WARNING"]
 
 
 async def test_no_secret_is_in_a_log(

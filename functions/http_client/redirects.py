@@ -122,10 +122,8 @@ def circle_error(sent: Sequence[OutgoingRequest]) -> FetchError:
 
 def _resolve_target(current: URL, location: str, ports: Ports) -> URL:
     location = "".join(_escaped(sign) for sign in location.strip(" \t"))
-    if any(sign < " " or sign == "\x7f" for sign in location):
-        raise BlockedRequestError("The redirect was not followed: its target is not a URL")
     try:
-        # httpx encodes what is not encoded yet, and leaves the rest as it is.
+        # httpx encodes what is not encoded yet, leaves the rest as it is, and refuses control characters.
         target = str(httpx.URL(str(current)).join(location))
     except (httpx.InvalidURL, ValueError):
         raise BlockedRequestError("The redirect was not followed: its target is not a URL") from None

@@ -124,6 +124,8 @@ def test_an_upgrade_to_https_elsewhere_is_another_origin(target: str) -> None:
         ("https://[::1", "its target is not a URL"),
         ("https://[6]@/", "the URL has no host"),
         ("/a\x01b", "its target is not a URL"),
+        ("/a\x7fb", "its target is not a URL"),
+        ("/a\tb", "its target is not a URL"),
         ("https://shop.example:99999/", "the URL cannot be read"),
         ("https://exa\udce9mple.com/", "the URL's host is not a valid name or address"),
     ],

@@ -2,13 +2,14 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from functions.cli.apply import show_changes
+from functions.cli.console import Screen
 from functions.cli.local.location import store_files
 from functions.cli.options import UsageError
 from functions.cli.session import CliContext
@@ -167,40 +168,61 @@ async def _import_foreign(
         "notes": [asdict(note) for note in foreign.notes],
         "problems": [asdict(problem) for problem in foreign.problems],
     }
-    for line in (str(note) for note in foreign.notes if not screen.as_json):
-        screen.write_line(line)
+    if not screen.as_json:
+        for note in foreign.notes:
+            screen.write_line(str(note))
     if write is not None:
-        text = render_task_file(
-            [one.spec for one in foreign.tasks],
-            comments=[str(one) for one in foreign.notes if one.action != "mapped"],
-        )
-        if not foreign.tasks and foreign.problems:
-            screen.warn("\n".join(str(problem) for problem in foreign.problems))
-            raise InputError(f"{write}: is not written, because no task could be read")
-        if not dry_run:
-            _write_file(write, text)
-        lines = [f"{write}: {len(foreign.tasks)} tasks; a task file does not hold when they last ran"]
-        screen.show(data | {"applied": False, "written": str(write), "tasks": len(foreign.tasks)}, lines)
+        _write_task_file(screen, foreign, write, data, dry_run=dry_run)
     else:
-        changes = await save_tasks(
-            context.store,
-            foreign.tasks,
-            now=context.now(),
-            new_id=context.new_id,
-            dry_run=dry_run,
-            limits=context.app.owner_limits,
-        )
-        if screen.as_json:
-            moved = [{"id": one.id, "action": one.action, "nextRunAt": one.after} for one in changes]
-            screen.show(_format_next_runs(data | {"applied": not dry_run, "changes": moved}), ())
-        else:
-            show_changes(screen, changes, dry_run=dry_run)
+        await _save_foreign(context, foreign, data, dry_run=dry_run)
     screen.warn("\n".join(str(problem) for problem in foreign.problems))
     if foreign.problems:
         count = len(foreign.problems)
         wrong = "1 error: fix it" if count == 1 else f"{count} errors: fix them"
-        screen.error(f"{wrong} and import again; the rest is done as shown above")
+        rest = "would be done" if dry_run else "is done"
+        screen.error(f"{wrong} and import again; the rest {rest} as shown above")
     return 1 if foreign.problems else 0
+
+
+def _write_task_file(
+    screen: Screen, foreign: ForeignTasks, path: Path, data: Mapping[str, Any], *, dry_run: bool
+) -> None:
+    """Write the tasks of *foreign* as a task file; show that with *data*, what is known of the import."""
+    text = render_task_file(
+        [one.spec for one in foreign.tasks],
+        comments=[str(one) for one in foreign.notes if one.action != "mapped"],
+    )
+    if not foreign.tasks and foreign.problems:
+        screen.warn("\n".join(str(problem) for problem in foreign.problems))
+        raise InputError(f"{path}: is not written, because no task could be read")
+    if not dry_run:
+        _write_file(path, text)
+    count = len(foreign.tasks)
+    tasks = "1 task" if count == 1 else f"{count} tasks"
+    screen.show(
+        {**data, "applied": False, "written": None if dry_run else str(path), "tasks": count},
+        [f"{path}: {'would have' if dry_run else 'has'} {tasks}, but not when they last ran"],
+    )
+
+
+async def _save_foreign(
+    context: CliContext, foreign: ForeignTasks, data: Mapping[str, Any], *, dry_run: bool
+) -> None:
+    """Save the tasks of *foreign* in the store; show that with *data*, what is known of the import."""
+    screen = context.screen
+    changes = await save_tasks(
+        context.store,
+        foreign.tasks,
+        now=context.now(),
+        new_id=context.new_id,
+        dry_run=dry_run,
+        limits=context.app.owner_limits,
+    )
+    if screen.as_json:
+        moved = [{"id": one.id, "action": one.action, "nextRunAt": one.after} for one in changes]
+        screen.show(_format_next_runs({**data, "applied": not dry_run, "changes": moved}), ())
+    else:
+        show_changes(screen, changes, dry_run=dry_run)
 
 
 class _Progress:

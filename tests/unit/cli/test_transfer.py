@@ -114,6 +114,21 @@ def test_a_task_file_is_written_in_place_of_the_store(command: Command, tmp_path
     assert (0, (), 4) == (said.code, loaded.problems, len(loaded.specs))
     assert {120} == {spec.timeout_seconds for spec in loaded.specs}
     assert 0 == stored.data["tasks"]
+    assert f"{file}: has 4 tasks, but not when they last ran" == said.out.splitlines()[-1]
+
+
+def test_a_dry_run_does_not_say_that_it_wrote_the_task_file(command: Command, tmp_path: Path) -> None:
+    file, table = tmp_path / "moved.yaml", tmp_path / "crontab"
+    table.write_text("*/5 * * * * /usr/bin/true\n99 99 * * * /usr/bin/false\n")
+    options: dict[str, Any] = {"paths": [table], "write": file, "dry_run": True}
+
+    said = command(import_file, **options)
+    data = command(import_file, as_json=True, **options).data
+
+    assert f"{file}: would have 1 task, but not when they last ran" == said.out.splitlines()[-1]
+    assert "the rest would be done as shown above" in said.err
+    assert (None, False, 1) == (data["written"], data["applied"], data["tasks"])
+    assert not file.exists()
 
 
 def test_faults_are_told_and_the_rest_is_imported(command: Command, tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ class TickReport:
     Attributes:
         due: Tasks found due, unreadable ones included.
         started: Attempts started.
-        failed: Occurrences that ended in failure, a time-out, or with their process.
-        retrying: Attempts that failed and will be made again.
+        succeeded: Attempts that succeeded.
+        failed: Occurrences that ended in failure, a timeout, or with their process.
+        retrying: Attempts that failed, or were cut short, and will be made again.
         skipped: Occurrences recorded as skipped.
-        postponed: Due tasks left for the next tick, for want of time.
+        postponed: Due tasks left for the next tick, each once: for want of time or slots, or because their
+            owner's account could not be read.
         without_room: Those of the skipped for which ticks had no room.
         unwritten: Results that the store did not take. They are in no other figure: the claims expire, and a
             later tick writes what was recorded of them, or repeats the attempts.
@@ -28,7 +30,7 @@ class TickReport:
         lost_claims: Tasks that another tick claimed, or a user changed, before this one could.
         handed_off: Messages to workers, about long tasks and about a backlog.
         lost_notices: Notifications that reached nobody and never will.
-        publish_failures: Events that reach no program.
+        publish_failures: Events that could not be published.
         unreadable: Documents that could not be read as tasks.
         oldest_due_at: The earliest moment at which one of the tasks was due; None when none was.
         operations: What the store was asked to do.

@@ -1,13 +1,13 @@
 """Links between tasks: which tasks run after which, and which start on events of which types.
 
 A task stores its own `after` and `onEvent`. The opposite direction is stored as well, so that the end of a
-run costs nothing without followers: `dependents` in the task that is followed, and a document of kind
-`listeners` for each event type and owner.
+run costs nothing without dependents: `dependents` in the task before it, and a document of kind `listeners`,
+the subscribers, for each event type and owner.
 
     report  {"after": [{"task": "backup"}]}     ->  backup     {"dependents": [{"task": "report"}]}
     report  {"onEvent": [{"type": "shop.sold"}]} ->  listeners  shop.sold {"tasks": ["report"]}
 
-Listeners have a document for each owner, so that none can take the room of others: that of a task of ann's is
+Each owner has a document, so that none can take the room of others: that of the tasks of ann is
 `shop.sold@` and a hash of her name.
 
 A link too many does no harm, because the task itself decides whether an event starts it. So links are added
@@ -91,7 +91,7 @@ async def _read_predecessors(
     return graph, owners
 
 
-async def _find_followers(store: TaskStore, task: Task) -> list[str]:
+async def _find_dependents(store: TaskStore, task: Task) -> list[str]:
     """Return the ids of the tasks that run after *task*, and of those of its links that cannot be read.
 
     They are asked themselves: a link stays behind when the write that it was added for was refused.
@@ -137,16 +137,16 @@ async def sync_links(
         InputError: See `check_links`; or other tasks run after *before*, which is removed or changes its
             owner.
     """
-    followers = ""
+    dependents = ""
     if before is not None and (spec is None or spec.owner != before.owner):
-        followers = ", ".join(await _find_followers(store, before))
+        dependents = ", ".join(await _find_dependents(store, before))
     if spec is not None:
         await check_links(store, [spec], known={spec.id: spec}, can_see=can_see)
-        if followers:
-            raise InputError(f"owner: {followers} run after it, and are not of {spec.owner or 'nobody'}")
+        if dependents:
+            raise InputError(f"owner: {dependents} run after it, and are not of {spec.owner or 'nobody'}")
         await add_links(store, spec, before=before)
-    elif before is not None and followers:
-        raise InputError(f"{before.id}: {followers} run after it; change or remove them first")
+    elif before is not None and dependents:
+        raise InputError(f"{before.id}: {dependents} run after it; change or remove them first")
     yield
     if before is not None:
         await remove_links(store, before, spec=spec)
@@ -167,13 +167,13 @@ async def link_problems(
     except InputError as exc:
         problems.append(str(exc))
     for task_id in sorted(kept.keys() & existing.keys()):
-        for follower in sorted({one.task for one in existing[task_id].task.dependents} - set(removed)):
-            after = known.get(follower)
+        for dependent in sorted({one.task for one in existing[task_id].task.dependents} - set(removed)):
+            after = known.get(dependent)
             if after and _runs_after(after, task_id) and after.owner != kept[task_id].owner:
-                problems.append(f"{task_id}: owner: {follower} runs after it, and has another owner")
+                problems.append(f"{task_id}: owner: {dependent} runs after it, and has another owner")
     for task_id in sorted(removed):
-        followers = {one.task for one in existing[task_id].task.dependents if one.task in known}
-        left = [id_ for id_ in sorted(followers - kept.keys()) if _runs_after(known[id_], task_id)]
+        dependents = {one.task for one in existing[task_id].task.dependents if one.task in known}
+        left = [id_ for id_ in sorted(dependents - kept.keys()) if _runs_after(known[id_], task_id)]
         if left:
             problems.append(f"{task_id}: {', '.join(left)} run after it; change or remove them as well")
     return problems
@@ -212,9 +212,9 @@ async def subscribers(
 ) -> Mapping[Audience, Collection[str]]:
     """Return the ids of the tasks that may receive events of these audiences.
 
-    One read an audience; for all owners one read an owner that listens.
+    One read an audience; for all owners one read an owner with subscribers.
     """
-    names = {_listeners_id(one): one for one in audiences if not one.all_owners}
+    names = {_subscribers_id(one): one for one in audiences if not one.all_owners}
     found = {
         names[document.id]: set(_subscriber_ids(document))
         for document in await store.get_documents("listeners", sorted(names))
@@ -238,13 +238,13 @@ async def all_subscribers(store: DocumentStore, owner: str = "") -> Mapping[str,
     found: dict[str, set[str]] = {}
     async for document in iter_documents(store, "listeners"):
         type_, ids = document.id.partition("@")[0], _subscriber_ids(document)
-        if ids and (not owner or document.id == _listeners_id(Audience(type_, owner))):
+        if ids and (not owner or document.id == _subscribers_id(Audience(type_, owner))):
             found.setdefault(type_, set()).update(ids)
     return {type_: tuple(sorted(ids)) for type_, ids in sorted(found.items())}
 
 
-def _listeners_id(audience: Audience) -> str:
-    """The name of the document of one owner's listeners. A type of events has no @."""
+def _subscribers_id(audience: Audience) -> str:
+    """The name of the document of one owner's subscribers. A type of events has no @."""
     if not audience.owner:
         return audience.type
     return f"{audience.type}@{sha256(audience.owner.encode('utf-8', 'replace')).hexdigest()[:24]}"
@@ -275,7 +275,7 @@ async def _update_subscribers(
     store: DocumentStore, audience: Audience, update: Callable[[set[str]], set[str]]
 ) -> None:
     """Apply *update* to the ids of one owner's tasks that start on a type of events; delete what is empty."""
-    name = _listeners_id(audience)
+    name = _subscribers_id(audience)
 
     async def attempt() -> bool | None:
         found = await store.get_documents("listeners", [name])
@@ -284,13 +284,13 @@ async def _update_subscribers(
         if after == before:
             return True
         if len(after) > MAX_SUBSCRIBERS:
-            raise InputError(f"onEvent: {MAX_SUBSCRIBERS} tasks listen to {audience.type} already")
+            raise InputError(f"onEvent: {MAX_SUBSCRIBERS} tasks subscribe to {audience.type} already")
         revision = found[0].revision if found else None
         document = Document("listeners", name, {"tasks": sorted(after)}, revision)
         [written] = await (store.put_documents([document]) if after else store.delete_documents([document]))
         return True if written.status is WriteStatus.APPLIED else None
 
-    await compare_and_set(attempt, subject=f"the listeners of {audience.type}")
+    await compare_and_set(attempt, subject=f"the subscribers of {audience.type}")
 
 
 def _subscriber_ids(document: Document) -> tuple[str, ...]:

@@ -69,5 +69,5 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
         to=params.to,
         reach=params.reach,
     )
-    to = params.to or "all that listen"
+    to = params.to or "all subscribers"
     return succeeded(f"Sent {params.event_type} to {to}", metrics={"eventId": event.id}, events=(event,))

@@ -133,7 +133,7 @@ class ApiDependencies(Protocol):
     async def publish_event(
         self, event: Event, *, forward: bool = True, sender: Capabilities | None = None
     ) -> PublishResult:
-        """Start the tasks that listen to *event* and that *sender* may start, which is None for all.
+        """Start the tasks that subscribe to *event* and that *sender* may start, which is None for all.
 
         With *forward*, publish it to the topic as well.
         """

@@ -487,7 +487,7 @@ async def test_listeners_of_one_owner_take_no_room_of_anothers(wired: App) -> No
     await apply(*(listener(number, "alice") for number in range(100)))
     await apply(listener(0, "bob"))
 
-    with pytest.raises(InputError, match="100 tasks listen to sold already"):
+    with pytest.raises(InputError, match="100 tasks subscribe to sold already"):
         await apply(listener(100, "alice"))
     result = await wired.publish_event(Event(id="1", type="sold", time=NOON, owner="bob"))
     assert ("bob-0",) == result.started

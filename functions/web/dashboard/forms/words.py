@@ -118,7 +118,7 @@ PARAM_WORDS = {
     "publish_event.data": Words("Data", "A JSON object of at most 4 KB"),
     "publish_event.source": Words("Sender", "Empty means this task"),
     "publish_event.subject": Words("What it is about"),
-    "publish_event.to": Words("The one task that receives it", "Empty means all that listen"),
+    "publish_event.to": Words("The one task that receives it", "Empty means all subscribers"),
     "publish_event.reach": Words("Whose tasks may start"),
     "python.callable": Words(
         "Function", "From a module that PYTHON_TASKS allows", "jobs.invoices:send_reminders"

@@ -220,7 +220,7 @@ CHINESE = {
     "Empty means this task": "留空表示此任务",
     "What it is about": "主题",
     "The one task that receives it": "接收它的唯一任务",
-    "Empty means all that listen": "留空表示所有监听者",
+    "Empty means all subscribers": "留空表示所有监听者",
     "Whose tasks may start": "可启动谁的任务",
     "Function": "函数",
     "From a module that PYTHON_TASKS allows": "来自 PYTHON_TASKS 允许的模块",

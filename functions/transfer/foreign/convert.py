@@ -34,8 +34,10 @@ PRIORITY_WORDS = {
 }  # fmt: skip
 PRIORITY_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 PRIORITY_NUMBERS = {0: "urgent", 1: "urgent", 2: "high", 3: "medium"}
-TRUE_WORDS = frozenset({"true", "yes", "y", "1", "on", "enabled", "active", "x", "✓", "checked"})
-FALSE_WORDS = frozenset({"false", "no", "n", "0", "off", "disabled", "inactive", "paused", "stopped", ""})
+TRUE_WORDS = frozenset(
+    {"true", "yes", "y", "1", "on", "enabled", "active", "x", "✓", "checked", "是", "启用"}
+)
+FALSE_WORDS = STOPPED_STATUSES | {"false", "no", "n", "0", "否", ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def convert_entry(
     checked = check_task(given)
     if not isinstance(checked, TaskSpec):
         return checked
+    entry.note_placeholders(checked.params)
     entry.note_unused_fields()
     ids.take(checked.id)
     return ImportedTask(

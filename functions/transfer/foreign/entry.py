@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Literal
 
+from functions.domain.lifecycle.permissions import iter_texts
 from functions.domain.task import TaskSpec
 from functions.domain.validation import FieldPath, FileProblem
 from functions.taskfiles.parser import ParsedFile
@@ -124,6 +125,10 @@ CONTAINER_NAMES = (
     "data",
 )
 SEPARATORS = re.compile(r"[\s_.-]+")
+PLACEHOLDER = re.compile(r"\$\{\{|\{\{\s*(?!secret:)[A-Za-z_]")  # {{.Names}} is of Docker itself
+PLACEHOLDER_REMARK = (
+    "holds a placeholder, which nothing fills in here; write the value, or {{secret:NAME}} for a secret"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,8 @@ class ForeignEntry:
         self._used_keys: set[str] = set()
         self._outdone_keys: dict[str, str] = {}  # by which field of the same meaning
         self.notes: list[tuple[str, ImportAction, str]] = []
-        self.name = name or self._find_title() or f"entry {int(place[-1]) + 1 if place else 1}"
+        number = place[-1] if place and isinstance(place[-1], int) else 0
+        self.name = name or self._find_title() or f"entry {number + 1}"
 
     def take_field(self, *names: str) -> FieldValue | None:
         """Return the first of the fields *names* that is not empty; `note_unused_fields` names the others."""
@@ -194,6 +200,13 @@ class ForeignEntry:
         """Note that *field* is not imported."""
         self.notes.append((field, "left out", reason))
 
+    def note_placeholders(self, params: Mapping[str, Any]) -> None:
+        """Note texts of *params* that something else filled in: `${TOKEN}`, `{{ token }}`."""
+        for path, text in iter_texts(params):
+            may_be_of_shell = path[0] == "command"
+            if PLACEHOLDER.search(text) or ("${" in text and not may_be_of_shell):
+                self.note_changed(".".join(map(str, ("params", *path))), PLACEHOLDER_REMARK)
+
     def note_unused_fields(self) -> None:
         """Note that fields that were never read, or came second, are not imported."""
         for key in self.fields:
@@ -227,12 +240,14 @@ def normalize_name(name: object) -> str:
 def find_entries(document: ParsedFile) -> tuple[list[ForeignEntry], list[FieldPath], Mapping[str, Any]]:
     """Return the entries of *document*, the paths of values that are no entries, and the fields beside them.
 
-    Entries are a list, or a mapping of names to entries; below a name such as `jobs`, or at the top.
+    Entries are a list, or a mapping of names to entries or lists of them; below a name such as `jobs`, or at
+    the top.
     """
-    place, value, beside = _find_container(document.value, ())
+    beside: dict[str, Any] = {}
     found: list[ForeignEntry] = []
     wrong: list[FieldPath] = []
-    for where, name, one in _iter_entries(value, place):
+    containers = list(_find_containers(document.value, (), beside))
+    for where, name, one in (entry for place, value in containers for entry in _iter_entries(value, place)):
         fields = one.get("fields") if isinstance(one, Mapping) else None
         if isinstance(one, Mapping) and isinstance(fields, Mapping):  # a row as Bitable and Airtable give it
             row_id = one.get("record_id") or one.get("recordId") or one.get("id")
@@ -254,37 +269,46 @@ def _cell_text(value: Any) -> Any:
     return value
 
 
-def _find_container(value: Any, place: FieldPath) -> tuple[FieldPath, Any, Mapping[str, Any]]:
-    beside: dict[str, Any] = {}
-    while isinstance(value, Mapping):
-        inner = next(
-            (
-                key
-                for key in value
-                if normalize_name(key) in _NORMALIZED_CONTAINER_NAMES and _has_entries(value[key])
-            ),
-            None,
-        )
-        if inner is None:
-            break
-        beside |= {key: one for key, one in value.items() if key != inner}
-        place, value = (*place, inner), value[inner]
-    return place, value, beside
+def _find_containers(value: Any, place: FieldPath, beside: dict[str, Any]) -> Iterator[tuple[FieldPath, Any]]:
+    """Yield the lists and mappings of entries with their paths; what stands beside them goes to *beside*."""
+    inner = [key for key in value if _is_container(key, value[key])] if isinstance(value, Mapping) else []
+    if not inner:
+        yield place, value
+        return
+    beside |= {key: one for key, one in value.items() if key not in inner}
+    for key in inner:
+        yield from _find_containers(value[key], (*place, key), beside)
 
 
-def _has_entries(value: Any) -> bool:
+def _is_container(key: object, value: Any) -> bool:
+    """Whether *value* has entries, under a name such as `jobs`; an entry may have such a name as well."""
+    if normalize_name(key) not in _NORMALIZED_CONTAINER_NAMES:
+        return False
     if isinstance(value, list):
         return any(isinstance(one, Mapping) for one in value)
-    return isinstance(value, Mapping) and any(isinstance(one, Mapping | list) for one in value.values())
+    return isinstance(value, Mapping) and (
+        (bool(value) and all(_is_entry_or_group(one) for one in value.values()))
+        or any(_is_container(name, one) for name, one in value.items())
+    )
 
 
 def _iter_entries(value: Any, place: FieldPath) -> Iterator[tuple[FieldPath, str, Any]]:
     if isinstance(value, list):
         yield from (((*place, number), "", one) for number, one in enumerate(value))
-    elif isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values()):
-        yield from (((*place, name), str(name), one) for name, one in value.items())
+    elif isinstance(value, Mapping) and value and all(_is_entry_or_group(one) for one in value.values()):
+        for name, one in value.items():
+            if isinstance(one, list):
+                yield from _iter_entries(one, (*place, name))
+            else:
+                yield (*place, name), str(name), one
     else:
         yield place, "", value
+
+
+def _is_entry_or_group(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+    )
 
 
 _NORMALIZED_CONTAINER_NAMES = frozenset(normalize_name(name) for name in CONTAINER_NAMES)

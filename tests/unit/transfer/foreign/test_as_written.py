@@ -239,3 +239,50 @@ def test_a_variable_that_is_none_is_told_without_its_value(env: object) -> None:
 
     assert "env: each must be NAME=value" in str(problem)
     assert "hunter22" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        (
+            "jobs:\n  shop: [{name: a, command: x, every: 5m}]\n  mail: [{name: b, command: x, every: 5m}]\n",
+            ["a", "b"],
+        ),
+        (
+            "jobs: [{name: a, command: x, every: 5m}]\nschedules: [{name: b, command: x, every: 5m}]\n",
+            ["a", "b"],
+        ),
+        (
+            "backup: {command: x, every: 5m}\ndata: {command: x, every: 5m, env: {A: b}}\n",
+            ["backup", "data"],
+        ),
+        ("data: {items: [{name: a, command: x, every: 5m}], total: 1}\n", ["a"]),
+    ],
+)
+def test_entries_are_found_wherever_they_stand(text: str, ids: list[str]) -> None:
+    """Groups of lists were a traceback; a second list, and all that stood beside `data`, were left out."""
+    found = read("jobs.yaml", text)
+
+    assert ((), ids) == (found.problems, [one.spec.id for one in found.tasks])
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"url": "https://example.com/?t=${TOKEN}"}, "params.url"),
+        ({"prompt": "Greet {{ name }}"}, "params.goal"),
+        ({"command": "deploy ${{ secrets.TOKEN }}"}, "params.command"),
+        ({"command": "docker ps --format '{{.Names}}' ${HOME}"}, ""),
+        ({"url": "https://example.com/", "headers": {"X-Key": "{{secret:KEY}}"}}, ""),
+    ],
+)
+def test_a_placeholder_that_nothing_fills_in_is_told(fields: dict[str, object], place: str) -> None:
+    found = read("tasks.json", json.dumps([{"id": "a", "schedule": "daily", **fields}]))
+
+    assert [place] * bool(place) == [one.field for one in found.notes if "placeholder" in one.reason]
+
+
+def test_cells_may_say_yes_and_no_in_chinese() -> None:
+    rows = "title,schedule,scheduleEnabled,prompt\n\u65e5,daily,\u662f,x\n\u6708,daily,\u5426,x\n"
+
+    assert [True, False] == [one.spec.enabled for one in read("rows.csv", rows).tasks]

@@ -23,6 +23,7 @@ from functions.cli.serve.config import OlderConfig, read_config
 from functions.cli.serve.sign_in import find_api_key, sign_in_lines
 from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
+from functions.domain.storage import TaskFilter
 from functions.domain.types import timezone_or_utc, to_local
 from functions.errors import ConflictError, InputError, SchedulerError, StoreError
 
@@ -222,7 +223,8 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
     SIGHUP applies the task files again, changed or not, and reopens the log file.
 
     Raises:
-        InputError: The port is in use, the log cannot be written, or a task file has an error.
+        InputError: The port is in use, the log cannot be written, or a task file has an error and the store
+            no task.
         SettingsError: A setting is wrong; the server is not started.
         SchedulerError: The server started and does not respond.
     """
@@ -238,7 +240,7 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
         extra = {**extra, **find_api_key(context)}
     files = WatchedFiles(context, options.task_paths, source=options.source)
     if options.task_paths:
-        write_line(await files.apply())
+        await _apply_at_start(context, files, write_line)
     signals = _Signals()
     address = format_address(WILDCARDS.get(options.host, options.host), port)
     trigger = TriggerLoop(address, secret=secret, clock=context.now)
@@ -332,6 +334,36 @@ async def _report_status(context: CliContext, interval_s: int, write_line: Calla
             write_line(f"the status cannot be read: {exc}")
 
 
+async def _apply_at_start(
+    context: CliContext, files: WatchedFiles, write_line: Callable[[str], None]
+) -> None:
+    """Apply task files. As later on, an error in them stops no task that the store has already.
+
+    Raises:
+        InputError: They have errors, and there is no task.
+    """
+    try:
+        await _apply(files, write_line)
+    except InputError as exc:
+        found = await context.store.list_tasks(TaskFilter(), after="", limit=1)
+        if not found.tasks and not found.invalid:
+            raise
+        _report_not_applied(exc, write_line)
+
+
+async def _apply(files: WatchedFiles, write_line: Callable[[str], None]) -> None:
+    try:
+        write_line(await files.apply())
+    except ConflictError as exc:
+        write_line(f"tasks: {exc}")  # the next round does
+
+
+def _report_not_applied(exc: Exception, write_line: Callable[[str], None]) -> None:
+    for line in str(exc).splitlines():
+        write_line(f"tasks: {line}")
+    write_line("tasks: nothing was changed; fix this and save, or send SIGHUP")
+
+
 async def _watch_files(
     files: WatchedFiles, signals: "_Signals", log: LogFile | None, write_line: Callable[[str], None]
 ) -> None:
@@ -347,13 +379,9 @@ async def _watch_files(
         if not files or not (is_requested or files.has_changed()):
             continue
         try:
-            write_line(await files.apply())
-        except ConflictError as exc:
-            write_line(f"tasks: {exc}")  # the next round does
+            await _apply(files, write_line)
         except (InputError, StoreError) as exc:
-            for line in str(exc).splitlines():
-                write_line(f"tasks: {line}")
-            write_line("tasks: nothing was changed; fix this and save, or send SIGHUP")
+            _report_not_applied(exc, write_line)
 
 
 class _Signals:

@@ -125,6 +125,24 @@ def test_faults_at_the_start_are_told_and_nothing_is_served(tmp_path: Path, sche
     assert "schedule: is required" in said.err
 
 
+def test_a_fault_at_a_later_start_stops_no_task_of_the_store(
+    serve: Serve, write_tasks: WriteTasks, scheduler: Scheduler
+) -> None:
+    """A file that was broken while it ran kept the service from starting again, and with it every task."""
+    path = write_tasks({"id": "one"})
+    scheduler("apply", path)
+    Path(path).write_text('{"tasks": [')
+
+    daemon = serve("--tasks", path)
+    said = daemon.until("Cronfire answers on")
+
+    assert f"tasks: {path}:1: this is not JSON" in said
+    assert "nothing was changed; fix this and save" in said
+    assert ["one"] == [task["id"] for task in scheduler("list", "--json").data]
+    write_tasks({"id": "one"}, {"id": "two"})
+    daemon.until("tasks: 1 created, 0 updated, 0 removed, 1 unchanged")
+
+
 def test_hup_applies_again_and_opens_the_log_anew(serve: Serve, write_tasks: WriteTasks) -> None:
     daemon = serve("--tasks", write_tasks({"id": "one"}))
     daemon.until("Cronfire answers on")

@@ -58,10 +58,11 @@ class _CrontabReader:
 
 
 def is_crontab(text: str) -> bool:
-    """Whether *text* has a line of a crontab."""
+    """Whether *text* has entries of a crontab, and at least half of its lines can be lines of one."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    entries = [line for line in lines if ENTRY_LINE.match(line)]
-    return bool(entries) and all(line in entries or VARIABLE_LINE.match(line) for line in lines[:3])
+    entries = sum(ENTRY_LINE.match(line) is not None for line in lines)
+    variables = sum(VARIABLE_LINE.match(line) is not None for line in lines)
+    return entries > 0 and 2 * (entries + variables) >= len(lines) and "\0" not in text
 
 
 def has_user_column(text: str, file: str) -> bool:

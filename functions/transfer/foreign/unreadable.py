@@ -36,19 +36,27 @@ WINDOWS = (
     "is XML, as the Task Scheduler of Windows exports it. Write a task of the type command with Command and "
     "Arguments as params.command, and the trigger as a schedule"
 )
+CRON_JOB_ORG = (
+    "has jobs of cron-job.org, whose schedules are lists of numbers. Write a task of the type http for each, "
+    "with url as params.url: minutes [0, 30] and -1 elsewhere is the schedule 0,30 * * * *"
+)
 OFELIA = (
     "has sections in brackets, as of Ofelia. Write a task of the type command for each, with the same "
     "command and schedule"
 )
+LEADING_COMMENTS = re.compile(r"(?:\s*[#;].*(?:\n|$))*\s*")
+CRON_JOB = re.compile(r"^kind:[ \t]*CronJob\b", re.MULTILINE)
 
 
 def describe_unreadable_text(text: str) -> str | None:
     """Return the remedy of a file that is known by its first characters; None for any other."""
-    start = text.lstrip()[:200]
+    start = LEADING_COMMENTS.sub("", text, count=1)[:200]
     if start.startswith("<"):
         return WINDOWS
-    if re.match(r"\[(Unit|Timer|Service)\]", start):
+    if re.match(r"\[(Unit|Timer|Service|Install)\]", start):
         return SYSTEMD
+    if "\n---" in text and CRON_JOB.search(text):  # among other documents
+        return KUBERNETES
     return OFELIA if re.match(r"\[job-\w+ ", start) else None
 
 
@@ -71,6 +79,8 @@ def describe_unreadable(document: ParsedFile, entries: list[ForeignEntry]) -> tu
             return entry.line_of(), KUBERNETES
         if entry.has_field("pattern") and entry.has_field("every", "tz"):
             return entry.line_of(), BULLMQ
+        if entry.has_field("jobid") and isinstance(entry.fields.get("schedule"), Mapping):
+            return entry.line_of(), CRON_JOB_ORG
         if entry.has_field("scheduleinterval", "dagid"):
             return entry.line_of(), AIRFLOW
     return None

@@ -238,3 +238,12 @@ def test_letters_that_look_like_an_option_of_another_program_stay() -> None:
     [moved] = read("0 1 * * * mkdir -p /srv/x && tar -pzcf x.tgz /srv/x && ssh -p22 host\n").tasks
 
     assert moved.spec.params["command"] == moved.spec.title
+
+
+def test_a_bad_line_at_the_beginning_hides_no_crontab() -> None:
+    older = read("0 9 * * * one\nMAILTO\n0 10 * * * two\n")
+
+    assert ["one", "two"] == [one.spec.title for one in older.tasks]
+    assert ["crontab:2: is no entry of a crontab"] == [
+        str(one).partition(": five")[0] for one in older.problems
+    ]

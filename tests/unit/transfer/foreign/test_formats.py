@@ -423,6 +423,9 @@ def test_a_name_given_twice_is_told(name: str, text: str, told: str) -> None:
         ("[Unit]\nDescription=x\n[Timer]\nOnCalendar=daily\n", "unit of systemd"),
         ('\ufeff<?xml version="1.0"?>\n<Task/>', "Task Scheduler of Windows"),
         ('[job-exec "a"]\nschedule = @every 5m\n', "Ofelia"),
+        ("# /etc/systemd/system/a.timer\n\n; daily\n[Unit]\nDescription=x\n", "unit of systemd"),
+        ("kind: ConfigMap\n---\nkind: CronJob\nspec: {schedule: daily}\n", "Kubernetes"),
+        ('{"jobs": [{"jobId": 1, "type": 0, "url": "x", "schedule": {"hours": [-1]}}]}', "cron-job.org"),
         ("apiVersion: v1\nkind: List\nitems:\n  - {kind: CronJob, spec: {schedule: daily}}\n", "Kubernetes"),
     ],
 )

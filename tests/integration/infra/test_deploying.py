@@ -269,6 +269,15 @@ def test_that_an_installation_would_be_replaced_is_named_before_the_question(
     assert "CAUTION" not in ordinary.stdout
 
 
+def test_a_function_whose_first_deploy_failed_is_replaced_without_a_word(calls: Path, small: Path) -> None:
+    plan = json.loads(a_plan(google_cloudfunctions2_function=["delete", "create"]))
+    plan["resource_changes"][0]["action_reason"] = "replace_because_tainted"
+
+    done = deploy(calls, small, *WHERE, "--plan", PLANNED=json.dumps(plan))
+
+    assert (0, False) == (done.returncode, "CAUTION" in done.stdout), done.stderr
+
+
 def test_nobody_who_answers_is_no_yes(calls: Path, small: Path) -> None:
     """As in a job of continuous integration without --yes: it ended without a word."""
     done = deploy(calls, small, *WHERE, given="")

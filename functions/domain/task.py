@@ -101,8 +101,9 @@ MAX_SUMMARY_CHARS = 400
 DayEntry = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENTRY_CHARS)]
 
 
-# One text: twenty of their own would take two fifths of a task's memory. Lists are read as well: older
-# documents, and answers of the API, have them.
+# One text: twenty of their own would take two fifths of a task's memory. Lists are read as well: documents of
+# 0.2.0 have one, as `recent`. The text is stored under another name: 0.2.0 reads no task with a text as
+# `recent`, and whoever goes back to it would find none that has run.
 if TYPE_CHECKING:
     OutcomeLines = str
 else:
@@ -400,7 +401,7 @@ class Task(TaskFields):
     run_count: int = 0
     memory: dict[str, Any] = Field(default_factory=dict)
     credits_spent: Spending = Spending.model_construct()
-    recent: OutcomeLines = ""
+    recent: OutcomeLines = Field("", alias="recentOutcomes")
     tally: str = ""
     incidents: tuple[str, ...] = ()
     alert: AlertState = AlertState.model_construct()

@@ -1,0 +1,40 @@
+"""A way back to the version before: it reads the tasks that this one has run."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import jsonschema_rs
+
+from tests.unit.cli.conftest import Scheduler, WriteTasks
+
+# What 0.2.0 takes for a task, made of its model. Fields that it does not know are ignored at the top alone.
+BEFORE = Path(__file__).with_name("task-0.2.0.schema.json")
+
+
+def test_tasks_that_ran_are_tasks_to_the_version_before(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str, tmp_path: Path
+) -> None:
+    """It reads its outcomes as a list: with a text in that place nothing ran after going back."""
+    broken, once = {"params": {"url": f"{site}/broken"}}, {"retry": {"maxAttempts": 1}}
+    channels = {"WEBHOOK_URL": "http://127.0.0.1:1/"}  # nobody is there: what was not delivered is stored
+    tasks = write_tasks(
+        {"id": "well", "params": {"url": site}, "notify": [{"on": ["success"]}]},
+        {"id": "failing"} | broken | once,
+        {"id": "retrying"} | broken,
+        {"id": "pausing", "pauseAfterFailures": 1} | broken | once,
+        {"id": "following", "params": {"url": site}, "after": [{"task": "well"}]},
+    )
+    scheduler("apply", tasks)
+    for _ in range(2):
+        scheduler("run", "well", "failing", "retrying", "pausing")
+        scheduler("tick", ALLOW_PORTS="1-65535", **channels)
+
+    with sqlite3.connect(tmp_path / "tasks.db") as connection:
+        found = [json.loads(text) for (text,) in connection.execute("SELECT doc FROM tasks")]
+    before = jsonschema_rs.validator_for(json.loads(BEFORE.read_text()))
+
+    assert {"scheduled", "retrying", "paused"} == {task.get("status", "scheduled") for task in found}
+    assert all("recentOutcomes" in task for task in found)
+    assert any("pending" in task.get("alert", {}) for task in found)
+    assert [] == [(task["id"], error.message) for task in found for error in before.iter_errors(task)]

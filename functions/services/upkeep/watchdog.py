@@ -145,7 +145,8 @@ def _late_notification(oldest: datetime, now: datetime, *, busy: bool) -> Notifi
     why = (
         "Ticks come, but have no time for all that is due: raise MAX_CONCURRENCY, or set WORKER_QUEUE"
         if busy
-        else "No tick was requested: check the jobs that call POST /tick"
+        else "No tick was requested, or none reached the store: check the jobs that call POST /tick, "
+        "then tick_degraded in the log"
     )
     summary = f"Work that was due at {format_instant(oldest)} was found {minutes} minutes later. {why}"
     return _notification(oldest, summary, now=now)

@@ -65,6 +65,16 @@ async def test_silence_is_told_with_its_length_and_what_to_look_at(store: Sqlite
     assert "2026-11-20T11:48:00Z was found 12 minutes later. No tick was requested" in notice.summary
 
 
+async def test_a_store_that_was_away_looks_the_same_and_is_named_as_well(
+    store: SqliteStore, told: Told
+) -> None:
+    """Pingers that called each minute were said to be silent, after an outage of the store."""
+    await judge(store, told, NOON - 12 * MINUTE)
+
+    assert "or none reached the store" in told.notices[0].summary
+    assert "tick_degraded in the log" in told.notices[0].summary
+
+
 async def test_want_of_room_is_told_without_a_limit_of_waiting_and_waiting_is_not(
     store: SqliteStore, told: Told
 ) -> None:

@@ -8,7 +8,7 @@ left out.
 import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from functions.domain.access import AuditEntry
@@ -121,20 +121,25 @@ class OwnerView:
         return [run for run in runs if run.task_id in known and is_run_of(known[run.task_id], run)]
 
     async def list_newest_runs(
-        self, *, before: datetime | None, searched: int
-    ) -> tuple[list[Run], datetime | None]:
-        """Return those of the newest *searched* records that are of this view, and where to go on.
+        self, *, after: tuple[datetime, int] | None, searched: int
+    ) -> tuple[list[Run], list[Run]]:
+        """Return the newest *searched* records, and those of them that are of this view.
 
         Reads the tasks of the records as well.
+
+        Args:
+            after: The instant to go on from, and how many records of it to pass over.
         """
-        runs = await self._store.runs(before=before, limit=searched)
-        following = runs[-1].finished_at if len(runs) == searched else None
-        if not self.owner or not runs:
-            return runs, following
-        found = await self._store.get_tasks(sorted({run.task_id for run in runs}))
+        at, seen = after or (None, 0)
+        before = None if at is None else at + timedelta(microseconds=1)
+        read = await self._store.runs(before=before, limit=searched + seen)
+        records = read[len([run for run in read if run.finished_at == at][:seen]) :]
+        if not self.owner or not records:
+            return records, records
+        found = await self._store.get_tasks(sorted({run.task_id for run in records}))
         tasks = {stored.task.id: stored.task for stored in found.tasks if self.sees(stored.task.owner)}
-        own = [run for run in runs if run.task_id in tasks and is_run_of(tasks[run.task_id], run)]
-        return own, following
+        own = [run for run in records if run.task_id in tasks and is_run_of(tasks[run.task_id], run)]
+        return records, own
 
     async def list_runs_of(
         self, task_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100

@@ -5,7 +5,6 @@ one run the task and up to 100 records since its occurrence.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -14,8 +13,8 @@ from starlette.responses import Response
 from functions.domain.run import Run
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
-from functions.domain.types import OutcomeKind, Trigger, format_instant, parse_stored_instant
-from functions.web.api.runs import encode_run_id, find_run, search_runs
+from functions.domain.types import OutcomeKind, Trigger
+from functions.web.api.runs import decode_cursor, encode_run_id, find_run, next_cursor, search_runs
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.presentation.charts import time_line
 from functions.web.dashboard.task_page import PERIODS, run_filter
@@ -66,12 +65,18 @@ async def list_runs(
 
 
 async def _list_own(context: PageContext, cursor: str) -> tuple[list[Run], str]:
-    """Return runs of an owner's tasks that finished before the instant *cursor*, and the next cursor."""
-    before: datetime | None = parse_stored_instant(cursor)
-    found, following = await context.service.view.list_newest_runs(before=before, searched=SEARCHED)
-    runs = found[:PAGE_RUNS]
-    at = runs[-1].finished_at if len(found) > PAGE_RUNS else following
-    return runs, format_instant(at) if at else ""
+    """Return a page of the runs of an owner's tasks behind *cursor*, and the next cursor; empty at the end.
+
+    A cursor counts records of all tasks, because many finish at one instant: what a tick skips, for instance.
+    """
+    after = decode_cursor(cursor) if cursor else None
+    records, own = await context.service.view.list_newest_runs(after=after, searched=SEARCHED)
+    runs = own[:PAGE_RUNS]
+    if len(own) > PAGE_RUNS:
+        records = records[: records.index(runs[-1]) + 1]
+    elif len(records) < SEARCHED:
+        return runs, ""
+    return runs, next_cursor(records, cursor or None)
 
 
 async def _tasks_of(context: PageContext, runs: Sequence[Run]) -> dict[str, Task]:

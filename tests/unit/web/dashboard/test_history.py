@@ -18,6 +18,7 @@ from functions.domain.task import Task
 from functions.domain.types import format_instant
 from functions.errors import MissingIndexError, StoreError
 from functions.web.api.runs import encode_run_id
+from functions.web.dashboard import history
 from functions.web.dashboard.incidents import HOURS
 from tests.conftest import NOON
 from tests.support.clock import Clock
@@ -56,6 +57,27 @@ async def test_all_runs_of_all_tasks_are_reached(
     assert list(range(1, 122)) == everything
     assert [77] == found
     assert list(range(1, 121)) == own
+
+
+@pytest.mark.parametrize("searched", [1000, 70])
+async def test_an_owner_reaches_all_runs_that_finished_at_one_instant(
+    searched: int,
+    browser: Browser,
+    wired: App,
+    make_task: MakeTask,
+    make_key: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a tick skips finishes at the same moment, for all owners."""
+    monkeypatch.setattr(history, "SEARCHED", searched)
+    await keep(wired, make_task(owner="bob"), *(run(number, finished_at=NOON) for number in range(1, 121)))
+    others = (run(number, task_id="other", finished_at=NOON) for number in range(121, 211))
+    await keep(wired, make_task("other"), *others)
+    await browser.sign_in(await make_key("read", owner="bob"))
+
+    own = await pages_of(browser, "/dashboard/runs")
+
+    assert list(range(1, 121)) == sorted(own)
 
 
 async def test_a_run_shows_all_attempts_on_one_time_line(

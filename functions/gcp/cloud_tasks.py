@@ -146,7 +146,7 @@ class CloudTasksWorkerPool:
 
 
 def _task_message(task: Task, *, now: datetime) -> tuple[WorkerAssignment, str]:
-    """A message about one task; its next look, which every change moves on, makes its name."""
+    """A message about one task; its `nextRunAt`, which every change moves on, makes its name."""
     share = WorkerAssignment(tasks=(task.id,))
     looked_at = format_instant(task.next_run_at) if task.next_run_at else ""
     return share, share.dedup_key(window=f"{looked_at}|{dedup_window(now, seconds=TASK_WINDOW_S)}")

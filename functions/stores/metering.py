@@ -89,7 +89,7 @@ class MeteredStore(CountingStore, ABC):
         """As in `Store`."""
 
     async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
-        """Do each write whose guard holds, as `write_with_runs` does."""
+        """Do each write whose precondition holds, as `write_with_runs` does."""
         return await self.write_with_runs(None, writes)
 
     def __init_subclass__(cls) -> None:

@@ -224,7 +224,7 @@ class _Sample:
             (
                 CostItem("Firestore reads", reads / days, 50_000, 0.30),
                 CostItem("Firestore writes", writes / days, 20_000, 0.90),
-                # History expires by TTL, whose deletes have no free quota: one for each ledger document.
+                # History expires by TTL, whose deletes have no free quota: one for each run batch.
                 CostItem("Firestore TTL deletes", batches / days, 0, 0.10),
                 CostItem("Cloud Run requests", ticks / days, 2e6 / DAYS_PER_MONTH, 0.40),
                 CostItem("Cloud Run vCPU-seconds", seconds, 180_000 / DAYS_PER_MONTH, 24.0),

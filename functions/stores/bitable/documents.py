@@ -49,7 +49,7 @@ class DocumentTable:
     async def put_documents(
         self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]
     ) -> list[WriteResult]:
-        """Create or replace each document whose guard holds by what is read just before."""
+        """Create or replace each document whose precondition holds by what is read just before."""
         answers = [CONFLICT] * len(documents)
         new: list[tuple[int, dict[str, Any]]] = []
         there = await self._find([(one.kind, one.id) for one in documents])
@@ -72,7 +72,7 @@ class DocumentTable:
         return answers
 
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Remove each document whose guard holds by what is read just before."""
+        """Remove each document whose precondition holds by what is read just before."""
         answers = [CONFLICT] * len(documents)
         for indexes in split_into_batches(range(len(documents))):
             await self._with_precondition(documents, indexes, answers, lambda _, before: before.id)
@@ -117,7 +117,7 @@ class DocumentTable:
         results: list[WriteResult],
         make_change: Callable[[int, Record], RowUpdate | str],
     ) -> None:
-        """Change, or remove, those whose guard holds; it is compared anew after each conflict."""
+        """Change, or remove, those whose precondition holds; it is compared anew after each conflict."""
         for number in range(1, MAX_ATTEMPTS + 1):
             there = await self._find([(documents[index].kind, documents[index].id) for index in indexes])
             items: dict[int, RowUpdate | str] = {}

@@ -162,7 +162,7 @@ class BitableStore(MeteredStore):
         after: DuePosition | None = None,
         shards: tuple[int, int] | None = None,
     ) -> QueryResult:
-        """Tasks whose next look has come, earliest first. Edits made by hand are imported first.
+        """Return the tasks that are due, earliest first. Edits made by hand are imported first.
 
         Nothing, as long as another process holds the lease.
         """
@@ -176,9 +176,9 @@ class BitableStore(MeteredStore):
         return found
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """The tasks whose next look has come, earliest first; whoever holds the lease.
+        """Return the tasks that are due, earliest first; whoever holds the lease.
 
-        All rows are read: to read as a tick does would put off its next look at the whole table.
+        All rows are read: to read as a tick does would put off its next scan.
         """
         async with self._limit_time():
             snapshot = await self._task_table.fetch_all(now)
@@ -195,7 +195,7 @@ class BitableStore(MeteredStore):
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
-        """Keep *batch*, then do each write whose guard holds by what is read just before."""
+        """Keep *batch*, then do each write whose precondition holds by what is read just before."""
         if batch is None and not writes:
             return []
         results = [WriteResult(WriteStatus.UNKNOWN)] * len(writes)
@@ -213,7 +213,7 @@ class BitableStore(MeteredStore):
         return results
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
-        """All runs in the ledger entries of one tick."""
+        """Return all runs of one tick."""
         async with self._limit_time():
             return await self._run_table.of_tick(tick_id)
 
@@ -275,20 +275,20 @@ class BitableStore(MeteredStore):
             return await self._document_table.list_documents(kind, after, limit)
 
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Create or replace each document whose guard holds by what is read just before."""
+        """Create or replace each document whose precondition holds by what is read just before."""
         rows = encode_documents(documents)
         return await self._apply_document_changes(
             documents, lambda: self._document_table.put_documents(documents, rows)
         )
 
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Remove each document whose guard holds by what is read just before."""
+        """Remove each document whose precondition holds by what is read just before."""
         return await self._apply_document_changes(
             documents, lambda: self._document_table.delete_documents(documents)
         )
 
     async def prune(self, now: datetime) -> int:
-        """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
+        """Remove run batches past `RUN_RETENTION` and expired documents; return how many."""
         async with self._limit_time():
             return await self._pruner.prune_all(now)
 

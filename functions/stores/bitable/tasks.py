@@ -219,7 +219,7 @@ class TaskWriter:
     async def write(
         self, writes: Sequence[ConditionalWrite], results: list[WriteResult], at: datetime
     ) -> None:
-        """Do each write whose guard holds by what is read just before; fill in *results* as they are known.
+        """Do each write whose precondition holds by what is read just before; fill in *results* meanwhile.
 
         Raises:
             StoreError: Nothing was done, and trying again will not mend it.

@@ -137,7 +137,7 @@ def import_edits(tasks: EditableTasks, now: datetime) -> tuple[EditableTasks, li
 def apply_writes(
     tasks: EditableTasks, writes: Sequence[ConditionalWrite]
 ) -> tuple[EditableTasks, list[WriteResult]]:
-    """*tasks* with each write done whose guard holds, and the answers."""
+    """*tasks* with each write done whose precondition holds, and the answers."""
     rows: dict[str, EditableRow | None] = {}
     answers = []
     last = tasks.last_revision

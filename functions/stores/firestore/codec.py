@@ -228,7 +228,7 @@ def revision_of(timestamp: RawTimestamp) -> int:
 
 
 def id_of(document: RawDocument) -> str:
-    """The last part of a document's name, which is the task's or the ledger entry's id."""
+    """The last part of a document's name, which is the task's or the run batch's id."""
     return str(document.name.rpartition("/")[2])
 
 

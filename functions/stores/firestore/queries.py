@@ -1,4 +1,4 @@
-"""The queries this store asks, and the indexes and the policy that they and the ledger need.
+"""The queries this store asks, and the indexes and the policy that they and the runs need.
 
 The emulator answers every query without an index; Firestore does not. Whoever changes a query changes
 `INDEXES` with it, and the infrastructure's test compares the two.
@@ -65,7 +65,7 @@ INDEXES: Mapping[str, CollectionIndexes] = {
 
 
 def due_query(collection: str, now: datetime, *, shards: Sequence[int] = ()) -> Query:
-    """Tasks whose next look has come, earliest first. Null is no instant, so it is never due.
+    """Return the query for the tasks that are due, earliest first. Null is no instant, so it is never due.
 
     Args:
         shards: Those alone; at most `MAX_SHARDS_PER_QUERY` of them. Empty means all.
@@ -138,13 +138,13 @@ def is_fully_filtered(which: TaskFilter) -> bool:
 
 
 def batches_between_query(collection: str, first: str, end: str) -> Query:
-    """Ledger entries whose names are not before *first* and before *end*."""
+    """Run batches whose names are not before *first* and before *end*."""
     filters = [_name_filter("GREATER_THAN_OR_EQUAL", first), _name_filter("LESS_THAN", end)]
     return _build_query(collection, filters, ("__name__", "ASCENDING"))
 
 
 def batches_query(collection: str, *, task_id: str | None, since: datetime | None, before: datetime) -> Query:
-    """Ledger entries with a run finished before *before* and one not before *since*, newest first."""
+    """Run batches with a run finished before *before* and one not before *since*, newest first."""
     filters = [] if task_id is None else [_field_filter("taskIds", "ARRAY_CONTAINS", task_id)]
     filters.append(_field_filter("earliestAt", "LESS_THAN", before))
     if since is not None:
@@ -154,7 +154,7 @@ def batches_query(collection: str, *, task_id: str | None, since: datetime | Non
 
 
 def newest_batch_query(collection: str) -> Query:
-    """The ledger entry written last."""
+    """The run batch written last."""
     query = _build_query(collection, [], ("at", "DESCENDING"))
     query.limit = Int32Value(value=1)
     return query
@@ -248,7 +248,7 @@ class ResourcePaths:
 
     @property
     def run_collection(self) -> str:
-        """The collection of ledger entries."""
+        """The collection of run batches."""
         return f"{self.prefix}runs"
 
     @property
@@ -265,7 +265,7 @@ class ResourcePaths:
         return f"{self.database}/documents/{self.prefix}{kind}/{document_id}"
 
     def run_batch_path(self, batch_id: str) -> str:
-        """The full name of a ledger entry's document."""
+        """The full name of a run batch's document."""
         return f"{self.database}/documents/{self.run_collection}/{batch_id}"
 
 

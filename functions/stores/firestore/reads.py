@@ -37,7 +37,7 @@ DocumentPages = AsyncGenerator[list[RawDocument], None]  # a caller that stops e
 PAGE_SIZE = 100  # documents in one request where the number needed is unknown
 # Unreadable documents at most, on the way to a readable one that is due; more take longer than a read may.
 MAX_INVALID_SKIPPED = 5_000
-BATCH_PAGE_SIZE = 20  # the same for ledger entries, each of which may hold 100 records
+BATCH_PAGE_SIZE = 20  # the same for run batches, each of which may hold 100 runs
 INDEX_ENTRIES_PER_READ = 1000  # index entries that a count visits for the price of one read
 MAX_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -96,7 +96,7 @@ class FirestoreReader:
     def iter_due(
         self, now: datetime, *, limit: int, after: DuePosition | None = None, shards: Sequence[int] = ()
     ) -> AsyncGenerator[list[VersionedTask | InvalidDocument], None]:
-        """Tasks whose next look has come, earliest first, *limit* at a time; not without end.
+        """Return the tasks that are due, earliest first, *limit* at a time; not without end.
 
         Read as they come: all documents together take as much memory again as their tasks.
         """
@@ -144,7 +144,7 @@ class FirestoreReader:
     def iter_run_batches(
         self, *, task_id: str | None, since: datetime | None, before: datetime | None, limit: int
     ) -> DocumentPages:
-        """Ledger entries with a run in the span, those whose last run finished latest first."""
+        """Run batches with a run in the span, those whose last run finished latest first."""
         query = queries.batches_query(
             self._paths.run_collection, task_id=task_id, since=since, before=before or MAX_INSTANT
         )

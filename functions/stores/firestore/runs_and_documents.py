@@ -1,4 +1,4 @@
-"""Ledger entries as Firestore documents, and the run records found in them.
+"""Run batches as Firestore documents, and the runs found in them.
 
 A record is kept as its JSON text: 20 times less processor time than a map of fields, and as readable. What
 queries need stands beside the records: whose they are (`taskIds`) and between which moments they finished
@@ -43,7 +43,7 @@ def encode_run_batch(slot: RawWrite, batch: RunBatch, *, name: str) -> None:
 
 
 def decode_runs(document: RawDocument) -> list[Run]:
-    """The records of a ledger document, in order; one that was spoilt by hand is left out."""
+    """The runs of a run batch's document, in order; one that was spoilt by hand is left out."""
     kept = document.fields["runs"].array_value.values if "runs" in document.fields else ()
     runs = (decode_run(value.string_value) for value in kept)
     return [run for run in runs if run is not None]

@@ -1,4 +1,4 @@
-"""The production store: tasks and their ledger in Firestore."""
+"""The production store: tasks and their runs in Firestore."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -46,10 +46,10 @@ COUNT_PAGE_SIZE = 300  # where Firestore cannot count by itself
 
 
 class FirestoreStore(CountingStore):
-    """Tasks in the collection `<prefix>tasks`, the ledger in `<prefix>runs`.
+    """Tasks in the collection `<prefix>tasks`, run batches in `<prefix>runs`.
 
     Nothing is connected before the first call, and each event loop gets a connection of its own: so the
-    store survives a fork, and many loops. Every method raises as `Store` and `Catalogue` say.
+    store survives a fork, and many loops. Every method raises as the protocols of `interfaces` say.
 
     Args:
         emulator: `host:port` of an emulator; None means Google.
@@ -85,7 +85,7 @@ class FirestoreStore(CountingStore):
         after: DuePosition | None = None,
         shards: tuple[int, int] | None = None,
     ) -> QueryResult:
-        """Tasks whose next look has come: one query over one field, which needs no composite index.
+        """Return the tasks that are due: one query over one field, which needs no composite index.
 
         Unreadable documents stay due for ever. At most half of *limit* is theirs, so that they never hide
         the readable ones behind them. By *shards* it is one query for each 30 of them.
@@ -121,7 +121,7 @@ class FirestoreStore(CountingStore):
         return QueryResult(tuple(tasks[:limit]), tuple(broken[: max(0, limit - len(tasks))]))
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """The tasks whose next look has come, earliest first."""
+        """Return the tasks that are due, earliest first."""
         return await self._fetch_due(now, limit, None, (), may_be_hidden=True)
 
     async def get_tasks(self, ids: Sequence[str]) -> QueryResult:
@@ -141,7 +141,7 @@ class FirestoreStore(CountingStore):
         if batch is None or await self._save_batch(batch, deadline=deadline):
             return await write_tasks(self._connection, self._paths, writes, deadline=deadline)
         if not writes:
-            raise StoreUnavailableError("Firestore did not say whether the ledger entry was kept")
+            raise StoreUnavailableError("Firestore did not say whether the runs were saved")
         return [UNKNOWN] * len(writes)
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
@@ -296,7 +296,7 @@ class FirestoreStore(CountingStore):
         return await write_documents(self._connection, self._paths, fills, deadline=self._write_deadline())
 
     async def _save_batch(self, batch: RunBatch, *, deadline: float) -> bool:
-        """Whether *batch* is certainly in the ledger; its two tries leave time for the writes."""
+        """Whether *batch* is certainly stored; its two tries leave time for the writes."""
         tries = (deadline - 0.6 * self._write_timeout_s, deadline - 0.3 * self._write_timeout_s)
         return await save_run_batch(self._connection, self._paths, batch, deadlines=tries)
 

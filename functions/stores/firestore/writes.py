@@ -52,7 +52,7 @@ WriteStatusResult = WriteResult | StoreError
 async def save_run_batch(
     connection: FirestoreConnection, paths: ResourcePaths, batch: RunBatch, *, deadlines: Sequence[float]
 ) -> bool:
-    """Leave *batch* in the ledger; whether it is certainly there. Leaving it there again changes nothing.
+    """Save *batch*; return whether it is certainly stored. Saving it again changes nothing.
 
     Args:
         deadlines: One for each try, in the running loop's time.
@@ -79,7 +79,7 @@ async def write_tasks(
     *,
     deadline: float,
 ) -> list[WriteResult]:
-    """Do each write whose guard holds, in parallel requests; answer in the same order.
+    """Do each write whose precondition holds, in parallel requests; answer in the same order.
 
     A write that Firestore will not take at all (too large, say) stops no other: it is INVALID among
     others that were done, and raised when there are none.

@@ -58,7 +58,7 @@ class DocumentFile:
     def put_documents(
         self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]
     ) -> list[WriteResult]:
-        """Create or replace each document whose guard holds. With the lock."""
+        """Create or replace each document whose precondition holds. With the lock."""
         kinds = self._copy()
         answers = []
         for document, row in zip(documents, rows, strict=True):
@@ -74,7 +74,7 @@ class DocumentFile:
         return answers
 
     def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Remove each document whose guard holds. With the lock."""
+        """Remove each document whose precondition holds. With the lock."""
         kinds = self._copy()
         answers = []
         for document in documents:

@@ -66,13 +66,13 @@ class JsonStore(MeteredStore):
         after: DuePosition | None = None,
         shards: tuple[int, int] | None = None,
     ) -> QueryResult:
-        """Tasks whose next look has come, earliest first. Edits made by hand are imported first."""
+        """Return the tasks that are due, earliest first. Edits made by hand are imported first."""
         found, accepted = await self._thread.run(partial(self._fetch_due, now, limit, after, shards))
         add_operations(writes=accepted)
         return found
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """The tasks whose next look has come, earliest first."""
+        """Return the tasks that are due, earliest first."""
         return await self._thread.run(
             lambda: tasks.fetch_due(self._task_files.load(), now, limit, None, None)
         )
@@ -86,7 +86,7 @@ class JsonStore(MeteredStore):
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
-        """Keep *batch*, then do each write whose guard holds; all of them at once."""
+        """Keep *batch*, then do each write whose precondition holds; all of them at once."""
         if batch is None and not writes:
             return []
         try:
@@ -98,7 +98,7 @@ class JsonStore(MeteredStore):
         return written
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
-        """All runs in the ledger entries of one tick."""
+        """Return all runs of one tick."""
         return await self._thread.run(lambda: self._run_log.of_tick(tick_id))
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
@@ -147,20 +147,20 @@ class JsonStore(MeteredStore):
         return await self._thread.run(lambda: self._document_file.list_documents(kind, after, limit))
 
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Create or replace each document whose guard holds; all of them at once."""
+        """Create or replace each document whose precondition holds; all of them at once."""
         rows = encode_documents(documents)
         return await self._apply_document_changes(
             documents, lambda: self._document_file.put_documents(documents, rows)
         )
 
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Remove each document whose guard holds; all of them at once."""
+        """Remove each document whose precondition holds; all of them at once."""
         return await self._apply_document_changes(
             documents, lambda: self._document_file.delete_documents(documents)
         )
 
     async def prune(self, now: datetime) -> int:
-        """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
+        """Remove run batches past `RUN_RETENTION` and expired documents; return how many."""
         return await self._thread.run(partial(self._prune, now))
 
     async def close(self) -> None:

@@ -37,7 +37,7 @@ OPERATION_TIMEOUT_S = 8.0  # the wait for a lock and the work itself, and those 
 
 
 class SqliteStore(MeteredStore):
-    """Tasks and ledger in one file. Errors and bounds are those of `SqliteConnection.run`.
+    """Tasks, runs and documents in one file. Errors and bounds are those of `SqliteConnection.run`.
 
     Operations are counted as Firestore would bill them, so that the figures of a trial run here are those
     of production.
@@ -70,13 +70,13 @@ class SqliteStore(MeteredStore):
         after: DuePosition | None = None,
         shards: tuple[int, int] | None = None,
     ) -> QueryResult:
-        """Tasks whose next look has come, earliest first; see `tasks.fetch_due` for unreadable ones."""
+        """Return the tasks that are due, earliest first; see `tasks.fetch_due` for unreadable ones."""
         return await self._connection.run(
             lambda connection: task_sql.fetch_due(connection, now, limit, after, shards)
         )
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """The tasks whose next look has come, earliest first."""
+        """Return the tasks that are due, earliest first."""
         return await self._connection.run(
             lambda connection: task_sql.fetch_due(connection, now, limit, None, None, may_be_hidden=True)
         )
@@ -90,7 +90,7 @@ class SqliteStore(MeteredStore):
     async def write_with_runs(
         self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
     ) -> list[WriteResult]:
-        """Keep *batch* and do each write whose guard holds; all of it in one transaction."""
+        """Keep *batch* and do each write whose precondition holds; all of it in one transaction."""
         if batch is None and not writes:
             return []
         # Python's part is done here: in the thread it would wait for the loop to let go of the interpreter.
@@ -114,7 +114,7 @@ class SqliteStore(MeteredStore):
         return written
 
     async def runs_of_tick(self, tick_id: str) -> list[Run]:
-        """All runs in the ledger entries of one tick, in the order they were saved."""
+        """Return all runs of one tick, in the order they were saved."""
         return await self._connection.run(lambda connection: run_sql.runs_of_tick(connection, tick_id))
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
@@ -169,20 +169,20 @@ class SqliteStore(MeteredStore):
         )
 
     async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Create or replace each document whose guard holds; all of them in one transaction."""
+        """Create or replace each document whose precondition holds; all of them in one transaction."""
         rows = document_sql.encode_rows(documents)
         return await self._apply_document_changes(
             documents, lambda connection: document_sql.put_documents(connection, documents, rows)
         )
 
     async def delete_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
-        """Remove each document whose guard holds; all of them in one transaction."""
+        """Remove each document whose precondition holds; all of them in one transaction."""
         return await self._apply_document_changes(
             documents, lambda connection: document_sql.delete_documents(connection, documents)
         )
 
     async def prune(self, now: datetime) -> int:
-        """Remove ledger entries past `storage.RUNS_KEPT` and expired documents; return how many."""
+        """Remove run batches past `RUN_RETENTION` and expired documents; return how many."""
         removed = 0
         while some := await self._connection.run_in_transaction(partial(_prune_batch, now=now)):
             removed += some

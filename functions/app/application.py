@@ -387,11 +387,17 @@ class App:
         } | ({"problem": problem} if problem else {})
 
     def task_warnings(self, task: "TaskFields") -> list[str]:
-        """Return one sentence, with its field, for all of *task* that will not work as it is written."""
+        """Return one sentence, with its field, for all of *task* that will not work wherever it runs."""
         found = [f"notify: {text}" for text in self.channels.warnings(task.notify)]
         if text := describe_long_timeout(task, longest=self._longest_attempt):
             found.append(f"timeoutSeconds: {text}")
         return found
+
+    async def find_warnings(self, task: "Task") -> list[str]:
+        """Return one sentence, with its field or its remedy, for all of *task* that will not work here."""
+        # Channels that are not set up are among the warnings of every task.
+        lacking = await self.find_requirements(task.model_copy(update={"notify": None}))
+        return [*self.task_warnings(task), *(f"{one.what}; {one.remedy}" for one in lacking)]
 
     def message_text(self, notifications: "Sequence[Notification]") -> str:
         """Return the message that *notifications*, at least one, make, as plain text."""
@@ -403,7 +409,7 @@ class App:
 
     async def find_requirements(self, task: "Task") -> "Sequence[Missing]":
         """Return what *task* needs and is not set up here."""
-        from functions.app.requirements import find_requirements  # for `doctor` alone
+        from functions.app.requirements import find_requirements  # no tick needs it
 
         channels = tuple(await self.channels.settings())
         return list(

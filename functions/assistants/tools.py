@@ -321,7 +321,7 @@ class AssistantTools:
         return ToolResult(
             data
             | self._views.schedule_of(task)
-            | {"warnings": await self._views.warnings_of(task)}
+            | {"warnings": await self._dependencies.find_warnings(task)}
             | {"toConfirm": {"tool": tool, "arguments": {**call, "dryRun": False}}}
         )
 

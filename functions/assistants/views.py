@@ -1,6 +1,6 @@
 """Tasks, runs and incidents as an assistant sees them: JSON values, with what others wrote under one name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,12 +10,11 @@ from functions.domain.lifecycle.upcoming import describe_trigger, next_run, prev
 from functions.domain.run import Run
 from functions.domain.schedule.describe import SchedulePreview
 from functions.domain.storage import VersionedTask
-from functions.domain.task import Task, TaskFields, TaskSpec
+from functions.domain.task import Task, TaskSpec
 from functions.domain.types import format_instant
 from functions.interfaces import Store
 from functions.services.access.limits import OwnerLimits
 from functions.services.rehearsals import RehearsalDependencies, RehearsalReport
-from functions.task_types.support.context import Missing
 
 NEXT_RUNS = 5
 OWN_TEXTS = ("title", "description", "tags", "params", "notify")  # of a task, as its users wrote them
@@ -39,9 +38,7 @@ class Dependencies(RehearsalDependencies, Protocol):
     @property
     def redact(self) -> Callable[[str], str]: ...
 
-    def task_warnings(self, task: TaskFields) -> list[str]: ...
-
-    async def find_requirements(self, task: Task) -> Sequence[Missing]: ...
+    async def find_warnings(self, task: Task) -> list[str]: ...
 
 
 class Views:
@@ -72,12 +69,6 @@ class Views:
             ),
         }
 
-    async def warnings_of(self, task: Task) -> list[str]:
-        """Return what of *task* will not work here, each with its field or its remedy."""
-        # Channels that are not set up are among the warnings of every task.
-        lacking = await self._dependencies.find_requirements(task.model_copy(update={"notify": None}))
-        return [*self._dependencies.task_warnings(task), *(f"{one.what}; {one.remedy}" for one in lacking)]
-
     async def task_in_full(self, stored: VersionedTask) -> dict[str, Any]:
         """Return a task with its definition, revision, next runs and warnings."""
         task = stored.task
@@ -93,7 +84,7 @@ class Views:
             "lastOutcome": task.last_outcome,
             "lastRunAt": instant(task.last_run_at),
             "consecutiveFailures": task.consecutive_failures,
-            "warnings": await self.warnings_of(task),
+            "warnings": await self._dependencies.find_warnings(task),
             UNTRUSTED: self._shown({name: whole[name] for name in OWN_TEXTS} | results | {"pause": pause}),
         }
 

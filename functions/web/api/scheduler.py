@@ -8,7 +8,7 @@ from functions.domain.alerts.model import Notification
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.events import Event
 from functions.domain.lifecycle.permissions import Capabilities
-from functions.domain.task import Task, TaskFields, TaskSpec
+from functions.domain.task import Task, TaskSpec
 from functions.interfaces import Store
 from functions.services.access.accounts import AccountStore
 from functions.services.access.keys import KeyStore
@@ -16,7 +16,6 @@ from functions.services.access.limits import OwnerLimits
 from functions.services.access.signing import Signer
 from functions.services.channels import ChannelService
 from functions.services.events import PublishResult
-from functions.task_types.support.context import Missing
 from functions.task_types.support.trial import Trial
 
 
@@ -55,12 +54,8 @@ class ApiDependencies(Protocol):
     @property
     def channels(self) -> ChannelService: ...
 
-    def task_warnings(self, task: TaskFields) -> list[str]:
-        """Return one sentence, with its field, for all of *task* that will not work as it is written."""
-        ...
-
-    async def find_requirements(self, task: Task) -> Sequence[Missing]:
-        """Return what *task* needs and is not set up here."""
+    async def find_warnings(self, task: Task) -> list[str]:
+        """Return one sentence, with its field or its remedy, for all of *task* that will not work here."""
         ...
 
     def message_text(self, notifications: Sequence[Notification]) -> str:

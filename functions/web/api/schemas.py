@@ -32,7 +32,7 @@ class TaskOut(Task):
         schedule_text: What starts it, in words.
         next_run: When its next occurrence begins; `nextRunAt` is when the scheduler looks at it, perhaps
             for a retry or the end of a claim.
-        warnings: What will not work as it is written, e.g. a channel that is not set up.
+        warnings: What will not work here, e.g. for want of a channel, a model or a secret; not in lists.
         waiting: Why it is due and has not started, where its group is the reason; in the answer about one
             task.
     """

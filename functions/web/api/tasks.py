@@ -212,7 +212,7 @@ async def create_task(
         await _finish_run(service, dependencies, stored.task, stored.task.created_at, wait_s=wait)
         stored = await service.get_task(spec.id)
     response.headers["Location"] = f"/api/tasks/{spec.id}"
-    return _with_etag(stored, response, dependencies)
+    return await _with_etag(stored, response, dependencies)
 
 
 @router.get(
@@ -232,7 +232,7 @@ async def read_task(
     stored = await service.get_task(task_id)
     if if_none_match and has_tag(if_none_match, stored):
         return Response(status_code=304, headers={"ETag": f'"{stored.revision}"'})
-    found = _with_etag(stored, response, dependencies)
+    found = await _with_etag(stored, response, dependencies)
     waiting = await find_wait_reason(dependencies.store, stored.task, now=dependencies.now())
     return found.model_copy(update={"waiting": str(waiting)}) if waiting else found
 
@@ -257,7 +257,7 @@ async def replace_task(
         runs_when_asked=bool(why_never_started(stored.task)),
     )
     expected = None if if_match is None else str(stored.revision)
-    return _with_etag(await service.edit(task_id, spec, expected=expected), response, dependencies)
+    return await _with_etag(await service.edit(task_id, spec, expected=expected), response, dependencies)
 
 
 @router.patch(
@@ -285,7 +285,7 @@ async def update_task(
     )
     expected = None if if_match is None else str(stored.revision)
     changed = await service.edit(task_id, spec, expected=expected, definition=spec_hash(stored.task))
-    return _with_etag(changed, response, dependencies)
+    return await _with_etag(changed, response, dependencies)
 
 
 @router.delete("/{id}", status_code=204, responses=error_responses(404, 409, 412), summary="Remove a task")
@@ -300,9 +300,9 @@ async def delete_task(
     await service.delete(task_id, expected=None if if_match is None else str(stored.revision))
 
 
-def _with_etag(stored: VersionedTask, response: Response, dependencies: ApiDependencies) -> TaskOut:
+async def _with_etag(stored: VersionedTask, response: Response, dependencies: ApiDependencies) -> TaskOut:
     response.headers["ETag"] = f'"{stored.revision}"'
-    warnings = dependencies.task_warnings(stored.task)
+    warnings = await dependencies.find_warnings(stored.task)
     return to_task_out(stored, now=dependencies.now(), warnings=warnings)
 
 

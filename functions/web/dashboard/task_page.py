@@ -86,7 +86,7 @@ async def show_task(
         triggers=list(Trigger),
         periods=list(PERIODS),
         trail=await context.service.audit_trail(task_id, limit=10),
-        warnings=context.dependencies.task_warnings(task),
+        warnings=await context.dependencies.find_warnings(task),
         ping=await _ping_address(context, task),
         badge=await context.request.app.state.public_links.sign_name("badge", task_subject(task)),
         waiting=await find_wait_reason(context.dependencies.store, task, now=context.dependencies.now()),

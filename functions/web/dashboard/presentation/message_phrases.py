@@ -1,6 +1,7 @@
 """What validation, forms and results say, in Chinese; `{}` is what was filled in, see `sentences`."""
 
 from functions.web.dashboard.presentation.day_phrases import SENTENCES as DAYS
+from functions.web.dashboard.presentation.lack_phrases import SENTENCES as LACKS
 from functions.web.dashboard.presentation.watch_phrases import SENTENCES as WATCHING
 
 FORMS = {
@@ -483,4 +484,4 @@ RESULTS = {
     "the store did not take {} results of the last tick": "存储没有接受上次触发的 {0} 个结果",
     "the store did not take {} claims of the last tick": "存储没有接受上次触发的 {0} 个领取",
 }
-CHINESE = FORMS | FLASHES | RESULTS | DAYS | WATCHING
+CHINESE = FORMS | FLASHES | RESULTS | DAYS | WATCHING | LACKS

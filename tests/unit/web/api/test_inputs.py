@@ -253,6 +253,25 @@ async def test_a_timeout_that_no_tick_has_is_named_with_its_remedy_at_save(api: 
     assert [] == fits.json["warnings"]
 
 
+@pytest.mark.parametrize(
+    ("type_", "params", "warning"),
+    [
+        ("agent", {"goal": "Say what is new"}, "no model is set up; set LLM_BASE_URL"),
+        ("http", {"url": "https://example.com", "headers": {"X-Key": "{{secret:SHOP}}"}}, "SHOP"),
+        ("http", {"url": "http://192.168.0.9/"}, "ALLOW_PRIVATE_NETWORKS=1"),
+    ],
+)
+async def test_what_a_task_needs_and_is_not_set_up_is_named_at_save(
+    api: Call, type_: str, params: dict[str, Any], warning: str
+) -> None:
+    made = await api("POST", "/api/tasks", HEALTH | {"id": "shop", "type": type_, "params": params})
+    read = await api("GET", "/api/tasks/shop")
+
+    assert (201, made.json["warnings"]) == (made.status, read.json["warnings"])
+    [found] = read.json["warnings"]
+    assert warning in found
+
+
 # -- values within one another ----------------------------------------------------------------------------
 
 

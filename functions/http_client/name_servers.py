@@ -20,6 +20,7 @@ from functions.http_client.addresses import (
 from functions.http_client.errors import ADDRESS_NOT_ALLOWED
 
 RECORD_TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "CAA": 257}
+_ADDRESS_TYPES = ("A", "AAAA")
 PORT = 53
 MAX_SERVERS = 3  # of the system's, as resolvers use
 FIRST_TRY_S = 2.0  # then the next server is asked; the last one has all that is left
@@ -75,7 +76,7 @@ class NameServers:
         Raises:
             FetchError: No answer came, or the server or the name is not allowed.
         """
-        servers = self._servers_for(name, server)
+        servers = self._servers_for(name, record_type, server)
         query = build_query(self._new_id(), name, record_type)
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + timeout_s
@@ -95,13 +96,16 @@ class NameServers:
                 problem = _NO_TCP if is_cut else _REFUSED
         raise FetchError(problem)
 
-    def _servers_for(self, name: str, server: str) -> Sequence[str]:
+    def _servers_for(self, name: str, record_type: str, server: str) -> Sequence[str]:
         if server:
             address = parse_ip(server)
             if address is None or not self._allow(address, self._port):
                 raise BlockedRequestError(ADDRESS_NOT_ALLOWED)
             return [str(address)]
-        if not self._allow_private and f".{name}".endswith(tuple(f".{one}" for one in _INTERNAL)):
+        # A word alone is the name of a container: the resolver of Docker has the addresses of its neighbours.
+        is_private = "." not in name and record_type in _ADDRESS_TYPES
+        is_private = is_private or f".{name}".endswith(tuple(f".{one}" for one in _INTERNAL))
+        if is_private and not self._allow_private:
             raise BlockedRequestError("The name is one of a private network, and so not allowed")
         servers = self._system_servers()[:MAX_SERVERS]
         if not servers:

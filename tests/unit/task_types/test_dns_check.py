@@ -305,7 +305,9 @@ async def test_private_servers_are_out_of_reach(make_job: Callable[..., Job], se
     assert asked == []
 
 
-@pytest.mark.parametrize("name", ["metadata.google.internal", "printer.local", "localhost", "x.home.arpa"])
+@pytest.mark.parametrize(
+    "name", ["metadata.google.internal", "printer.local", "localhost", "x.home.arpa", "redis", "redis."]
+)
 async def test_names_of_private_networks_are_out_of_reach(make_job: Callable[..., Job], name: str) -> None:
     servers = NameServers(new_id=lambda: 7, system_servers=lambda: ["127.0.0.1"])
     tools = dataclasses.replace(tools_with(), open_name_servers=lambda: servers)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from functions.domain.events import Dependent
 from functions.domain.run import Run
 from functions.domain.storage import (
     RUNS_PER_BATCH,
@@ -22,6 +23,7 @@ from functions.domain.task import Task
 from functions.domain.types import Model
 from functions.errors import InputError, StoreUnavailableError
 from functions.interfaces import Store
+from functions.services.dependencies import add_links
 from functions.services.paging import iter_runs
 from functions.transfer.archive.format import (
     INVALID,
@@ -78,15 +80,26 @@ class RecordRestorer:
             if task_id in outcomes:
                 continue
             known = there.get(task_id)
-            outcomes[task_id] = self._choose_outcome(
-                known is not None, known is not None and _is_same(known.task, task)
-            )
+            wanted = _with_followers_of(known.task, task) if known else task
+            same = known is not None and _is_same(known.task, _with_followers(wanted, known.task.dependents))
+            outcomes[task_id] = self._choose_outcome(known is not None, same)
             if outcomes[task_id] in ("created", "replaced"):
-                writes.append(ConditionalWrite(task, known.revision if known else None))
+                writes.append(ConditionalWrite(wanted, known.revision if known else None))
         if writes and not self._dry_run:
             written = await self._store.write(writes)
             outcomes |= await self._find_refused(writes, written)
+            await self._link([tasks[name] for name in tasks if outcomes[name] in ("created", "replaced")])
         return [("tasks", task_id, outcome) for task_id, outcome in outcomes.items()]
+
+    async def _link(self, followers: Sequence[Task]) -> None:
+        """Let the tasks that *followers* run after start them, also those that stay as the store has them."""
+        before = sorted({one.task for task in followers for one in task.after})
+        found = await self._store.get_tasks(before) if before else None
+        for stored in found.tasks if found else ():
+            linked = {one.task for one in stored.task.dependents}
+            for task in followers:
+                if task.id not in linked and any(one.task == stored.task.id for one in task.after):
+                    await add_links(self._store, task)
 
     async def _find_refused(
         self, writes: Sequence[ConditionalWrite], written: Sequence[WriteResult]
@@ -186,6 +199,15 @@ def _is_same(one: Model, other: Model) -> bool:
 
 def _is_same_document(one: Document, other: Document) -> bool:
     return dict(one.data) == dict(other.data) and one.expire_at == other.expire_at
+
+
+def _with_followers(task: Task, followers: Sequence[Dependent]) -> Task:
+    return task.model_copy(update={"dependents": tuple(followers)})
+
+
+def _with_followers_of(known: Task, task: Task) -> Task:
+    """Return *task* with the followers of both, as of `_merge_subscribers`."""
+    return _with_followers(task, dict.fromkeys((*known.dependents, *task.dependents)))
 
 
 def _merge_subscribers(known: Document, one: Document) -> Document:

@@ -413,6 +413,26 @@ async def test_who_listens_in_either_store_listens_afterwards(
     assert (RecordCounts(documents=1), RecordCounts(documents=1)) == (first.replaced, second.unchanged)
 
 
+@pytest.mark.parametrize("over", [False, True])
+async def test_who_runs_after_a_task_in_either_store_does_so_afterwards(
+    source: Store, target: Store, path: Path, make_task: MakeTask, over: bool
+) -> None:
+    """Two installations become one, and both have a task of the name, which differs."""
+    for store, follower, title in ((source, "b", "There"), (target, "c", "Here")):
+        first = make_task("a", title=title, dependents=[{"task": follower, "on": "success"}])
+        tasks = (first, make_task(follower, after=[{"task": "a"}]))
+        await store.write([ConditionalWrite(task, None) for task in tasks])
+    await exported(source, path)
+
+    await imported(target, path, replace=over)
+    again = await imported(target, path, replace=over)
+
+    [stored] = (await target.get_tasks(["a"])).tasks
+    assert ("There" if over else "Here") == stored.task.title
+    assert ["b", "c"] == sorted(one.task for one in stored.task.dependents)
+    assert RecordCounts() == again.replaced
+
+
 @pytest.mark.parametrize("spoilt", [{"tasks": None}, {"tasks": 5}, {}])
 async def test_listeners_spoilt_by_hand_keep_none_of_an_archive_away(
     source: Store, target: Store, path: Path, spoilt: dict[str, Any]

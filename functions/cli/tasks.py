@@ -199,8 +199,9 @@ def execution_to_json(one: Execution) -> dict[str, Any]:
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """Return *task* as JSON values, with the names of task files."""
-    return task.model_dump(mode="json", by_alias=True)
+    """Return *task* as JSON values, with the names of task files; last outcomes are a list, as in the API."""
+    whole = task.model_dump(mode="json", by_alias=True, exclude={"recent"})
+    return whole | {"recent": task.recent.splitlines()}
 
 
 def _format_optional(at: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""A way back to the version before: it reads the tasks that this one has run."""
+"""What the version before had: it reads the tasks that this one has run, and scripts find what they read."""
 
 import json
 import sqlite3
@@ -38,3 +38,20 @@ def test_tasks_that_ran_are_tasks_to_the_version_before(
     assert all("recentOutcomes" in task for task in found)
     assert any("pending" in task.get("alert", {}) for task in found)
     assert [] == [(task["id"], error.message) for task in found for error in before.iter_errors(task)]
+
+
+def test_scripts_that_read_the_last_outcomes_go_on(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    """`show --json` and `list --json` have them as they had, and as the API has: a list."""
+    scheduler("apply", write_tasks({"id": "well", "params": {"url": site}}))
+    for _ in range(2):
+        scheduler("run", "well")
+        scheduler("tick", ALLOW_PORTS="1-65535")
+
+    shown = scheduler("show", "well", "--json").data
+    [listed] = scheduler("list", "--json").data
+
+    assert ["succeeded", "succeeded"] == [line.partition(" ")[0] for line in shown["recent"]]
+    assert shown["recent"] == listed["recent"]
+    assert "recentOutcomes" not in shown

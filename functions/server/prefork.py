@@ -1,6 +1,8 @@
 """gunicorn with uvicorn's workers, as functions-framework runs them; POSIX only."""
 
+import signal
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any, ClassVar
 
 from gunicorn.app.base import BaseApplication
@@ -14,6 +16,19 @@ class BoundedWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
     """A worker whose connections are bounded. No route is a WebSocket."""
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "auto", "http": BoundedProtocol, "ws": "none"}
+
+    def init_signals(self) -> None:
+        """End the loop, and not the process, by a signal that the server raises again once it has ended.
+
+        What is left in the loop can then end what it has started: programs of commands, above all.
+        """
+        super().init_signals()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 class Prefork(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types

@@ -31,7 +31,7 @@ from functions.errors import ConflictError, InputError, SchedulerError, StoreErr
 
 LOOPBACK = "127.0.0.1"  # local only, unless --host says otherwise
 WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104  # what is called to reach ourselves
-STOP_TIMEOUT_S = 6.0  # then it is killed, so that `serve` itself ends within 8 s
+STOP_TIMEOUT_S = 10.0  # then it is killed; a tick gives its attempts 7 s, and has to end and record them
 MAX_LINE_BYTES = 1_048_576  # of the server's output
 
 

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[3]
 SECRET = "a-secret-of-at-least-thirty-two-characters"
 WITHIN_S = 30.0
 ENDS_WITHIN_S = 8.0
+ENDS_ATTEMPTS_WITHIN_S = 12.0
 
 Serve = Callable[..., "Daemon"]
 
@@ -53,10 +54,10 @@ class Daemon:
                 self.process.wait(0.1)
         return self.said()
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, *, within_s: float = ENDS_WITHIN_S) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(ENDS_WITHIN_S)
+        return self.process.wait(within_s)
 
 
 @pytest.fixture
@@ -190,6 +191,45 @@ def test_two_on_one_store_run_each_occurrence_once(
     assert {f"t{n}": 1 for n in range(8)} == Counter(run["taskId"] for run in runs)
     assert {"succeeded"} == {run["outcome"] for run in runs}
     assert [0, 0] == [daemon.end() for daemon in daemons]
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("number", "script"),
+    [(signal.SIGINT, "exec sleep 1000"), (signal.SIGTERM, "trap '' TERM; sleep 1000")],
+    ids=["plain", "stubborn"],
+)
+def test_a_program_that_runs_when_serve_stops_is_ended_and_its_attempt_recorded(
+    serve: Serve,
+    environment: dict[str, str],
+    write_tasks: WriteTasks,
+    scheduler: Scheduler,
+    tmp_path: Path,
+    number: signal.Signals,
+    script: str,
+) -> None:
+    """Left behind, it would go on beside the attempt that follows once the claim has expired."""
+    file = tmp_path / "a.pid"
+    environment["ALLOW_COMMANDS"] = "1"
+    params = {"command": f"echo $$ > {file}; {script}", "shell": True}
+    scheduler(
+        "apply", write_tasks({"id": "long", "type": "command", "params": params, "timeoutSeconds": 600})
+    )
+    scheduler("run", "long")
+    daemon = serve()
+    by = time.monotonic() + WITHIN_S
+    while not (file.exists() and file.read_text().endswith("\n")):
+        assert time.monotonic() < by, daemon.said()
+        with suppress(subprocess.TimeoutExpired):
+            daemon.process.wait(0.1)
+
+    code = daemon.end(number, within_s=ENDS_ATTEMPTS_WITHIN_S)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(file.read_text()), 0)
+    assert ["abandoned"] == [run["outcome"] for run in finished(scheduler)]
+    assert 0 == code
 
 
 # -- the log -----------------------------------------------------------------------------------------------

@@ -114,7 +114,9 @@ def parse_result(text: bytes, *, limit: int) -> AgentResult | None:
 
 def _to_result(given: Mapping[str, Any], limit: int) -> AgentResult | None:
     items, summary = given.get("items"), _text_or_empty(given.get("summary")).strip()
-    if not isinstance(items, list) and (not summary or "title" in given):  # an item of something cut off
+    if not isinstance(items, list | None):  # as a text or an object it is no empty list
+        return None
+    if items is None and (not summary or "title" in given):  # an item of something cut off
         return None
     listed = items if isinstance(items, list) else []
     cleaned = [item for one in listed if (item := _parse_item(one))]

@@ -37,7 +37,21 @@ def test_the_result_is_found_wherever_it_is(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no", "{", '{"items": ', '{"items": 7}', "[1, 2]", "{}", '{"a": {"items": []}}', "[" * 99_999],
+    [
+        "",
+        "no",
+        "{",
+        '{"items": ',
+        '{"items": 7}',
+        "[1, 2]",
+        "{}",
+        '{"a": {"items": []}}',
+        "[" * 99_999,
+        # items that are there, and of another kind: the summary alone would report nothing new
+        json.dumps({"summary": "3 stories", "items": json.dumps([ONE])}),
+        json.dumps({"summary": "3 stories", "items": {"1": ONE}}),
+        '{"summary": "none", "items": false}',
+    ],
 )
 def test_what_is_no_result_is_none(text: str) -> None:
     assert None is titles(text)

@@ -13,7 +13,7 @@ from functions.domain.access import (
     audit_id_prefix,
     audit_timeline_id,
 )
-from functions.domain.storage import Document
+from functions.domain.storage import Document, WriteStatus
 from functions.errors import StoreError
 from functions.interfaces import DocumentStore
 from functions.services.paging import iter_documents
@@ -31,9 +31,16 @@ async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Calla
     suffix, expire_at = new_id(), audit_expiry(entry)
     ids = (audit_entry_id(entry, suffix), audit_timeline_id(entry, suffix))
     try:
-        await store.put_documents([Document("audit", one, data, expire_at=expire_at) for one in ids])
+        written = await store.put_documents(
+            [Document("audit", one, data, expire_at=expire_at) for one in ids]
+        )
     except StoreError as exc:
-        log.error("audit_not_kept", extra={"subject": entry.subject, "error": str(exc)})  # noqa: TRY400  # known
+        problem = str(exc)
+    else:
+        statuses = {one.status.value for one in written if one.status is not WriteStatus.APPLIED}
+        problem = f"the write is {' and '.join(sorted(statuses))}" if statuses else ""
+    if problem:
+        log.error("audit_not_kept", extra={"subject": entry.subject, "error": problem})
 
 
 async def list_entries(store: DocumentStore, subject: str, *, limit: int = 100) -> list[AuditEntry]:

@@ -185,15 +185,20 @@ class KeyStore:
         async for document in iter_documents(self._store, KIND):
             key, signature = await self._read_row(document)
             if key is None and document.id == key_id and not by.owner:
-                await self._store.delete_documents([document])
+                await self._remove(document)
                 return _stand_in_for(document, at=self._clock())
             if key is None or key.id != key_id or not by.can_see(key.owner):
                 continue
             if signature == "invalid":
-                await self._store.delete_documents([document])
+                await self._remove(document)
                 return key.model_copy(update={"revoked_at": self._clock()})
             return await self._revoke(key)
         raise NotFoundError(f"There is no key {key_id!r}")
+
+    async def _remove(self, document: Document) -> None:
+        [removed] = await self._store.delete_documents([document])
+        if removed.status is not WriteStatus.APPLIED:
+            raise StoreUnavailableError("The store did not say whether the key was removed; revoke it again")
 
     async def _revoke(self, key: ApiKey) -> ApiKey:
         revoked = key.model_copy(update={"revoked_at": key.revoked_at or self._clock()})

@@ -1,16 +1,17 @@
 """Keys and sessions: what signs them, how it is rotated, and how a session ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.access import ADMINISTRATOR
-from functions.domain.storage import Document
-from functions.errors import InputError
+from functions.domain.access import ADMINISTRATOR, AuditEntry
+from functions.domain.storage import Document, WriteResult, WriteStatus
+from functions.errors import InputError, StoreUnavailableError
+from functions.services.access.audit import record_entry
 from functions.services.meta import MAX_ENDED_SESSIONS, end_session, has_session_ended
 from functions.web.dashboard.session import SESSION_LIFETIME
 from tests.conftest import NOON
@@ -97,6 +98,41 @@ async def test_a_shared_base_keeps_no_keys_unless_it_is_said(make_app: MakeApp) 
         await new_key(make_app(**base))
 
     assert "" == make_app(**base, BITABLE_KEYS="1").keys.problem
+
+
+async def test_a_key_whose_removal_was_not_answered_is_not_called_revoked(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process has another secret than the function, which accepts the key."""
+    token = await new_key(make_app(SIGNING_SECRET=OLD))
+    app = make_app(SIGNING_SECRET=NEW)
+    [key] = (await app.keys.list_keys(by=ADMINISTRATOR)).keys
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.store, "delete_documents", unanswered)
+        with pytest.raises(StoreUnavailableError, match="revoke it again"):
+            await app.keys.revoke(key.id, by=ADMINISTRATOR)
+    assert await make_app(SIGNING_SECRET=OLD).keys.find(token)
+
+    await app.keys.revoke(key.id, by=ADMINISTRATOR)
+    assert await make_app(SIGNING_SECRET=OLD).keys.find(token) is None
+
+
+async def test_an_entry_of_the_trail_that_the_store_did_not_confirm_is_reported(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app()
+    entry = AuditEntry(subject="task:shop", verb="paused", by="ann", at=NOON)
+    monkeypatch.setattr(app.store, "put_documents", unanswered)
+
+    await record_entry(app.store, entry, new_id=app.new_id)
+
+    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert ("audit_not_kept", "the write is unknown") == (record.message, record.__dict__["error"])
+
+
+async def unanswered(documents: Sequence[Document]) -> list[WriteResult]:
+    return [WriteResult(WriteStatus.UNKNOWN)] * len(documents)
 
 
 async def test_ended_sessions_are_bounded(make_app: MakeApp) -> None:

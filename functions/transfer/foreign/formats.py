@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from functions.domain.task import TaskSpec
 from functions.domain.validation import DocumentSyntaxError, FileProblem, Problem
 from functions.errors import InputError
 from functions.taskfiles.parser import ParsedFile, parse_text
@@ -27,7 +29,13 @@ from functions.transfer.foreign.entry import (
     TaskIds,
     find_entries,
 )
-from functions.transfer.foreign.rows import draft_frequency, draft_job, draft_row, is_timezone_field
+from functions.transfer.foreign.rows import (
+    TIMEZONE_FIELDS,
+    draft_frequency,
+    draft_job,
+    draft_row,
+    is_timezone_field,
+)
 from functions.transfer.foreign.scheduler_yaml import draft_function, is_of_celery
 from functions.transfer.foreign.timing import NotScheduledError
 from functions.transfer.foreign.unreadable import (
@@ -38,6 +46,9 @@ from functions.transfer.foreign.unreadable import (
 
 MAX_CHARS = 16_000_000
 SETTINGS_SECTIONS = ("scheduler", "settings", "config", "daemon")  # beside the entries
+IN_UTC = (
+    "times without a zone are read in UTC; give --timezone if they were by the clock of a machine elsewhere"
+)
 DraftReader = Callable[[ForeignEntry, ImportDefaults, Mapping[str, Any]], TaskDraft]
 
 
@@ -230,6 +241,8 @@ def _convert_entries(
     moved: list[ImportedTask] = []
     notes: list[ImportNote] = []
     faults: list[FileProblem] = []
+    is_zone_known = defaults.timezone != "UTC" or bool(file_fields.get("timezone"))
+    of_no_zone = False
     for entry in entries:
         own = format_name if is_certain else _find_format(entry) or format_name
         try:
@@ -242,9 +255,23 @@ def _convert_entries(
         if isinstance(found, ImportedTask):
             moved.append(found)
             notes += entry.iter_notes(found.spec.id)
+            of_no_zone |= not (is_zone_known or entry.has_field(*TIMEZONE_FIELDS)) and _is_of_clock(
+                found.spec
+            )
         else:
             faults += to_file_problems(entry, found, file=file)
+    if of_no_zone:
+        notes.append(ImportNote("", "timezone", "changed", IN_UTC))
     return ForeignTasks(format_name, tuple(moved), tuple(notes), tuple(faults))
+
+
+def _is_of_clock(spec: TaskSpec) -> bool:
+    """Whether another zone than UTC would change when it runs: `0 9 * * *`, and not `*/5 * * * *`."""
+    schedule = spec.schedule or ""
+    is_of_any_hour = re.fullmatch(r"\S+ \* \* \* \*", schedule) is not None
+    return (
+        spec.timezone == "UTC" and not is_of_any_hour and not schedule.startswith(("every", "hourly", "@h"))
+    )
 
 
 def _to_problem(message: str) -> Problem:

@@ -286,3 +286,26 @@ def test_cells_may_say_yes_and_no_in_chinese() -> None:
     rows = "title,schedule,scheduleEnabled,prompt\n\u65e5,daily,\u662f,x\n\u6708,daily,\u5426,x\n"
 
     assert [True, False] == [one.spec.enabled for one in read("rows.csv", rows).tasks]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"),
+    [
+        ("jobs: [{name: a, command: x, schedule: 0 9 * * *}]\n", True),
+        ("jobs: [{name: a, command: x, schedule: daily}, {name: b, command: x, every: 5m}]\n", True),
+        ("jobs: [{name: a, command: x, every: 5m}, {name: b, command: x, cron: '*/5 * * * *'}]\n", False),
+        ("jobs: [{name: a, command: x, schedule: daily, tz: UTC}]\n", False),
+        ("timezone: UTC\njobs: [{name: a, command: x, schedule: daily}]\n", False),
+    ],
+)
+def test_times_whose_zone_nobody_named_say_that_they_are_in_utc(text: str, is_said: bool) -> None:
+    """Only a crontab said so; most schedulers run by the clock of their machine."""
+    notes = read("jobs.yaml", text).notes
+
+    assert is_said == any("are read in UTC; give --timezone" in note.reason for note in notes)
+    assert not any(
+        "UTC" in note.reason
+        for note in read_foreign(
+            [("jobs.yaml", text.replace("UTC", "Asia/Tokyo"))], ImportDefaults(NOON, timezone="Asia/Tokyo")
+        ).notes
+    )

@@ -84,6 +84,7 @@ CALENDAR = re.compile(
     rf"|{DAY})"
     rf"(?: on (?P<day>{DAY}))?(?:(?: at)? (?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::00)?)?"
 )
+LAST_OF_EVERY_MONTH = 28
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 INTERVAL_WORDS = {
     "hour": "every 1h", "hourly": "every 1h", "minute": "every 1m", "minutely": "every 1m",
@@ -310,6 +311,8 @@ def _convert_calendar(
     if int(hour) > 23 or int(minute or 0) > 59:
         raise InputError("has a time of day that does not exist")
     days = _cron_days(found["what"], found["day"], local)
+    if local is not None and local.day > LAST_OF_EVERY_MONTH and days.split()[0] == str(LAST_OF_EVERY_MONTH):
+        why += f", on day {LAST_OF_EVERY_MONTH}, for not every month has day {local.day}; L is its last day"
     did: ImportAction = "mapped" if found["hour"] else "changed"
     return Timing(f"{int(minute or 0)} {int(hour)} {days}", did, f"{words}: {why}")
 
@@ -322,7 +325,7 @@ def _cron_days(what: str, day: str | None, local: datetime | None) -> str:
         return "* * 1-5"
     if what.startswith("weekend"):
         return "* * 0,6"
-    date = min(local.day, 28) if local else 1  # every month has a 28th
+    date = min(local.day, LAST_OF_EVERY_MONTH) if local else 1
     if what.startswith("month"):
         return f"{date} * *"
     if what.startswith(("year", "annual")):

@@ -309,3 +309,13 @@ def test_times_whose_zone_nobody_named_say_that_they_are_in_utc(text: str, is_sa
             [("jobs.yaml", text.replace("UTC", "Asia/Tokyo"))], ImportDefaults(NOON, timezone="Asia/Tokyo")
         ).notes
     )
+
+
+@pytest.mark.parametrize(("last_run", "is_said"), [("2026-10-31 08:15", True), ("2026-10-28 08:15", False)])
+def test_a_day_that_not_every_month_has_is_told(last_run: str, is_said: bool) -> None:
+    found = read("jobs.json", json.dumps([{"command": "x", "schedule": "monthly", "last_run": last_run}]))
+
+    assert ["15 8 28 * *"] == [one.spec.schedule for one in found.tasks]
+    assert is_said == any(
+        "not every month has day 31; L is its last day" in one.reason for one in found.notes
+    )

@@ -246,7 +246,7 @@ async def _check_tasks(context: CliContext, *, mend: bool) -> AsyncIterator[Find
         yield finding
     overdue = list(_check_overdue(tasks, now))
     too_long = _check_timeouts(tasks, longest_attempt(context.settings))
-    for finding in [*overdue, *_check_predecessors(tasks), *too_long]:
+    for finding in [*overdue, *_check_predecessors(tasks), *_check_receivers(tasks), *too_long]:
         yield finding
     async for finding in _check_requirements(context, tasks):
         yield finding
@@ -323,6 +323,21 @@ def _check_predecessors(tasks: Sequence[Task]) -> Iterator[Finding]:
             yield Finding(
                 "tasks", "warn", text, f"create it, or take it out of after: scheduler edit {task.id}"
             )
+
+
+def _check_receivers(tasks: Sequence[Task]) -> Iterator[Finding]:
+    """Check that what is sent to one task reaches it: the run of the sender succeeds all the same."""
+    known = {task.id: task for task in tasks}
+    for task in tasks:
+        to, type_ = task.params.get("to"), task.params.get("eventType")
+        if task.type != "publish_event" or not to:
+            continue
+        if to not in known:
+            text = f"{task.id} sends {type_} to {to}, which does not exist"
+            yield Finding("tasks", "warn", text, f"create it, or correct params.to: scheduler edit {task.id}")
+        elif all(one.type != type_ for one in known[to].on_event):
+            text = f"{task.id} sends {type_} to {to}, which does not start on it"
+            yield Finding("tasks", "warn", text, f"list it under onEvent: scheduler edit {to}")
 
 
 async def _check_requirements(context: CliContext, tasks: Sequence[Task]) -> AsyncIterator[Finding]:

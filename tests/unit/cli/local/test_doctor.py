@@ -105,6 +105,27 @@ def test_tasks_that_cannot_go_on_are_named(
     )
 
 
+def test_events_that_nobody_receives_are_a_warning(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
+    """Their sender succeeds, and what it sent starts nothing."""
+
+    def sender(name: str, to: str) -> dict[str, Any]:
+        return {"id": name, "type": "publish_event", "params": {"eventType": "stock.counted", "to": to}}
+
+    listener = {"id": "report", "schedule": "", "onEvent": [{"type": "stock.counted"}]}
+    other = {"id": "deaf", "schedule": "", "onEvent": [{"type": "order.paid"}]}
+    senders = (sender("good", "report"), sender("lost", "reports"), sender("ignored", "deaf"))
+    scheduler("apply", write_tasks(listener, other, *senders))
+
+    texts = [text for verdict, text in findings(scheduler("doctor", "--json"))["tasks"] if verdict == "warn"]
+
+    assert [
+        "ignored sends stock.counted to deaf, which does not start on it -> list it under onEvent: "
+        "scheduler edit deaf",
+        "lost sends stock.counted to reports, which does not exist -> create it, or correct params.to: "
+        "scheduler edit lost",
+    ] == texts
+
+
 def test_channels_are_tried_when_asked_and_what_is_off_is_told(scheduler: Scheduler, site: str) -> None:
     tried = scheduler("doctor", "--send", "--json", WEBHOOK_URL=f"{site}/broken")
     scheduler("channels", "disable", "webhook", WEBHOOK_URL=site)

@@ -103,7 +103,7 @@ async def _find_dependents(store: TaskStore, task: Task) -> list[str]:
     return sorted([*following, *(document.id for document in found.invalid)])
 
 
-async def add_links(store: Store, spec: TaskSpec, *, before: TaskFields | None = None) -> None:
+async def add_links(store: Store, spec: TaskFields, *, before: TaskFields | None = None) -> None:
     """Add the links that *spec* needs and *before* did not. Call it before the task is written."""
     for task_id in sorted({one.task for one in spec.after}):
         ours = tuple(Dependent(task=spec.id, on=one.on) for one in spec.after if one.task == task_id)

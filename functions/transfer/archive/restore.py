@@ -207,7 +207,7 @@ def _with_followers(task: Task, followers: Sequence[Dependent]) -> Task:
 
 def _with_followers_of(known: Task, task: Task) -> Task:
     """Return *task* with the followers of both, as of `_merge_subscribers`."""
-    return _with_followers(task, dict.fromkeys((*known.dependents, *task.dependents)))
+    return _with_followers(task, list(dict.fromkeys((*known.dependents, *task.dependents))))
 
 
 def _merge_subscribers(known: Document, one: Document) -> Document:

@@ -52,7 +52,7 @@ class ApiClient:
         return ApiClient(self._url, key)
 
     async def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Return the response's JSON object; None when it has no body."""
+        """Return the response's JSON object; None for a DELETE, whose response may have no body."""
         return await self._send(method, path, body, query)
 
     async def replace(self, path: str, body: Any, *, revision: str) -> Any:
@@ -86,8 +86,10 @@ class ApiClient:
         if response.truncated:
             raise StoreUnavailableError("SCHEDULER_URL: the answer is too long; ask for fewer rows")
         value = None if response.status == 204 else _parse_json(response)
-        if response.status < 300:
+        if response.status < 300 and (value is not None or method == "DELETE"):
             return value
+        if response.status < 300:
+            raise _foreign_answer(response.status)
         problem = value if isinstance(value, dict) and "title" in value else None
         if problem is None and 400 <= response.status < 500:  # ours always has a title
             raise _foreign_answer(response.status)
@@ -242,4 +244,6 @@ def _to_error(status: int, detail: str) -> SchedulerError:
         return NotAllowedError("SCHEDULER_KEY: the function has no such key, or it was revoked or expired")
     if status == 403:
         return NotAllowedError(f"SCHEDULER_KEY: {detail}")
-    return StoreUnavailableError(detail) if status >= 500 else InputError(detail)
+    if status in (408, 429) or status >= 500:  # the same request may be answered later
+        return StoreUnavailableError(detail)
+    return InputError(detail)

@@ -131,7 +131,7 @@ def show_figures(context: CliContext, figures: Mapping[str, Any]) -> int:
     lines = [
         f"{name:<16} {'never' if figures[key] is None else figures[key]}"
         for key, name in names.items()
-        if key in figures
+        if key != "problem" or key in figures
     ]
     context.screen.show(figures, lines)
     context.show_store()

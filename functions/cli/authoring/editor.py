@@ -35,7 +35,7 @@ class Draft:
 
         Raises:
             SettingsError: There is no such editor.
-            SchedulerError: It ended with an error, or the text is not UTF-8.
+            SchedulerError: It ended with an error, or left no text, or one that is not UTF-8.
         """
         command = next(filter(None, map(environment.get, EDITORS)), DEFAULT_EDITOR)
         try:
@@ -47,6 +47,8 @@ class Draft:
             raise SchedulerError(f"the editor ended with code {code}; nothing was changed")
         try:
             return self.path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        except OSError as exc:
+            raise SchedulerError(f"{self.path} cannot be read: {exc.strerror}; nothing was changed") from None
         except UnicodeDecodeError:
             raise SchedulerError(f"{self.path} is not UTF-8 text; nothing was changed") from None
 

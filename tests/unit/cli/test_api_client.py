@@ -15,8 +15,11 @@ ANSWERS = {
     "text": (200, '"ok"'),
     "page": (200, "<!doctype html><title>For sale</title>"),
     "newer": (200, '{"tasks":[{"id":"a","title":"A","status":"dreaming"}],"runs":[{}]}'),
+    "empty": (200, ""),
+    "nothing": (204, ""),
     "moved": (302, ""),
     "elsewhere": (404, '{"detail":"Not Found"}'),
+    "limit": (429, '{"title":"Too many requests","detail":"SCHEDULER_URL: wait 3 s"}'),
     "gate": (403, "<html>Your client does not have permission</html>"),
 }
 
@@ -47,7 +50,9 @@ def host() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-@pytest.mark.parametrize("words", [("list",), ("show", "a"), ("runs",)], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words", [("list",), ("show", "a"), ("runs",), ("status",)], ids=lambda words: words[0]
+)
 def test_what_is_no_answer_of_ours_is_said_in_a_line(
     scheduler: Scheduler, host: str, answer: str, words: tuple[str, ...]
 ) -> None:

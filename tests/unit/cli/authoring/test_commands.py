@@ -163,9 +163,11 @@ def test_an_editor_that_fails_or_is_not_there(scheduler: Scheduler, drafts: Path
     scheduler(*CREATE, *WHEN)
 
     failed = scheduler("edit", "my-site-answers", EDITOR="false")
+    removed = scheduler("edit", "my-site-answers", EDITOR="rm")
     missing = scheduler("edit", "my-site-answers", EDITOR="no-such-editor-here")
 
     assert (1, True) == (failed.code, "nothing was changed" in failed.err)
+    assert (1, True) == (removed.code, "cannot be read: No such file" in removed.err)
     assert (2, True) == (missing.code, "EDITOR" in missing.err)
     assert [] == list(drafts.iterdir())
 

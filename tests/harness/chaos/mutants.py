@@ -13,7 +13,7 @@ from functions.domain.run import Outcome, Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteResult, WriteStatus
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.engine import due_tasks, executor, results, steps, writer
+from functions.engine import due_tasks, executor, notify, results, steps, writer
 from functions.engine.due_tasks import DueTasks
 from functions.engine.group_slots import GroupSlots
 from functions.engine.writer import PendingTransition, TickWriter
@@ -141,19 +141,20 @@ def _skips_without_record(_: Orders) -> None:
 
 def _told_before_it_is_said(_: Orders) -> None:
     """The duty to tell is struck off first, and then the message is sent."""
-    deliver = getattr(steps, "deliver_notifications")  # noqa: B009  # it is no export of its module
+    deliver = notify.deliver_notifications
 
-    async def struck(tasks: Any, *, notify: Any, writer: TickWriter, **how: Any) -> None:
+    async def struck(tasks: Any, *, notify: Any, writer: TickWriter, **how: Any) -> int:
         async def done(notifications: Sequence[Any], *, within: Any) -> list[tuple[str, ...]]:
             said.extend(notifications)
             return [() for _ in notifications]
 
         said: list[Any] = []
-        await deliver(tasks, notify=done, writer=writer, **how)
+        lost = await deliver(tasks, notify=done, writer=writer, **how)
         if said:
             await notify(said, within=how["answer_by"] - how["clock"]())
+        return lost
 
-    setattr(steps, "deliver_notifications", struck)  # noqa: B010
+    setattr(notify, "deliver_notifications", struck)  # noqa: B010
 
 
 def _at_most_once_forgotten(_: Orders) -> None:

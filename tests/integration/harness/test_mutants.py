@@ -1,16 +1,20 @@
 """The checker reports deliberate mistakes in the product, so that its silence means something."""
 
 from collections.abc import AsyncIterator
+from multiprocessing import get_context
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
 from tests.harness.chaos.__main__ import main
 from tests.harness.chaos.checker.check import judge
-from tests.harness.chaos.mutants import MUTANTS
+from tests.harness.chaos.faults.points import Orders
+from tests.harness.chaos.mutants import MUTANTS, apply
 from tests.harness.chaos.mutation import CONDITIONS, PLAYED
 from tests.harness.chaos.scenarios.deaths import LATER, Scene
 from tests.harness.chaos.scenarios.zombie_workers import play_zombie_worker
+from tests.harness.chaos.world.clock import Clock
 from tests.harness.chaos.world.processes import ROOT
 
 
@@ -36,9 +40,10 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 async def test_checker_reports_the_mistake_after_a_death(
     scene: Scene, mutant: str, point: str, violation: str
 ) -> None:
-    await scene.dies(point, mutant=mutant)
-    await scene.ticks("heir", LATER, mutant=mutant)
+    died = await scene.dies(point, mutant=mutant)
+    lived = await scene.ticks("heir", LATER, mutant=mutant)
 
+    assert (-SIGKILL, 0) == (died, lived)  # a mistake that finds nothing to change ends its process
     assert violation in judge(await scene.history()).codes
 
 
@@ -64,6 +69,20 @@ async def test_checker_reports_a_write_after_a_lost_claim(tmp_path: Path) -> Non
 def test_every_mutant_has_conditions_in_which_it_shows() -> None:
     """`scripts/chaos --mutants` runs them all, with real servers."""
     assert set(MUTANTS) == {*CONDITIONS, *PLAYED}
+
+
+def test_every_mutant_finds_what_it_changes(tmp_path: Path) -> None:
+    """Made in a process of their own: they are changes to modules."""
+    process = get_context("fork").Process(target=_apply_all, args=(Orders(tmp_path, "all", Clock(0.0)),))
+    process.start()
+    process.join()
+
+    assert 0 == process.exitcode
+
+
+def _apply_all(orders: Orders) -> None:
+    for name in MUTANTS:
+        apply(name, orders)
 
 
 def test_every_mutant_of_a_promise_exists() -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ FileIdentity = tuple[int, int]
 BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 CACHED_STATEMENTS = 32  # one that writes a hundred rows takes 130 KiB, and each number of rows has its own
 SQLITE_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)  # the last two: a value that SQLite cannot hold
+MEMORY = ":memory:"
 REMEDIES = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_READONLY: "it cannot be written; check the permissions of the file and of its folder",
@@ -90,13 +91,15 @@ def _create_private(path: str) -> None:
     SQLite gives its -wal and -shm files the same mode. The mode of a file that exists stays. What cannot be
     created here is reported by SQLite.
     """
-    if path != ":memory:":
+    if path != MEMORY:
         with suppress(OSError):
             os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _identify(path: str) -> FileIdentity | None:
     """The device and the number of the file; None when there is none, as for `:memory:`."""
+    if path == MEMORY:
+        return None
     try:
         status = Path(path).stat()
     except OSError:
@@ -132,7 +135,7 @@ class SqliteConnection:
         self._prepare = prepare
         self._lock_timeout_s = lock_timeout_s
         self._operation_timeout_s = operation_timeout_s
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self._thread: Executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._closed = False
         self._connection: sqlite3.Connection | None = None  # touched in the thread alone
         self._identity: FileIdentity | None = None  # of the file that is open
@@ -219,9 +222,10 @@ class SqliteConnection:
             connection.text_factory = bytes
             self._connection, self._identity = connection, _identify(self.path)
             self._companions = {}
-        for path in (f"{self.path}-wal", f"{self.path}-shm"):
-            if path not in self._companions and (found := _identify(path)):
-                self._companions[path] = found
+        if self._identity is not None:
+            for path in (f"{self.path}-wal", f"{self.path}-shm"):
+                if path not in self._companions and (found := _identify(path)):
+                    self._companions[path] = found
         return self._connection
 
     def _is_replaced(self) -> bool:

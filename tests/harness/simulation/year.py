@@ -15,6 +15,7 @@ from functions.domain.task import Task, TaskSpec
 from functions.engine.tick import tick
 from functions.interfaces import NotificationRouting, RunTask, TickDependencies
 from functions.stores.sqlite.store import SqliteStore
+from tests.support.same_thread import in_this_thread
 
 MINUTE = timedelta(minutes=1)
 BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
@@ -34,7 +35,9 @@ class World:
     end: datetime
     work: RunTask
     away: Sequence[tuple[datetime, datetime]] = ()
-    store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:", auto_prune=False))
+    store: SqliteStore = field(
+        default_factory=lambda: in_this_thread(SqliteStore(":memory:", auto_prune=False))
+    )
     ticks: int = 0
     told: list[Notification] = field(default_factory=list)
     told_at: list[datetime] = field(default_factory=list)

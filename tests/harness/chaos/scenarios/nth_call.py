@@ -25,6 +25,7 @@ from tests.conftest import NOON
 from tests.harness.chaos.checker.history import Call, Fault, History, Op
 from tests.harness.chaos.scenarios.deaths import spec
 from tests.harness.chaos.world.standstill import StandstillLoop
+from tests.support.same_thread import in_this_thread
 
 BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
 MADE = NOON - timedelta(minutes=20, seconds=20)  # two occurrences are owed at noon, every ten minutes
@@ -118,7 +119,7 @@ async def _in_thread(work: Callable[[], Any]) -> Any:
 
 
 async def _play(file: Path, *, nth: int, kind: str, defers: bool) -> tuple[History, list[str]]:
-    inner = SqliteStore(str(file))
+    inner = in_this_thread(SqliteStore(str(file)))
     store = FailingStore(inner, nth=nth, kind=kind)
     outside = _Outside()
     wanted = _frequent_specs() if defers else _specs()

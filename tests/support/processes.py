@@ -83,6 +83,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"The temporary files of this run are kept: {shared_folder}")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Where other processes ran the tests, none of them has left garbage here for pytest to look for."""
+    if COSTS in config.stash:
+        gc.freeze()
+
+
 @dataclass(eq=False)
 class Worker:
     """A process and its tests, at most two: pytest tears down what the next one does not need."""

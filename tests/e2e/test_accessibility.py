@@ -9,7 +9,7 @@ from tests.harness.pictures import LOOKS, look, pages_of, shown, sign_in
 from tests.support.axe import axe_script
 from tests.support.browser import chromium
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # 130 looks; half a minute on an idle machine
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # 130 looks; half a minute on an idle machine
 
 CHECK = """
 const done = arguments[arguments.length - 1];

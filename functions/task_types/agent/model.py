@@ -190,13 +190,14 @@ class AgentLimits:
 class LimitedModel(WrapperModel):
     """A model that is called within the limits of one run.
 
-    A request with `tool_choice` none is the plan's. Arguments that are no JSON object become `{}`: the tool
-    then answers the model what is wrong, and no server is sent them as history.
+    A request with `tool_choice` none is the plan's. Arguments that are no JSON object become `{}`, so that no
+    server is sent them as history; what the model called with them is known by its id.
 
     Attributes:
         usage: Current at all times, also when the run fails.
         reply_tokens: The most that is requested of one reply; less once the server refuses more.
         calls_left: How many more calls of the last reply may be made.
+        unreadable_calls: The ids of those whose arguments were no JSON object.
         finish_reason: Why the last reply ended.
         is_overrun: Whether the last reply called tools although none may be called.
 
@@ -213,6 +214,7 @@ class LimitedModel(WrapperModel):
         self.usage = Usage()
         self.reply_tokens = min(limits.reply_tokens, MAX_REPLY_TOKENS)
         self.calls_left = 0
+        self.unreadable_calls: set[str] = set()
         self.finish_reason: str | None = None
         self.is_overrun = False
         self._context_tokens = MAX_CONTEXT_TOKENS
@@ -249,6 +251,7 @@ class LimitedModel(WrapperModel):
         )
         self.finish_reason = response.finish_reason
         calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
+        self.unreadable_calls = {call.tool_call_id for call in calls if parse_arguments(call.args) is None}
         self.is_overrun = bool(calls) and not may_call
         if calls and may_call:
             self.usage.steps += 1

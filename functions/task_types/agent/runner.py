@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai import Agent, AgentRetries, ModelRetry, TextOutput, Tool
+from pydantic_ai import Agent, AgentRetries, ModelRetry, RunContext, TextOutput, Tool
 from pydantic_ai.exceptions import (
     ContentFilterError,
     OutputTokenLimitExceeded,
@@ -179,8 +179,14 @@ class AgentRun:
 
     def _mcp_tool(self, tool: "McpTool") -> Tool[None]:
         assert self._mcp is not None
-        run = partial(self._mcp.run, tool)
-        return Tool.from_schema(self._caller(run), tool.name, tool.description, dict(tool.parameters))
+        caller = self._caller(partial(self._mcp.run, tool))
+
+        async def call(context: RunContext[None], /, **arguments: Any) -> str:
+            if context.tool_call_id in self._model.unreadable_calls:  # it might do something without them
+                return "It was not called: the arguments were no JSON object, or were cut off"
+            return await caller(**arguments)
+
+        return Tool.from_schema(call, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)
 
     def _caller(self, run: Callable[..., Awaitable[ToolResult]]) -> Callable[..., Awaitable[str]]:
         async def call(**arguments: Any) -> str:

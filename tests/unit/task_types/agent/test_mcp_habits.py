@@ -177,6 +177,21 @@ async def test_texts_and_links_that_are_resources_are_shown(agent: MakeAgent) ->
     ] == shown
 
 
+async def test_a_tool_is_not_called_with_arguments_that_nobody_can_read(agent: MakeAgent) -> None:
+    """Without them it may do something else: close all that is open, where one was meant."""
+    server = LittleServer(tool("close", context={"type": "string"}))
+    given = ('{"context": "4', "[4]", "", '{"context": "4"}')
+    one = await agent(says("plan"), says("", calls=tuple(("crm_close", one) for one in given)), finds())
+    one.mcp_servers = {"crm": await server.serve(one.stack)}
+
+    outcome = await one.run({"mcpServers": ["crm"]})
+
+    assert OutcomeKind.SUCCEEDED is outcome.kind, outcome.summary
+    refused = "It was not called: the arguments were no JSON object, or were cut off"
+    assert [True, True, False, False] == [result == refused for result in results(one)]
+    assert 2 == server.asked.count("tools/call")
+
+
 class Forgetful(LittleServer):
     """Forgets a session as soon as it has listed its tools, once."""
 

@@ -30,15 +30,15 @@ async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Calla
     data = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     suffix, expire_at = new_id(), audit_expiry(entry)
     ids = (audit_entry_id(entry, suffix), audit_timeline_id(entry, suffix))
+    problem = ""
     try:
-        written = await store.put_documents(
+        for written in await store.put_documents(
             [Document("audit", one, data, expire_at=expire_at) for one in ids]
-        )
+        ):
+            if written.status is not WriteStatus.APPLIED:
+                problem = f"the write is {written.status.value}"
     except StoreError as exc:
         problem = str(exc)
-    else:
-        statuses = {one.status.value for one in written if one.status is not WriteStatus.APPLIED}
-        problem = f"the write is {' and '.join(sorted(statuses))}" if statuses else ""
     if problem:
         log.error("audit_not_kept", extra={"subject": entry.subject, "error": problem})
 

@@ -1,7 +1,6 @@
 """Fixtures for all rooms: a factory of tasks with defaults, so that a test names only what it is about."""
 
 import gc
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from functions.domain.sharding import shard_of
 from functions.domain.task import Task
 from functions.services import compare_and_set
-from functions.stores.sqlite import schema, store
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -47,22 +45,11 @@ def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure() -> None:
-    """Give random tests no deadline for a case: one holds on an idle machine only.
-
-    The stores of this process wait for no disk, since no test cuts the power: a fifth of the time of the
-    tests that have one. Other processes, and the test of how the file is kept, have what is deployed.
-    """
-    setattr(store, "migrate", _migrate_without_disk)  # noqa: B010
+    """Give random tests no deadline for a case: one holds on an idle machine only."""
     from hypothesis import settings  # programs that import this module draw nothing
 
     settings.register_profile("tests", deadline=None)
     settings.load_profile("tests")
-
-
-def _migrate_without_disk(connection: sqlite3.Connection, path: str) -> None:
-    connection.execute("PRAGMA synchronous = OFF")  # while the tables are made
-    schema.migrate(connection, path)
-    connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,6 +1,6 @@
 """A store whose calls are made in the thread that awaits them: simulations make ten thousand of them.
 
-Handing work to a thread, and what comes of it back, takes a third of the time of such a tick, more on a busy
+Handing work to a thread, and what comes of it back, takes a fifth of the time of such a tick, more on a busy
 machine: each of the two waits until the other gives the interpreter away.
 """
 

@@ -19,7 +19,7 @@ from functions.domain.access import (
     is_well_formed,
     parse_bearer_token,
 )
-from functions.domain.json_depth import GIVEN_TWICE, RepeatedNames, check_values, parse_json
+from functions.domain.json_depth import GIVEN_TWICE, TOO_DEEP, RepeatedNames, check_values, parse_json
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run
 from functions.domain.storage import VersionedTask
 from functions.domain.task import TaskSpec
@@ -319,18 +319,24 @@ async def parse_task_body(request: Request) -> dict[str, Any]:
     return fields
 
 
+_GZIP = b"\x1f\x8b"  # what a compressed body begins with
+
+
 def check_body(body: bytes) -> Any:
     """Return the value of *body*; None when it is empty.
 
     Raises:
-        ProblemError: 400: it is not JSON; 422: it holds a text or a number that no store can hold, or a name
-            stands twice in an object.
+        ProblemError: 400: it is not JSON, or nested too deep; 415: it is compressed; 422: it holds a text or a
+            number that no store can hold, or a name stands twice in an object.
     """
     repeated = RepeatedNames()
     try:
         value = parse_json(body, hook=repeated) if body else None
-    except ValueError:
-        raise ProblemError(400, "The body is not JSON") from None
+    except ValueError as exc:
+        if body.startswith(_GZIP):
+            raise ProblemError(415, "The body is compressed; send it as it is") from None
+        reason = TOO_DEEP if str(exc) == TOO_DEEP else "is not JSON"
+        raise ProblemError(400, f"The body {reason}") from None
     require_storable(value)
     if paths := list(islice(repeated.paths_in(value), MAX_UNKNOWN)):
         errors = [FieldProblem(field=Problem(path, "").field, reason=GIVEN_TWICE) for path in paths]

@@ -1,6 +1,8 @@
 """What clients really send: values that no JSON holds, preconditions, HEAD, and bodies by the description."""
 
 import copy
+import gzip
+import json
 from typing import Any
 
 import jsonschema_rs
@@ -49,6 +51,23 @@ async def test_a_name_given_twice_is_refused_with_its_field(api: Call) -> None:
     assert "name: is given twice; give it once (and 1 more)" == made.json["detail"]
     assert ["name", "limits.types"] == [one["field"] for one in made.json["errors"]]
     assert [{"field": "params.json.a", "reason": "is given twice; give it once"}] == task.json["errors"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (gzip.compress(json.dumps(HEALTH).encode()), 415, "The body is compressed; send it as it is"),
+        (b"[" * 5000 + b"]" * 5000, 400, "The body is nested more than 100 levels deep"),
+        (b"{'title': 'Site'}", 400, "The body is not JSON"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused_with_what_is_wrong_with_it(
+    body: bytes, status: int, words: str, api: Call
+) -> None:
+    refused = await api("POST", "/api/tasks", raw=body)
+
+    assert status == refused.status
+    assert refused.json["detail"].startswith(words)
 
 
 @pytest.mark.parametrize(

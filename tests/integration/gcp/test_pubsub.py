@@ -59,6 +59,7 @@ async def test_google_s_own_emulator_takes_events_and_hands_them_on_as_they_were
     assert 0 == lost
     assert {
         "content-type": "application/json",
+        "cronfire-publisher": "0123abcd",
         "ce-specversion": "1.0",
         "ce-id": "e7",
         "ce-type": "cronfire.run.finished",

@@ -109,7 +109,7 @@ class TestLostAnswers:
     ) -> None:
         faulty.next("BatchWrite", refuse(), refuse())
 
-        with pytest.raises(StoreUnavailableError, match="ledger"):
+        with pytest.raises(StoreUnavailableError, match="whether the runs were saved"):
             await store.write_with_runs(ENTRY, [])
 
     async def test_a_settlement_whose_answer_was_lost_is_unknown_and_its_record_kept(

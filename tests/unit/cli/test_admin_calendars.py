@@ -33,7 +33,7 @@ def test_a_calendar_is_set_shown_listed_and_removed(scheduler: Scheduler) -> Non
 def test_wrong_days_are_refused_with_a_remedy(scheduler: Scheduler) -> None:
     said = scheduler("calendars", "set", "company", "24.12.")
 
-    assert said.code == 1
+    assert said.code == 2
     assert "write dates (2026-12-24, 12-25)" in said.err
 
 

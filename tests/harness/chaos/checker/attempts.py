@@ -136,7 +136,11 @@ def _judge_record(
             verdict.object("begun_too_late", f"{run['taskId']}@{run['occurrence']}: {run['summary']}")
         if _was_cut(run, calls, plan, evidence):
             verdict.counts["attempts cut by the end of a tick, or by a late claim"] += 1
-        elif evidence.excuses.takeover(process or evidence.process_of(run), began - 1, ended):
+        elif evidence.excuses.takeover(process or evidence.process_of(run), began - 1, ended) or any(
+            # A record has the time of its process, whose clock may have been set; the target's is never set.
+            evidence.excuses.takeover(call.process, call.arrived - 1, call.ended)
+            for call in calls
+        ):
             verdict.counts["attempts abandoned after a fault"] += 1
         elif not calls and _was_not_released(run, evidence):
             verdict.counts["claims without an attempt: a slow store took no release in time"] += 1

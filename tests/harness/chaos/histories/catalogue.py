@@ -43,6 +43,18 @@ EVERY_SECOND: Json = {
 }
 TOLD = ("t@2026-11-20T12:03:00Z#failure", "t@2026-11-20T12:04:00Z#recovery")
 
+
+def _set_back(killed: str) -> dict[str, Any]:
+    """An attempt at 12:03:30 by a process whose clock says 12:02:00, until *killed* is killed; made again."""
+    given_up = {"outcome": "abandoned", "final": False, "finishedAt": text(at(2, 35))}
+    made = plus(
+        3,
+        calls=(call(3, 30, length=5, answer="gone"), call(3, 50, attempt=2)),
+        runs=(run(3, **given_up, startedAt=text(at(2))), run(3, 50, attempt=2, token="second.1")),
+    )
+    return made | {"faults": (fault("kill", 3, 34.9, 40, where=killed),)}
+
+
 FLAPPED: dict[str, Any] = {  # it fails three times, and works again when that is no news any more
     "calls": tuple(call(m, answer="500" if m < 4 else "ok") for m in range(1, 6)),
     "runs": tuple(run(m, outcome="failed" if m < 4 else "succeeded") for m in range(1, 6)),
@@ -93,6 +105,10 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
     "a second try after a success": (
         {"repeated"},
         plus(3, calls=(call(3), call(3, 30, attempt=2)), runs=(run(3, final=False), run(3, 30, **SECOND))),
+    ),
+    "a second try of what was given up by a clock that had been set back, as another process was killed": (
+        {"repeated", "abandoned_without_cause"},
+        _set_back("p1/12"),
     ),
     "a second try of what was given up for nothing": (
         {"repeated", "abandoned_without_cause"},
@@ -278,6 +294,7 @@ WRONG: dict[str, tuple[set[str], dict[str, Any]]] = {
 
 RIGHT: dict[str, dict[str, Any]] = {
     "nothing special": {},
+    "killed during its call, on record by a clock that had been set back": _set_back(PROCESS),
     "a run by hand that paused the task, with an older occurrence in line": {
         "calls": (*(call(m) for m in (1, 2)), call(3, 30, key=f"t@{text(at(3, 30))}", answer="500")),
         "runs": (*(run(m) for m in (1, 2)), run(3, 30, **BY_HAND, outcome="failed")),

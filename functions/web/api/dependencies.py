@@ -326,8 +326,8 @@ def check_body(body: bytes) -> Any:
     """Return the value of *body*; None when it is empty.
 
     Raises:
-        ProblemError: 400: it is not JSON, or nested too deep; 415: it is compressed; 422: it holds a text or a
-            number that no store can hold, or a name stands twice in an object.
+        ProblemError: 400: it is not JSON, or nested too deep; 415: it is compressed; 422: it holds a text or
+            a number that no store can hold, or a name stands twice in an object.
     """
     repeated = RepeatedNames()
     try:

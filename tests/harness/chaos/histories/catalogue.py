@@ -46,7 +46,7 @@ TOLD = ("t@2026-11-20T12:03:00Z#failure", "t@2026-11-20T12:04:00Z#recovery")
 
 def _set_back(killed: str) -> dict[str, Any]:
     """An attempt at 12:03:30 by a process whose clock says 12:02:00, until *killed* is killed; made again."""
-    given_up = {"outcome": "abandoned", "final": False, "finishedAt": text(at(2, 35))}
+    given_up: Json = {"outcome": "abandoned", "final": False, "finishedAt": text(at(2, 35))}
     made = plus(
         3,
         calls=(call(3, 30, length=5, answer="gone"), call(3, 50, attempt=2)),

@@ -54,6 +54,17 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield {"SCHEDULER_URL": address, "SCHEDULER_KEY": KEY}
 
 
+def local_store(folder: Path, site: str) -> dict[str, str]:
+    """The environment of a command that works on a store, beside one over the API."""
+    return {
+        "SCHEDULER_URL": "",
+        "STORE_URL": f"sqlite:///{folder}/local.db",
+        "API_KEY": KEY,
+        "WEBHOOK_URL": site,
+        "ALLOW_PRIVATE_NETWORKS": "1",
+    }
+
+
 def test_calendars_are_set_shown_applied_and_removed(scheduler: Scheduler, tmp_path: Path) -> None:
     file = tmp_path / "days.yaml"
     task = 'id: report\n    type: daily_briefing\n    schedule: daily\n    except: ["calendar:company"]\n'
@@ -175,13 +186,7 @@ def test_what_is_typed_wrong_is_2_and_what_does_not_exist_is_1(
         (1, ("rehearse", "nobody")),
         (2, ("edit", "shop", "--schedule", "at 2019-01-01T00:00")),
     ]
-    local = {
-        "SCHEDULER_URL": "",
-        "STORE_URL": f"sqlite:///{tmp_path}/local.db",
-        "API_KEY": KEY,
-        "WEBHOOK_URL": site,
-        "ALLOW_PRIVATE_NETWORKS": "1",
-    }
+    local = local_store(tmp_path, site)
 
     for code, words in commands:
         over_api, over_store = scheduler(*words), scheduler(*words, **local)
@@ -211,13 +216,7 @@ def test_administration_is_the_same_over_the_api_and_over_a_store(
     scheduler: Scheduler, environment: dict[str, str], tmp_path: Path, site: str
 ) -> None:
     """The same words lead to the same output and codes; only ids and instants differ."""
-    local = {
-        "SCHEDULER_URL": "",
-        "STORE_URL": f"sqlite:///{tmp_path}/local.db",
-        "API_KEY": KEY,
-        "WEBHOOK_URL": site,
-        "ALLOW_PRIVATE_NETWORKS": "1",
-    }
+    local = local_store(tmp_path, site)
     commands = [
         ("status",),
         ("cost",),

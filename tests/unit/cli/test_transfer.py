@@ -158,12 +158,12 @@ def test_a_broken_file_stops_no_other(command: Command, tmp_path: Path) -> None:
     said = command(import_file, paths=[tmp_path])
 
     assert (1, True) == (said.code, "1 created" in said.out)
-    for told in (
+    for words in (
         "latin.yaml:1: is not UTF-8",
         "broken.json:1: this is not JSON",
         "other.yaml:1: is a workflow",
     ):
-        assert told in said.err
+        assert words in said.err
 
 
 def test_a_broken_file_alone_is_refused(command: Command, tmp_path: Path) -> None:

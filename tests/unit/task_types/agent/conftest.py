@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from functions.domain.run import Outcome
 from functions.domain.task import Job
@@ -86,3 +88,16 @@ async def agent(make_job: Callable[..., Job]) -> AsyncIterator[Callable[..., Awa
             return Agent(model, stack, make_job)
 
         yield make
+
+
+async def serve_mcp(stack: AsyncExitStack, handler: Any) -> McpServer:
+    """Serve what *handler* answers to each request of an MCP client, until *stack* is closed."""
+    app = web.Application()
+    app.router.add_route("*", "/mcp", handler)
+    server = TestServer(app)
+    await server.start_server()
+    stack.push_async_callback(server.close)
+    url = str(server.make_url("/mcp"))
+    http = build_single_origin_client(url)
+    stack.push_async_callback(http.close_connections)
+    return McpServer(lambda: http, url)

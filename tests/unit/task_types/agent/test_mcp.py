@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import uvicorn
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from mcp.server.mcpserver import MCPServer
 
 from functions.domain.redaction import Redactor
@@ -20,7 +19,7 @@ from functions.task_types.agent import mcp
 from functions.task_types.registry import check_params
 from functions.task_types.support.mcp_servers import McpServer, know_servers
 from tests.fakes.llm_server import finds, says
-from tests.unit.task_types.agent.conftest import Agent
+from tests.unit.task_types.agent.conftest import Agent, serve_mcp
 
 TOKEN = "c4nary-token-of-an-mcp-server"
 DOCS = {"mcpServers": ["docs"]}
@@ -92,15 +91,7 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(handler: Any) -> McpServer:
-            app = web.Application()
-            app.router.add_route("*", "/mcp", handler)
-            server = TestServer(app)
-            await server.start_server()
-            stack.push_async_callback(server.close)
-            url = str(server.make_url("/mcp"))
-            http = build_single_origin_client(url)
-            stack.push_async_callback(http.close_connections)
-            return McpServer(lambda: http, url)
+            return await serve_mcp(stack, handler)
 
         yield start
 

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from functions.domain.run import Outcome
 from functions.domain.types import OutcomeKind
-from functions.http_client.client import build_single_origin_client
 from functions.task_types.support.mcp_servers import McpServer
 from tests.fakes.llm_server import finds, says
-from tests.unit.task_types.agent.conftest import Agent
+from tests.unit.task_types.agent.conftest import Agent, serve_mcp
 
 MakeAgent = Callable[..., Awaitable[Agent]]
 MODERN = "2026-07-28"
@@ -41,15 +39,7 @@ class LittleServer:
         self.asked: list[str] = []
 
     async def serve(self, stack: AsyncExitStack) -> McpServer:
-        app = web.Application()
-        app.router.add_route("*", "/mcp", self._handle)
-        server = TestServer(app)
-        await server.start_server()
-        stack.push_async_callback(server.close)
-        url = str(server.make_url("/mcp"))
-        http = build_single_origin_client(url)
-        stack.push_async_callback(http.close_connections)
-        return McpServer(lambda: http, url)
+        return await serve_mcp(stack, self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json() if request.method == "POST" else {}

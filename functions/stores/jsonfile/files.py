@@ -80,12 +80,9 @@ class JsonFile:
         3. Put the new one in its place, in one step of the file system.
         4. Have the disk keep the names.
         """
-        try:
+        with _removed_on_error(self._temporary):
             mark = self._write(content)
             self.save_backup()
-        except OSError:
-            self._temporary.unlink(missing_ok=True)  # on a full disk it takes the space that is left
-            raise
         self._temporary.replace(self.path)
         sync_folder(self.path)
         return mark
@@ -104,7 +101,8 @@ class JsonFile:
         spare = self.backup.with_name(f".{self.backup.name}.tmp")
         with suppress(FileNotFoundError):  # the first version has none before it
             # A copy and not a link: an editor that writes in place must not spoil the backup as well.
-            shutil.copy2(self.path, spare)
+            with _removed_on_error(spare):
+                shutil.copy2(self.path, spare)
             spare.replace(self.backup)
 
     def is_newer_than_backup(self) -> bool:
@@ -113,6 +111,16 @@ class JsonFile:
             return self.path.stat().st_mtime_ns > self.backup.stat().st_mtime_ns
         except FileNotFoundError:
             return self.path.exists()
+
+
+@contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    """Remove the file that could not be written whole: on a full disk it takes the space that is left."""
+    try:
+        yield
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _open_private(path: Path) -> int:

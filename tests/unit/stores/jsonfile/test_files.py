@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import fcntl
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -50,6 +51,17 @@ def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
     with lock_path(path).open("w") as file:
         fcntl.flock(file, kind)
         yield
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """Let this process write no file larger than *size*, as on a disk that is nearly full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # -- mistakes --------------------------------------------------------------------------------------------
@@ -173,6 +185,21 @@ async def test_what_we_write_leaves_the_version_before(folder: Folder, make_task
 
     assert before == folder.backup.read_text()
     assert before != folder.path.read_text()
+
+
+@pytest.mark.parametrize(
+    "content", ["y" * 9_000, "short"], ids=["no-room-for-the-file", "no-room-for-its-backup"]
+)
+def test_what_has_no_room_leaves_nothing_on_the_disk(tmp_path: Path, content: str) -> None:
+    """The part that was written would take the space that is left."""
+    path = tmp_path / "tasks.json"
+    path.write_text("x" * 8_000)
+
+    with no_file_above(4_000), pytest.raises(OSError, match="File too large"):
+        JsonFile(path).replace(content.encode())
+
+    assert ["tasks.json"] == [one.name for one in tmp_path.iterdir()]
+    assert "x" * 8_000 == path.read_text()
 
 
 # -- bounds, and what the system says --------------------------------------------------------------------

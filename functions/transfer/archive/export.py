@@ -27,6 +27,7 @@ from functions.transfer.archive.format import (
     task_line,
 )
 
+NO_OBJECT = "it holds no JSON object; mend it where it is stored, or remove it"
 MAX_ROUNDS = 3  # of writing again tasks that ran during the export; the rest is reported
 
 
@@ -35,7 +36,8 @@ class ExportResult:
     """What an export wrote.
 
     Attributes:
-        unreadable: Documents that cannot be read as tasks: they are not in the file.
+        unreadable: Tasks and other documents that cannot be read, these as `channels/team`: they are not in
+            the file.
         running: Tasks that were still running at the end; in the file they are due.
         changing: Tasks that ran, or were changed, until the end: the file may be behind them.
     """
@@ -119,7 +121,10 @@ class _Exporter:
     async def _write_documents(self) -> None:
         for kind in DOCUMENT_KINDS:
             async for document in iter_documents(self._store, kind):
-                if is_local(document) or not document.is_readable:
+                if is_local(document):
+                    continue
+                if not document.is_readable:
+                    self._result.unreadable.append(InvalidDocument(f"{kind}/{document.id}", NO_OBJECT))
                     continue
                 self._file.write(document_line(document))
                 self._result.counts.documents += 1

@@ -29,6 +29,7 @@ from functions.domain.types import OutcomeKind, Status, Trigger
 from functions.errors import InputError, StoreUnavailableError
 from functions.interfaces import Store
 from functions.services.paging import iter_runs
+from functions.stores.jsonfile.store import JsonStore
 from functions.stores.sqlite.store import SqliteStore
 from functions.transfer.archive.export import ExportResult, export_archive
 from functions.transfer.archive.format import LOCAL_KINDS, RecordCounts, document_line, end_line
@@ -555,6 +556,17 @@ async def test_a_task_nobody_can_read_is_told(tmp_path: Path, path: Path, make_t
     out = await exported(store, path)
 
     assert (["spoilt"], 1) == ([one.id for one in out.unreadable], out.counts.tasks)
+    await store.close()
+
+
+async def test_a_channel_that_nobody_can_read_is_said_to_be_missing(tmp_path: Path, path: Path) -> None:
+    """Whoever moves to another store would find out when the first message does not come."""
+    (tmp_path / "s.documents.json").write_text('{"channels": {"team": {"data": "hook"}}}')
+    store = JsonStore(str(tmp_path / "s.json"))
+
+    out = await exported(store, path)
+
+    assert (["channels/team"], 0) == ([one.id for one in out.unreadable], out.counts.documents)
     await store.close()
 
 

@@ -4,12 +4,13 @@ import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
+from socket import gethostname
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from functions.config.settings import Settings
-from functions.config.stores import BITABLE_SCHEME
+from functions.config.stores import BITABLE_SCHEME, FILE_SCHEMES
 from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, FINISH_MARGIN
 from functions.errors import InputError
 from functions.http_client.trusted import PostRequest
@@ -128,8 +129,15 @@ def build_publisher(
 
 
 def scheduler_id(settings: Settings) -> str:
-    """Return what tells this scheduler from others on the same topic: all its processes have one store."""
-    return sha256(settings.store_url.encode("utf-8", "replace")).hexdigest()[:16]
+    """Return what tells this scheduler from others on the same topic: all its processes have one store.
+
+    A file of one name is on many machines, each with a store of its own. Where the machine's name changes, as
+    with each new container, an event may return that is not ignored: its tasks know that they have it.
+    """
+    store = settings.store_url
+    if store.startswith(FILE_SCHEMES):
+        store = f"{store} {settings.public_url or gethostname()}"
+    return sha256(store.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def build_heartbeat(settings: Settings, post: PostRequest) -> "Heartbeat | None":

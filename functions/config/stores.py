@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from functions.config.types import HOST_AND_PORT, HTTP_URL, Flag, HttpUrl, SettingsGroup
 
 BITABLE_SCHEME = "bitable://"
+FILE_SCHEMES = ("sqlite:", "json:")  # the file's path is that of one machine
 # What `create_store` opens: a process refuses any other address when it starts, not with its first tick.
 _STORE_URLS = (
     "sqlite:///?:memory:",

@@ -2,7 +2,29 @@
 
 import pytest
 
-from functions.app.factories import parse_cell
+from functions.app import factories
+from functions.app.factories import parse_cell, scheduler_id
+from functions.config.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("url", "is_one_store"),
+    [("sqlite:////srv/s.db", False), ("json:///tasks.json", False), ("firestore://farm/jobs", True)],
+)
+@pytest.mark.parametrize("is_public", [True, False])
+def test_stores_in_files_of_one_name_are_two_schedulers_on_a_topic(
+    monkeypatch: pytest.MonkeyPatch, url: str, is_one_store: bool, is_public: bool
+) -> None:
+    """Each would ignore the other's events as its own."""
+
+    def id_on(machine: str) -> str:
+        public = {"PUBLIC_URL": f"https://{machine}.example.com"} if is_public else {}
+        monkeypatch.setattr(factories, "gethostname", lambda: "same" if is_public else machine)
+        return scheduler_id(Settings.from_env({"STORE_URL": url} | public, serves_http=False))
+
+    barn, barn_again, stable = id_on("barn"), id_on("barn"), id_on("stable")
+
+    assert (True, is_one_store) == (barn == barn_again, barn == stable)
 
 
 def test_a_cell_is_read_by_the_rules_of_task_files() -> None:

@@ -16,10 +16,6 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Note = Annotated[str, StringConstraints(max_length=400)]
 
 
-class NoArguments(Model):
-    """Nothing."""
-
-
 class ListTasks(Model):
     """Which tasks to list."""
 

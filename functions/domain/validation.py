@@ -156,15 +156,14 @@ def validation_sentence(
     given: Any = None,
     *,
     model: type[BaseModel] | None = None,
-    limit: int = 1,
     whole: str = "document",
 ) -> str:
-    """The first *limit* problems, e.g. `title: is required (and 3 more)`; see `problems_of`.
+    """The first problem and how many more there are: `title: is required (and 3 more)`; see `problems_of`.
 
     Args:
         whole: The name of what is wrong where no field is.
     """
-    return join_problems(problems_of(error, given, model=model), limit=limit, whole=whole)
+    return join_problems(problems_of(error, given, model=model), limit=1, whole=whole)
 
 
 def params_sentence(

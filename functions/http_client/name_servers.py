@@ -12,7 +12,6 @@ from pathlib import Path
 
 from functions.http_client import BlockedRequestError, FetchError
 from functions.http_client.addresses import (
-    AddressPolicy,
     is_public_address,
     is_public_or_private_address,
     parse_ip,
@@ -43,7 +42,6 @@ class NameServers:
 
     Args:
         allow_private: Whether servers with private addresses may be asked, and names of private networks.
-        allow: The rule about addresses itself, in place of the one *allow_private* picks.
         system_servers: Returns the addresses of this machine's servers.
         port: Of all servers.
         new_id: Returns 16 random bits.
@@ -53,13 +51,12 @@ class NameServers:
         self,
         *,
         allow_private: bool = False,
-        allow: AddressPolicy | None = None,
         system_servers: Callable[[], Sequence[str]] | None = None,
         port: int = PORT,
         new_id: Callable[[], int],
     ) -> None:
         self._allow_private = allow_private
-        self._allow = allow or (is_public_or_private_address if allow_private else is_public_address)
+        self._allow = is_public_or_private_address if allow_private else is_public_address
         self._system_servers = system_servers or read_system_servers
         self._port = port
         self._new_id = new_id

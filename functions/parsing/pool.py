@@ -91,11 +91,11 @@ class _Answer(Generic[T]):
     failed: str | None = None
     spent: bool = False
 
-    def unwrap(self, memory_bytes: int) -> T:
+    def unwrap(self) -> T:
         if self.unreadable is not None:
             raise UnreadableError(self.unreadable)
         if self.failed == "MemoryError":
-            raise ParsingStoppedError(f"in {memory_bytes // 1_048_576} MB of memory")
+            raise ParsingStoppedError(f"in {MAX_MEMORY_BYTES // 1_048_576} MB of memory")
         if self.failed is not None:
             raise ParsingStoppedError(f"because its parser failed ({self.failed})")
         return cast(T, self.result)
@@ -129,13 +129,11 @@ class ParserPool:
         self,
         *,
         max_processes: int = MAX_PROCESSES,
-        memory_bytes: int = MAX_MEMORY_BYTES,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._max_processes = max_processes
         self._slots = asyncio.Semaphore(max_processes)
         self._is_closing = False
-        self._memory_bytes = memory_bytes
         self._environment = environment
         self._processes: set[Process] = set()
         self._free: list[Process] = []
@@ -158,7 +156,7 @@ class ParserPool:
                 raise ParsingStoppedError(f"in {timeout_s:.3g} s: its parsing was stopped") from None
             except _EndedError as exc:
                 raise ParsingStoppedError("because its parser ended unexpectedly") from exc
-        return answer.unwrap(self._memory_bytes)
+        return answer.unwrap()
 
     async def close(self) -> None:
         """End the processes, and the calls that are under way; later ones are refused.
@@ -218,7 +216,7 @@ class ParserPool:
             "-P",  # of modules in the working directory only those that this process finds, too
             "-m",
             "functions.parsing.worker",
-            str(self._memory_bytes),
+            str(MAX_MEMORY_BYTES),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a traceback would quote what strangers wrote

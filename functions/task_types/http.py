@@ -59,7 +59,9 @@ MAX_BODY_BYTES = 262_144  # enough for an API; parsing it does not block the loo
 _REDACTION_MARGIN_BYTES = 8192  # read beyond a snippet's end, so that a secret there is whole and is masked
 _HEADER_SAFE_CHARS = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # characters that CloudEvents does not percent-encode
 _BODY_FIELDS = frozenset({"json_body", "body", "form"})
-_POINTER = text_form(r"^(/[^/]*)*$", "must be a JSON Pointer, such as /data/0/status", max_length=500)
+_Pointer = Annotated[
+    str, text_form(r"^(/[^/]*)*$", "must be a JSON Pointer, such as /data/0/status", max_length=500)
+]
 _Scalar = str | int | float | bool
 _Text = Annotated[str, StringConstraints(max_length=65_536)]
 
@@ -94,12 +96,7 @@ class Params(Model):
         StatusRanges(((200, 299),)), json_schema_extra={"default": "200-299"}
     )
     body_contains: ExpectedText | None = None
-    json_pointer: (
-        Annotated[
-            str, text_form(r"^(/[^/]*)*$", "must be a JSON Pointer, such as /data/0/status", max_length=500)
-        ]
-        | None
-    ) = None
+    json_pointer: _Pointer | None = None
     equals: JsonValue = None
     expect: ExpectedResponse | None = None
     timeout_seconds: Seconds = 20.0

@@ -185,10 +185,8 @@ class FeishuRequestError(StoreError):
         code: The vendor's number for why.
     """
 
-    def __init__(self, code: int, message: str = "") -> None:
-        super().__init__(
-            message or f"Feishu refused the call ({code}): {REMEDIES.get(code, _UNKNOWN_CODE_HINT)}"
-        )
+    def __init__(self, code: int) -> None:
+        super().__init__(f"Feishu refused the call ({code}): {REMEDIES.get(code, _UNKNOWN_CODE_HINT)}")
         self.code = code
 
 

@@ -121,12 +121,11 @@ class RecordsApi:
     async def search(
         self,
         *conditions: Condition,
-        match_all: bool = False,
         newest_by: str = "",
         oldest_by: str = "",
         max_rows: int | None = None,
     ) -> list[Record]:
-        """The rows that meet one of *conditions*, with *match_all* all of them; all rows without any.
+        """The rows that meet one of *conditions*; all rows without any.
 
         Args:
             newest_by: The column of numbers to sort by, greatest first; *oldest_by* the least first.
@@ -135,7 +134,6 @@ class RecordsApi:
         found: list[Record] = []
         pages = self.iter_pages(
             *conditions,
-            match_all=match_all,
             newest_by=newest_by,
             oldest_by=oldest_by,
             size=min(max_rows or PAGE_SIZE, PAGE_SIZE),
@@ -154,7 +152,7 @@ class RecordsApi:
         oldest_by: str = "",
         size: int = PAGE_SIZE,
     ) -> AsyncIterator[list[Record]]:
-        """As `search`, page by page."""
+        """As `search`, page by page; with *match_all* the rows that meet all of *conditions*."""
         body: dict[str, Any] = {"automatic_fields": True}
         if conditions:
             body["filter"] = {"conjunction": "and" if match_all else "or", "conditions": list(conditions)}

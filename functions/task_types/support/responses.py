@@ -42,9 +42,9 @@ def refused(
     return failed(reason, permanent=permanent, retry_after=wait, metrics=metrics)
 
 
-def response_text(response: httpx.Response, *, limit_bytes: int | None = None) -> str:
+def response_text(response: httpx.Response) -> str:
     """Return the body as text; see `charsets.decode`."""
-    return body_text(response, response.content, limit_bytes=limit_bytes)
+    return body_text(response, response.content)
 
 
 def body_text(response: httpx.Response, content: bytes, *, limit_bytes: int | None = None) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
 from functions.domain.types import FIRST_INSTANT, Author, Instant, Model, format_instant, text_form
+from functions.errors import NotAllowedError
 
 Scope = Literal["read", "run", "write", "admin"]
 
@@ -105,6 +106,15 @@ class Principal:
     def has_scope(self, scope: Scope) -> bool:
         """Whether *scope* is among its permissions."""
         return scope in self.scopes
+
+    def require_scope(self, scope: Scope) -> None:
+        """Return when *scope* is among its permissions.
+
+        Raises:
+            NotAllowedError: It is not.
+        """
+        if not self.has_scope(scope):
+            raise NotAllowedError(f"This takes a key with the scope {scope}")
 
     def can_see(self, owner: str) -> bool:
         """Whether it may see what belongs to *owner*."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from functions.domain.access import AuditEntry, Principal, Scope
+from functions.domain.access import AuditEntry, Principal
 from functions.domain.lifecycle.restore import restored_task
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
@@ -107,7 +107,7 @@ class RemovedTasks:
 
     async def list_removed(self) -> list[RemovedTask]:
         """Return those that are not there again, the latest first."""
-        self._require("read")
+        self._principal.require_scope("read")
         found = [
             one
             async for document in iter_documents(self._store, "meta", prefix=PREFIX)
@@ -125,7 +125,7 @@ class RemovedTasks:
         Raises:
             NotFoundError: None is kept.
         """
-        self._require("read")
+        self._principal.require_scope("read")
         owner = self._principal.owner
         names = {PREFIX + task_id, _document_id(task_id, owner)}  # the first also of an older version
         documents = list(await self._store.get_documents("meta", sorted(names)))
@@ -157,7 +157,7 @@ class RemovedTasks:
             InputError: A task that it runs after is gone.
             NotAllowedError: The caller or the owner may not have it any more.
         """
-        self._require("write")
+        self._principal.require_scope("write")
         removed = await self.get(task_id)
         await load_holidays_for([removed.task])
         task = restored_task(removed.task, now=self._clock())
@@ -182,10 +182,6 @@ class RemovedTasks:
         return await with_current_days(
             self._store, VersionedTask(task, written.revision), now=self._clock(), new_id=self._new_id
         )
-
-    def _require(self, scope: Scope) -> None:
-        if not self._principal.has_scope(scope):
-            raise NotAllowedError(f"This takes a key with the scope {scope}")
 
     def _parse(self, document: Document) -> RemovedTask | None:
         """Return the task of *document*; None when it is expired, cannot be read, or is another's."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 
-from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope
+from functions.domain.access import AuditEntry, AuditVerb, Principal
 from functions.domain.lifecycle.complete import Transition, cancel, pause, resume
 from functions.domain.lifecycle.edit import acknowledge, edit_task, new_task, queue_runs, spec_hash
 from functions.domain.run import Run
@@ -90,7 +90,7 @@ class TaskService:
 
     async def list_tasks(self, which: TaskFilter, *, after: str = "", limit: int = 100) -> QueryResult:
         """Return the tasks by id that match *which* and that the caller may see."""
-        self._require_scope("read")
+        self.principal.require_scope("read")
         return await self.view.list_page(which, after=after, limit=limit)
 
     async def get_task(self, task_id: str) -> VersionedTask:
@@ -99,7 +99,7 @@ class TaskService:
         Raises:
             UnreadableError: Its document cannot be read; see `OwnerView.find_task`.
         """
-        self._require_scope("read")
+        self.principal.require_scope("read")
         return await self.view.find_task(task_id)
 
     async def list_runs(
@@ -112,7 +112,7 @@ class TaskService:
         Raises:
             NotFoundError: There is neither such a task nor a run of it.
         """
-        self._require_scope("read")
+        self.principal.require_scope("read")
         removed: NotFoundError | None = None
         if task_id:
             try:
@@ -133,7 +133,7 @@ class TaskService:
 
         What is due now is first, however late it is.
         """
-        self._require_scope("read")
+        self.principal.require_scope("read")
         if self.principal.owner:  # the queue is everybody's
             raise NotAllowedError("This takes a key that is bound to no owner")
         found = await self._store.list_due(self._clock() + NEXT_HORIZON, limit=limit)
@@ -141,7 +141,7 @@ class TaskService:
 
     async def list_ordered(self, order: TaskOrder, *, after: OrderPosition | None, limit: int) -> OrderedPage:
         """Return a page of all tasks in *order*; for keys that are bound to no owner."""
-        self._require_scope("read")
+        self.principal.require_scope("read")
         if self.principal.owner:  # where a page ends would name a task of somebody else
             raise NotAllowedError("This takes a key that is bound to no owner")
         return await self._store.list_ordered(order, after=after, limit=limit)
@@ -156,7 +156,7 @@ class TaskService:
         Raises:
             NotAllowedError: The caller, or the owner, may not have such a task.
         """
-        self._require_scope("write")
+        self.principal.require_scope("write")
         spec = self._with_owner(spec)
         await self._limits.check(spec, self.principal)
         return spec
@@ -185,9 +185,9 @@ class TaskService:
             ConflictError: A task of this id exists.
             InputError: The schedule has no occurrence left, or the key was used for another task.
         """
-        self._require_scope("write")
+        self.principal.require_scope("write")
         if run_now:
-            self._require_scope("run")
+            self.principal.require_scope("run")
         spec = self._with_owner(spec)
         now = self._clock()
         first_at: datetime | None = None
@@ -246,7 +246,7 @@ class TaskService:
             ConflictError: The task is another revision now, or was edited meanwhile.
             InputError: The id differs, or the schedule has no occurrence left.
         """
-        self._require_scope("write")
+        self.principal.require_scope("write")
         if spec.id != task_id:
             raise InputError(f"id: must be {task_id!r}, as in the address; an id never changes")
         spec = self._with_owner(spec)
@@ -292,7 +292,7 @@ class TaskService:
             ConflictError: The task is another revision now.
             StoreUnavailableError: It is not known whether the task was deleted.
         """
-        self._require_scope("write")
+        self.principal.require_scope("write")
 
         async def attempt() -> bool:
             try:
@@ -339,7 +339,7 @@ class TaskService:
 
     async def revoke_address(self, task_id: str) -> VersionedTask:
         """Give a heartbeat another address to call; see `heartbeats.revoke_address`."""
-        self._require_scope("write")
+        self.principal.require_scope("write")
         return await self._update("edited", task_id, revoke_address, note="another address to call")
 
     async def cancel(self, task_id: str) -> VersionedTask:
@@ -357,7 +357,7 @@ class TaskService:
         self, task_id: str, *, first: datetime, until: datetime, dry_run: bool = False
     ) -> list[datetime]:
         """Request runs of past occurrences that have not succeeded; return those, oldest first."""
-        self._require_scope("read" if dry_run else "run")
+        self.principal.require_scope("read" if dry_run else "run")
         self._require_capabilities((await self.get_task(task_id)).task)
         missed = await backfill_task(
             self._store,
@@ -372,10 +372,6 @@ class TaskService:
             await self._audit("backfilled", task_id, note=f"{len(missed)} occurrences")
         return missed
 
-    def _require_scope(self, scope: Scope) -> None:
-        if not self.principal.has_scope(scope):
-            raise NotAllowedError(f"This takes a key with the scope {scope}")
-
     def _with_owner(self, spec: TaskSpec) -> TaskSpec:
         """Return *spec* with the caller's owner, if the caller is bound to one."""
         if not self.principal.owner or spec.owner == self.principal.owner:
@@ -388,7 +384,7 @@ class TaskService:
         self, verb: AuditVerb, task_id: str, decide: Callable[[Task], Transition], *, note: str = ""
     ) -> VersionedTask:
         """Write the transition that *decide* returns, if the caller may see the task; return the new task."""
-        self._require_scope("run")
+        self.principal.require_scope("run")
 
         def decide_if_visible(task: Task) -> Transition:
             self._require_visible(task)

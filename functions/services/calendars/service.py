@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.domain.access import AuditEntry, AuditVerb, Principal, Scope, audit_subject
+from functions.domain.access import AuditEntry, AuditVerb, Principal, audit_subject
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import replace_calendars
 from functions.domain.schedule.base import ScheduleError
@@ -77,14 +77,14 @@ class CalendarService:
 
     async def list_all(self, *, owner: str | None = None) -> list[Calendar]:
         """Return the calendars that the caller may see, of *owner* alone where one is given."""
-        self._require_scope("read")
+        self._principal.require_scope("read")
         if self._principal.owner:
             owner = self._owner(owner or "")
         return await list_calendars(self._store, owner=owner)
 
     async def get(self, name: str, *, owner: str = "") -> Calendar:
         """Return a calendar."""
-        self._require_scope("read")
+        self._principal.require_scope("read")
         return (await self._read(name, self._owner(owner)))[0]
 
     async def save(self, name: str, entries: Sequence[str], *, owner: str = "") -> CalendarUpdate:
@@ -93,7 +93,7 @@ class CalendarService:
         Raises:
             InputError: The name or an entry is none, or the owner has too many calendars.
         """
-        self._require_scope("write")
+        self._principal.require_scope("write")
         owner = self._owner(owner)
         try:
             check_calendar_name(name)
@@ -118,7 +118,7 @@ class CalendarService:
 
     async def refresh(self, name: str, *, owner: str = "") -> CalendarUpdate:
         """Go on copying the days of a calendar into the tasks that use it, from the first task on if done."""
-        self._require_scope("write")
+        self._principal.require_scope("write")
         calendar, _ = await self._read(name, self._owner(owner))
         return await self._copy(calendar)
 
@@ -128,7 +128,7 @@ class CalendarService:
         Raises:
             ConflictError: Tasks name it; the text names the first of them.
         """
-        self._require_scope("write")
+        self._principal.require_scope("write")
         owner = self._owner(owner)
         _, document = await self._read(name, owner)
         users = [task.id async for task in self._users(name, owner)]
@@ -243,10 +243,6 @@ class CalendarService:
         if self._principal.owner and owner not in ("", self._principal.owner):
             raise NotAllowedError(f"owner: this key has the calendars of {self._principal.owner} alone")
         return self._principal.owner or owner
-
-    def _require_scope(self, scope: Scope) -> None:
-        if not self._principal.has_scope(scope):
-            raise NotAllowedError(f"This takes a key with the scope {scope}")
 
     async def _audit(self, verb: AuditVerb, name: str) -> None:
         entry = AuditEntry(

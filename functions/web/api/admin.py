@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import Field
 
-from functions.domain.access import ApiKey, AuditEntry, Principal, audit_subject
+from functions.domain.access import ApiKey, AuditEntry, audit_subject
 from functions.domain.costs.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import Capabilities
-from functions.errors import NotAllowedError, NotFoundError
+from functions.errors import NotFoundError
 from functions.services.access import audit
 from functions.services.access.accounts import set_owner_plan
 from functions.web.api.channels import require_admin
@@ -69,7 +69,7 @@ class OwnerRequest(PlanChange, Schema):
 @owner_router.get("", responses=error_responses(), summary="List owners")
 async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -> OwnerList:
     """Return all accounts; for a key that is bound to an owner, its own."""
-    _require_read(principal)
+    principal.require_scope("read")
     found = await dependencies.accounts.list_accounts()
     return OwnerList(
         owners=[OwnerOut.from_account(one) for one in found.accounts if principal.can_see(one.name)],
@@ -80,7 +80,7 @@ async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -
 @owner_router.get("/{id:path}", responses=error_responses(404), summary="Read an owner")
 async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName) -> OwnerOut:
     """Return an account."""
-    _require_read(principal)
+    principal.require_scope("read")
     if not principal.can_see(owner):
         raise NotFoundError("There is no such account")
     return OwnerOut.from_account(await dependencies.accounts.get(owner))
@@ -102,11 +102,6 @@ async def set_owner(
         new_id=dependencies.new_id,
     )
     return OwnerOut.from_account(account)
-
-
-def _require_read(principal: Principal) -> None:
-    if not principal.has_scope("read"):
-        raise NotAllowedError("This needs a key with the scope read")
 
 
 # API keys.

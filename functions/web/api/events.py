@@ -26,7 +26,7 @@ from functions.domain.events import (
 from functions.domain.json_depth import parse_json
 from functions.domain.types import Instant, TaskId
 from functions.domain.validation import problems_of
-from functions.errors import InputError, NotAllowedError
+from functions.errors import InputError
 from functions.services.dependencies import all_subscribers
 from functions.web.api.dependencies import (
     CurrentPrincipal,
@@ -129,8 +129,7 @@ async def get_sender(request: Request) -> Principal:
 @router.get("", responses=error_responses(), summary="List event subscriptions")
 async def list_events(principal: CurrentPrincipal, dependencies: Dependencies) -> SubscriptionList:
     """Return the event types that start a task the caller may see."""
-    if not principal.has_scope("read"):
-        raise NotAllowedError("This needs a key with the scope read")
+    principal.require_scope("read")
     subscribers = await all_subscribers(dependencies.store, principal.owner)
     return SubscriptionList(
         events=[Subscription(type=name, tasks=list(tasks)) for name, tasks in subscribers.items()]
@@ -149,8 +148,7 @@ async def send_event(
     The body is a CloudEvent in JSON, its data alone with `ce-` headers (binary mode), or a Pub/Sub push.
     Without an `id` each request is a new event.
     """
-    if not principal.has_scope("run"):
-        raise NotAllowedError("This needs a key with the scope run")
+    principal.require_scope("run")
     pushed = isinstance(body.get("message"), dict) and "subscription" in body
     try:
         return await _start_tasks(principal, dependencies, request, body, pushed=pushed)

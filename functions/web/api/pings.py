@@ -18,7 +18,7 @@ from functions.domain.heartbeat.model import MAX_OUTPUT_CHARS, HeartbeatState, O
 from functions.domain.schedule.occurrences import earliest_start
 from functions.domain.task import Task
 from functions.domain.types import Instant, Status
-from functions.errors import NotAllowedError, NotFoundError
+from functions.errors import NotFoundError
 from functions.services.heartbeats import NOTHING_THERE, is_ping_name, ping_name, record_ping
 from functions.task_types.support.limits import REDACTION_MARGIN_CHARS
 from functions.web.api.addresses import base_url
@@ -135,8 +135,7 @@ async def read_heartbeat(
     request: Request, service: TaskServiceDep, dependencies: Dependencies, task_id: TaskId
 ) -> HeartbeatOut:
     """Return the address that the program calls. Needs the scope run: with it calls can be made up."""
-    if not service.principal.has_scope("run"):
-        raise NotAllowedError("This takes a key with the scope run")
+    service.principal.require_scope("run")
     return await _to_out(request, dependencies, (await service.get_task(task_id)).task)
 
 

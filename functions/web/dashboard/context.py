@@ -9,10 +9,8 @@ from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from functions.domain.access import Scope
 from functions.domain.storage import OperationCounts
 from functions.domain.types import find_timezone
-from functions.errors import NotAllowedError
 from functions.services.tasks import TaskService
 from functions.web.api.addresses import base_url
 from functions.web.api.dependencies import require_storable
@@ -78,15 +76,6 @@ class PageContext:
             status=status,
             **shown | values,
         )
-
-    def require_scope(self, scope: Scope) -> None:
-        """Require *scope* of the user.
-
-        Raises:
-            NotAllowedError: It is none of the key's.
-        """
-        if not self.service.principal.has_scope(scope):
-            raise NotAllowedError(f"This takes a key with the scope {scope}")
 
     async def read_form(self) -> dict[str, str]:
         """Return the fields of the form in the request.

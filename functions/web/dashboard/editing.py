@@ -64,7 +64,7 @@ async def new_task(
     source: Annotated[str, Query(alias="from", max_length=100)] = "",
 ) -> Response:
     """Show the form for a new task, or for a copy of another."""
-    context.require_scope("write")
+    context.service.principal.require_scope("write")
     typed = {"type": type} if type in type_names() else {}
     page = await _page_of_new(context, typed | ({"from": source} if source else {}))
     return page.render()
@@ -74,7 +74,7 @@ async def new_task(
 async def create_task(context: CurrentPage) -> Response:
     """Create the task in the form, or show it again with what a button of it asks for."""
     typed = await context.read_form()
-    context.require_scope("write")
+    context.service.principal.require_scope("write")
     page = await _page_of_new(context, typed)
     if typed.get("do") == "test":
         return await page.test()
@@ -136,7 +136,7 @@ async def update_task(context: CurrentPage, task_id: TaskId) -> Response:
     try:
         stored = await context.service.get_task(task_id)
     except NotFoundError:
-        context.require_scope("write")
+        context.service.principal.require_scope("write")
         page = await _page_of_new(context, {"id": task_id} | {**typed, "do": "", "etag": ""})
         return page.refuse_removed()
     page = await _page_of(context, stored, typed)

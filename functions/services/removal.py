@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from functions.domain.access import AuditEntry, Principal
+from functions.domain.access import Principal
 from functions.domain.lifecycle.restore import restored_task
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
@@ -18,7 +18,7 @@ from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Instant, Model
 from functions.errors import ConflictError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore, Store
-from functions.services.access.audit import record_entry
+from functions.services.access.audit import record_change
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import is_run_of
 from functions.services.calendars.book import with_current_days
@@ -177,8 +177,14 @@ class RemovedTasks:
             raise StoreUnavailableError(
                 f"The store did not say whether {task_id} is there; look, and try again"
             )
-        entry = AuditEntry(at=self._clock(), verb="restored", subject=task_id, by=self._principal.author)
-        await record_entry(self._store, entry, new_id=self._new_id)
+        await record_change(
+            self._store,
+            "restored",
+            task_id,
+            by=self._principal.author,
+            at=self._clock(),
+            new_id=self._new_id,
+        )
         return await with_current_days(
             self._store, VersionedTask(task, written.revision), now=self._clock(), new_id=self._new_id
         )

@@ -418,15 +418,16 @@ class TaskService:
     async def _audit(
         self, verb: AuditVerb, task_id: str, *, note: str = "", fields: Sequence[str] = ()
     ) -> None:
-        entry = AuditEntry(
-            at=self._clock(),
-            verb=verb,
-            subject=task_id,
+        await audit.record_change(
+            self._store,
+            verb,
+            task_id,
             by=self.principal.author,
+            at=self._clock(),
+            new_id=self._new_id,
             note=note,
-            fields=tuple(fields),
+            fields=fields,
         )
-        await audit.record_entry(self._store, entry, new_id=self._new_id)
 
 
 SPEC_FIELDS = frozenset(TaskSpec.model_fields)

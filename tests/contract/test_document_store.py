@@ -173,7 +173,7 @@ async def test_ids_may_be_what_the_contract_says(store: Store, document_id: str)
 async def test_a_change_is_on_record_whatever_people_call_its_subject(store: Store, name: str) -> None:
     entry = AuditEntry(at=NOON, verb="owner changed", subject=audit_subject("owner", name), by="ann")
 
-    await audit.record_entry(store, entry, new_id=lambda: "e1")
+    await audit.record_change(store, entry.verb, entry.subject, by=entry.by, at=entry.at, new_id=lambda: "e1")
 
     assert [entry] == await audit.list_entries(store, entry.subject)
     assert [] == await audit.list_entries(store, entry.subject.replace("/", "%2F") + "?")

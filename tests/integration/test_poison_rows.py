@@ -19,7 +19,7 @@ import pytest
 from functions.app.application import App
 from functions.cli.main import main
 from functions.config.settings import Settings
-from functions.domain.access import ADMINISTRATOR, AuditEntry
+from functions.domain.access import ADMINISTRATOR
 from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET
 from functions.domain.run import Run
 from functions.domain.sharding import shard_of
@@ -250,8 +250,7 @@ async def fill(wired: App) -> None:
         "good-days", ["12-25"]
     )
     await wired.keys.create(name="good-key", scopes=("read",), owner="", expires_at=None, by=ADMINISTRATOR)
-    entry = AuditEntry(at=NOON, verb="edited", subject="good", by="good-person")
-    await audit.record_entry(store, entry, new_id=lambda: "e1")
+    await audit.record_change(store, "edited", "good", by="good-person", at=NOON, new_id=lambda: "e1")
 
 
 async def prepare(environment: Mapping[str, str], folder: Path) -> None:

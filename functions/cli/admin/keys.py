@@ -14,7 +14,6 @@ from functions.cli.tasks import PRINCIPAL_NAME
 from functions.domain.access import (
     ADMINISTRATOR,
     ApiKey,
-    AuditEntry,
     AuditVerb,
     ListedKey,
     Scope,
@@ -133,11 +132,12 @@ def _key_state(key: ListedKey, now: datetime) -> Cell:
 
 
 async def _audit_key(context: CliContext, verb: AuditVerb, key: ApiKey) -> None:
-    entry = AuditEntry(
-        at=context.now(),
-        verb=verb,
-        subject=audit_subject("key", key.id),
+    await audit.record_change(
+        context.store,
+        verb,
+        audit_subject("key", key.id),
         by=PRINCIPAL_NAME,
+        at=context.now(),
+        new_id=context.new_id,
         note=key.name,
     )
-    await audit.record_entry(context.store, entry, new_id=context.new_id)

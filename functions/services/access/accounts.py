@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from functions.domain.access import AuditEntry, Principal, audit_subject
+from functions.domain.access import Principal, audit_subject
 from functions.domain.costs.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import UNRESTRICTED, Capabilities
 from functions.domain.storage import Document, WriteStatus
@@ -25,7 +25,7 @@ from functions.errors import (
     UnreadableError,
 )
 from functions.interfaces import DocumentStore
-from functions.services.access.audit import record_entry
+from functions.services.access.audit import record_change
 from functions.services.compare_and_set import compare_and_set
 from functions.services.paging import iter_documents
 
@@ -245,10 +245,8 @@ async def set_owner_plan(
     """
     account = await accounts.set_plan(owner, **change, within=by.capabilities or UNRESTRICTED)
     given = [to_camel(name) for name, value in change.items() if value not in (None, False)]
-    entry = AuditEntry(
-        at=now, verb="owner changed", subject=audit_subject("owner", owner), by=by.author, fields=tuple(given)
-    )
-    await record_entry(store, entry, new_id=new_id)
+    subject = audit_subject("owner", owner)
+    await record_change(store, "owner changed", subject, by=by.author, at=now, new_id=new_id, fields=given)
     return account
 
 

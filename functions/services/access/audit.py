@@ -1,13 +1,15 @@
 """The audit trail in the store: an entry is added after the change that it records, and read by subject."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from pydantic import ValidationError
 
 from functions.domain.access import (
     TIMELINE,
     AuditEntry,
+    AuditVerb,
     audit_entry_id,
     audit_expiry,
     audit_id_prefix,
@@ -21,11 +23,25 @@ from functions.services.paging import iter_documents
 log = logging.getLogger(__name__)
 
 
-async def record_entry(store: DocumentStore, entry: AuditEntry, *, new_id: Callable[[], str]) -> None:
-    """Write *entry* to the store and to the log. Never raises for a fault of the store.
+async def record_change(
+    store: DocumentStore,
+    verb: AuditVerb,
+    subject: str,
+    *,
+    by: str,
+    at: datetime,
+    new_id: Callable[[], str],
+    note: str = "",
+    fields: Sequence[str] = (),
+) -> None:
+    """Write an entry to the store and to the log. Never raises for a fault of the store.
 
     The change is done already: it stays when the store refuses the entry, and the log has the entry.
+
+    Args:
+        subject: See `AuditEntry`, as for the others.
     """
+    entry = AuditEntry(at=at, verb=verb, subject=subject, by=by, note=note, fields=tuple(fields))
     log.info("audit", extra=entry.model_dump(mode="json", exclude_defaults=True))
     data = entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     suffix, expire_at = new_id(), audit_expiry(entry)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.domain.access import AuditEntry, AuditVerb, Principal, audit_subject
+from functions.domain.access import AuditVerb, Principal, audit_subject
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import replace_calendars
 from functions.domain.schedule.base import ScheduleError
@@ -245,10 +245,14 @@ class CalendarService:
         return self._principal.owner or owner
 
     async def _audit(self, verb: AuditVerb, name: str) -> None:
-        entry = AuditEntry(
-            at=self._clock(), verb=verb, subject=audit_subject("calendar", name), by=self._principal.author
+        await audit.record_change(
+            self._store,
+            verb,
+            audit_subject("calendar", name),
+            by=self._principal.author,
+            at=self._clock(),
+            new_id=self._new_id,
         )
-        await audit.record_entry(self._store, entry, new_id=self._new_id)
 
 
 def _uses(task: Task, name: str, owner: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import Field
 
-from functions.domain.access import ApiKey, AuditEntry, audit_subject
+from functions.domain.access import ApiKey, AuditVerb, Principal, audit_subject
 from functions.domain.costs.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import NotFoundError
@@ -125,14 +125,7 @@ async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, bo
         capabilities=body.capabilities,
         by=principal,
     )
-    entry = AuditEntry(
-        at=dependencies.now(),
-        verb="key issued",
-        subject=audit_subject("key", key.id),
-        by=principal.author,
-        note=key.name,
-    )
-    await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
+    await _audit(principal, dependencies, "key issued", key)
     return KeyCreated(key=key, token=token)
 
 
@@ -144,12 +137,17 @@ async def revoke_key(
 ) -> ApiKey:
     """Revoke a key permanently, effective at once."""
     key = await dependencies.keys.revoke(key_id, by=principal)
-    entry = AuditEntry(
-        at=dependencies.now(),
-        verb="key revoked",
-        subject=audit_subject("key", key.id),
+    await _audit(principal, dependencies, "key revoked", key)
+    return key
+
+
+async def _audit(principal: Principal, dependencies: Dependencies, verb: AuditVerb, key: ApiKey) -> None:
+    await audit.record_change(
+        dependencies.store,
+        verb,
+        audit_subject("key", key.id),
         by=principal.author,
+        at=dependencies.now(),
+        new_id=dependencies.new_id,
         note=key.name,
     )
-    await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
-    return key

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import Field, ValidationError
 
-from functions.domain.access import AuditEntry, AuditVerb, Principal, audit_subject
+from functions.domain.access import AuditVerb, Principal, audit_subject
 from functions.domain.alerts.routing import ChannelPreferences, DailyDigest, Maintenance, QuietHours
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError
@@ -145,14 +145,15 @@ async def _audit(
     *,
     fields: tuple[str, ...] = (),
 ) -> None:
-    entry = AuditEntry(
-        at=dependencies.now(),
-        verb=verb,
-        subject=audit_subject("channel", name),
+    await audit.record_change(
+        dependencies.store,
+        verb,
+        audit_subject("channel", name),
         by=principal.author,
+        at=dependencies.now(),
+        new_id=dependencies.new_id,
         fields=fields,
     )
-    await audit.record_entry(dependencies.store, entry, new_id=dependencies.new_id)
 
 
 def _to_channel_out(dependencies: ApiDependencies, name: str, settings: ChannelPreferences) -> ChannelOut:

@@ -7,9 +7,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from functions.domain.access import AuditEntry, audit_subject
+from functions.domain.access import AuditVerb, audit_subject
 from functions.errors import ConflictError, InputError, NotAllowedError, NotFoundError
-from functions.services.access.audit import record_entry
+from functions.services.access.audit import record_change
 from functions.services.access.public_links import (
     LinkKind,
     PageWords,
@@ -49,11 +49,7 @@ async def change_page_words(context: CurrentPage) -> Response:
     tag = typed.get("tag", "")[:100]
     name = page_subject(principal.owner, tag)
     await set_page_words(store, name, PageWords(typed.get("title", ""), typed.get("description", "")))
-    subject = audit_subject("tag", name)
-    entry = AuditEntry(
-        at=context.dependencies.now(), verb="page changed", subject=subject, by=principal.author
-    )
-    await record_entry(store, entry, new_id=context.dependencies.new_id)
+    await _audit(context, "page changed", audit_subject("tag", name))
     return redirect(
         f"/dashboard?tag={quote(tag, safe='')}", message="The status page is changed, within a minute"
     )
@@ -61,14 +57,22 @@ async def change_page_words(context: CurrentPage) -> Response:
 
 async def _revoke_link(context: PageContext, kind: LinkKind, name: str, *, subject: str) -> None:
     """Revoke a public link, and record it in the audit trail of *subject*."""
-    principal, store = context.service.principal, context.dependencies.store
-    if not principal.has_scope("write"):
+    if not context.service.principal.has_scope("write"):
         raise NotAllowedError("Revoking a link needs the scope write")
-    await revoke_link(store, kind, name)
-    entry = AuditEntry(
-        at=context.dependencies.now(), verb="link revoked", subject=subject, by=principal.author
+    await revoke_link(context.dependencies.store, kind, name)
+    await _audit(context, "link revoked", subject)
+
+
+async def _audit(context: PageContext, verb: AuditVerb, subject: str) -> None:
+    dependencies = context.dependencies
+    await record_change(
+        dependencies.store,
+        verb,
+        subject,
+        by=context.service.principal.author,
+        at=dependencies.now(),
+        new_id=dependencies.new_id,
     )
-    await record_entry(store, entry, new_id=context.dependencies.new_id)
 
 
 @router.post("/tasks/{id}/{verb}")

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Path
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from functions.domain.access import AuditEntry, audit_subject
+from functions.domain.access import ApiKey, AuditVerb, audit_subject
 from functions.domain.validation import Problem, problems_of
 from functions.errors import InputError, NotAllowedError, NotFoundError
-from functions.services.access.audit import record_entry
+from functions.services.access.audit import record_change
 from functions.web.api.schemas import KeyRequest
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.forms.settings_form import key_form
@@ -49,7 +49,7 @@ async def create_key(context: CurrentPage) -> Response:
         )
     except (InputError, NotAllowedError) as exc:
         return await _render(context, typed=typed, problems=[_as_problem(exc)])
-    await _audit(context, "key issued", key.id, key.name)
+    await _audit(context, "key issued", key)
     return await _render(context, token=token)
 
 
@@ -76,7 +76,7 @@ async def revoke_key(context: CurrentPage, key_id: KeyId) -> Response:
     """Revoke a key."""
     await context.read_form()
     key = await context.dependencies.keys.revoke(key_id, by=context.service.principal)
-    await _audit(context, "key revoked", key.id, key.name)
+    await _audit(context, "key revoked", key)
     return redirect("/dashboard/keys", message=f"{key.name} is revoked")
 
 
@@ -112,13 +112,14 @@ def _as_problem(error: InputError | NotAllowedError) -> Problem:
     return Problem((name,), reason) if colon and name.isidentifier() else Problem((), str(error))
 
 
-async def _audit(context: PageContext, verb: str, key_id: str, name: str) -> None:
-    entry = {
-        "at": context.dependencies.now(),
-        "verb": verb,
-        "subject": audit_subject("key", key_id),
-        "by": context.service.principal.author,
-        "note": name,
-    }
-    store, new_id = context.dependencies.store, context.dependencies.new_id
-    await record_entry(store, AuditEntry.model_validate(entry), new_id=new_id)
+async def _audit(context: PageContext, verb: AuditVerb, key: ApiKey) -> None:
+    dependencies = context.dependencies
+    await record_change(
+        dependencies.store,
+        verb,
+        audit_subject("key", key.id),
+        by=context.service.principal.author,
+        at=dependencies.now(),
+        new_id=dependencies.new_id,
+        note=key.name,
+    )

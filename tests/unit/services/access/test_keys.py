@@ -8,10 +8,10 @@ import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.access import ADMINISTRATOR, AuditEntry
+from functions.domain.access import ADMINISTRATOR
 from functions.domain.storage import Document, WriteResult, WriteStatus
 from functions.errors import InputError, StoreUnavailableError
-from functions.services.access.audit import record_entry
+from functions.services.access.audit import record_change
 from functions.services.meta import MAX_ENDED_SESSIONS, end_session, has_session_ended
 from functions.web.dashboard.session import SESSION_LIFETIME
 from tests.conftest import NOON
@@ -122,10 +122,9 @@ async def test_an_entry_of_the_trail_that_the_store_did_not_confirm_is_reported(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_app()
-    entry = AuditEntry(subject="task:shop", verb="paused", by="ann", at=NOON)
     monkeypatch.setattr(app.store, "put_documents", unanswered)
 
-    await record_entry(app.store, entry, new_id=app.new_id)
+    await record_change(app.store, "paused", "shop", by="ann", at=NOON, new_id=app.new_id)
 
     [record] = [one for one in caplog.records if one.levelname == "ERROR"]
     assert ("audit_not_kept", "the write is unknown") == (record.message, record.__dict__["error"])

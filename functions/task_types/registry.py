@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+CORRECT_TYPE = "correct the task type"  # the remedy for an error in a type's own code
 NON_TYPE_MODULES = {"registry", "support"}  # every other module here is a task type
 
 _registered_modules: dict[str, str] = {}  # modules of the user's own, by type name
@@ -154,8 +155,11 @@ def find_missing(task_type: str, params: Mapping[str, Any], tools: Tools) -> lis
         )
     except InputError as exc:
         return [*found, Missing(str(exc), "correct its params")]
-    if parsed is not None and (own := kind.find_missing(parsed, tools)):
-        found.append(own)
+    try:
+        if parsed is not None and (own := kind.find_missing(parsed, tools)):
+            found.append(own)
+    except Exception as exc:  # noqa: BLE001  # one type must not stop the checks of the others
+        found.append(Missing(f"find_missing of {task_type} failed ({_place_of(exc)})", CORRECT_TYPE))
     return found
 
 
@@ -173,6 +177,8 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
     redact_memory: Redact = redact_nothing
     try:
         kind = _find_type(job.type)
+        if job.type in _registered_modules:
+            job = deepcopy(job)  # the task is written with what the job holds, whatever code does to that
         if job.owner and tools.capabilities is not None:
             tools = _within_capabilities(job, tools, await tools.capabilities(job.owner))
         has_secret_fields = not kind.secret_fields.isdisjoint(job.params)
@@ -254,15 +260,25 @@ def _needs_nothing(params: BaseModel, tools: Tools) -> None:
 
 @cache
 def _import_type(type_name: str) -> _TaskType:
-    module = import_module(_registered_modules.get(type_name, f"{__package__}.{type_name}"))
-    return _TaskType(
-        module.Params,
-        module.perform,
-        getattr(module, "EXAMPLE", {}),
-        getattr(module, "ONLY_REFERENCES", ()),
-        getattr(module, "NO_REFERENCES", ()),
-        getattr(module, "find_missing", _needs_nothing),
-    )
+    try:
+        module = import_module(_registered_modules.get(type_name, f"{__package__}.{type_name}"))
+        return _TaskType(
+            module.Params,
+            module.perform,
+            getattr(module, "EXAMPLE", {}),
+            getattr(module, "ONLY_REFERENCES", ()),
+            getattr(module, "NO_REFERENCES", ()),
+            getattr(module, "find_missing", _needs_nothing),
+        )
+    except Exception as exc:
+        raise InputError(f"type: {type_name} cannot be loaded ({_place_of(exc)}); {CORRECT_TYPE}") from exc
+
+
+def _place_of(exc: BaseException) -> str:
+    """Return the kind of an error in a type's own code and where it was raised, without its message."""
+    from functions.task_types.support.loading import describe_error  # few types are wrong
+
+    return describe_error(exc)
 
 
 def _parse_params(
@@ -280,6 +296,11 @@ def _parse_params(
         if message:
             raise InputError(message) from None  # the cause would show the values
         return None
+    except SchedulerError:
+        raise
+    except Exception as exc:  # noqa: BLE001  # of a validator of the type's own, which is no refusal
+        home = task_type.params.__module__
+        raise InputError(f"params: {home} cannot check them ({_place_of(exc)}); {CORRECT_TYPE}") from None
 
 
 def _is_secret_reference(place: FieldPath, params: Any) -> bool:

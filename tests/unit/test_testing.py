@@ -97,6 +97,16 @@ PERFORM = "async def perform(job, params, tools):\n    return succeeded('x')\n"
             "its Params cannot be built: name 'Nothing' is not defined",
         ),
         (f"class Other: pass\n{MODEL.replace('str', 'Other')}{PERFORM}", "its Params cannot be built: "),
+        (f"{MODEL}{PERFORM}EXAMPLE = 'roses'", "EXAMPLE must be a dict of params"),
+        (f"{MODEL}{PERFORM}EXAMPLE = {{1: 'roses'}}", "EXAMPLE must be a dict of params"),
+        (f"{MODEL}{PERFORM}ONLY_REFERENCES = 'whom'", "ONLY_REFERENCES must be a tuple of the names"),
+        (f"{MODEL}{PERFORM}NO_REFERENCES = (1,)", "NO_REFERENCES must be a tuple of the names"),
+        (f"{MODEL}{PERFORM}find_missing = 'gold'", "find_missing must be a function of two arguments"),
+        (f"{MODEL}{PERFORM}def find_missing(params): pass", "find_missing must be a function of two"),
+        (
+            f"{MODEL}{PERFORM}async def find_missing(params, tools): pass",
+            "find_missing must be .* without async",
+        ),
     ],
 )
 async def test_what_keeps_a_module_from_being_a_type_is_named(
@@ -119,6 +129,61 @@ async def test_params_that_json_schema_has_no_words_for_hide_no_other_type(own_p
 
     assert {"type": "object"} == registry.params_schema("odd")
     assert "odd" in str(schema)
+
+
+VALIDATOR = """
+    @field_validator("whom")
+    def check(cls, whom):
+        return {"canary": 1}[whom]
+"""
+
+
+async def test_a_validator_that_crashes_refuses_the_params_with_its_place(own_package: Path) -> None:
+    (own_package / "odd.py").write_text(f"from pydantic import field_validator\n{MODEL}{VALIDATOR}{PERFORM}")
+    await run("shop_of_mine.odd")
+
+    refusal = (
+        r"params: shop_of_mine.odd cannot check them \(KeyError in odd.py, line 8\); correct the task type"
+    )
+    with pytest.raises(InputError, match=refusal):
+        registry.check_params("odd", {"whom": "roses"})
+    outcome = await run("shop_of_mine.odd", {"whom": "roses"})
+    missing = registry.find_missing("odd", {"whom": "roses"}, make_tools())
+
+    assert ("failed", True) == (outcome.kind, outcome.permanent)
+    assert re.match(refusal, outcome.summary)
+    assert [True] == [bool(re.match(refusal, one.what)) for one in missing]
+
+
+async def test_what_is_missing_is_said_when_the_type_cannot_say_it(own_package: Path) -> None:
+    (own_package / "odd.py").write_text(f"{MODEL}{PERFORM}def find_missing(params, tools):\n    1 / 0\n")
+    await run("shop_of_mine.odd")
+
+    missing = registry.find_missing("odd", {}, make_tools())
+
+    assert [
+        ("find_missing of odd failed (ZeroDivisionError in odd.py, line 7)", "correct the task type")
+    ] == missing
+
+
+GREEDY = """
+async def perform(job, params, tools):
+    job.memory["seen"].append("rose")
+    job.params["given"]["to"] = params.given["by"] = "nobody"
+    return failed("the shop is closed")
+"""
+
+
+async def test_what_a_type_does_to_its_job_is_not_done_to_the_task(own_package: Path) -> None:
+    model = "from typing import Any\nfrom functions import Params as Model, failed\n"
+    model += "class Params(Model):\n    given: Any\n"
+    (own_package / "odd.py").write_text(f"{model}{GREEDY}")
+    params, memory = {"given": {"to": "Ann"}}, {"seen": ["tulip"]}
+
+    outcome = await run("shop_of_mine.odd", params, memory=memory)
+
+    assert "the shop is closed" == outcome.summary
+    assert ({"given": {"to": "Ann"}}, {"seen": ["tulip"]}) == (params, memory)
 
 
 async def test_two_types_of_one_name_are_named(own_package: Path) -> None:

@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -282,7 +283,8 @@ async def _call_function(job: Job, params: Params, tools: Tools) -> Any:
         function = load_function(params.callable, tools.python_tasks)
         kwargs: dict[str, Any] = dict(params.kwargs)
         if has_job_parameter(function):
-            kwargs.setdefault("job", _without_contract(job))
+            # The task is written with the same memory, also after a failure, and also while a thread goes on.
+            kwargs.setdefault("job", deepcopy(_without_contract(job)))
         check_arguments(function, params.args, kwargs)
         return function(*params.args, **kwargs)
 

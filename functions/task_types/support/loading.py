@@ -2,6 +2,7 @@
 
 import inspect
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import PurePath
 from types import ModuleType
@@ -28,9 +29,14 @@ def import_by_name(name: str) -> ModuleType:
 
 
 def _import_problem(exc: BaseException, name: str) -> str:
+    if isinstance(exc, ModuleNotFoundError) and exc.name and exc.name == name.partition(".")[0]:
+        return f"there is no module {exc.name}, neither installed nor on PYTHONPATH"
+    return describe_error(exc)
+
+
+def describe_error(exc: BaseException) -> str:
+    """Return the kind and the place of *exc*, an error of the user's code; its message may hold a secret."""
     if isinstance(exc, ModuleNotFoundError) and exc.name:
-        if exc.name == name.partition(".")[0]:
-            return f"there is no module {exc.name}, neither installed nor on PYTHONPATH"
         return f"there is no module {exc.name}"
     if isinstance(exc, SyntaxError):
         file, line = exc.filename or "", exc.lineno
@@ -48,12 +54,34 @@ def find_type_problem(module: ModuleType) -> str:
         return "it needs a class Params that is derived from functions.Params"
     if not inspect.iscoroutinefunction(perform):
         return "it needs a function: async def perform(job, params, tools)"
-    try:
-        inspect.signature(perform).bind(None, None, None)
-    except TypeError:
+    if not _can_be_called(perform, 3):
         return "perform must take three arguments by position: job, params, tools"
     try:
         params.model_rebuild()  # where it was left for the first use
     except (PydanticUserError, PydanticUndefinedAnnotation) as exc:
         return f"its Params cannot be built: {str(exc).partition(chr(10))[0]}"
+    return _find_problem_of_optional_names(module)
+
+
+def _find_problem_of_optional_names(module: ModuleType) -> str:
+    """Return what is wrong with what a type need not have: lists of all types, and of all needs, read it."""
+    example: Any = getattr(module, "EXAMPLE", {})
+    if not (isinstance(example, Mapping) and all(isinstance(name, str) for name in example)):
+        return 'EXAMPLE must be a dict of params, such as {"toWhom": "the roses"}'
+    for name in ("ONLY_REFERENCES", "NO_REFERENCES"):
+        places: Any = getattr(module, name, ())
+        if not (isinstance(places, tuple | list) and all(isinstance(one, str) for one in places)):
+            return f'{name} must be a tuple of the names of params, such as ("token",)'
+    find_missing: Any = getattr(module, "find_missing", lambda params, tools: None)
+    if inspect.iscoroutinefunction(find_missing) or not _can_be_called(find_missing, 2):
+        return "find_missing must be a function of two arguments, (params, tools), without async"
     return ""
+
+
+def _can_be_called(function: Any, arguments: int) -> bool:
+    """Whether *function* takes so many arguments by position."""
+    try:
+        inspect.signature(function).bind(*[None] * arguments)
+    except TypeError:
+        return False
+    return True

@@ -47,6 +47,7 @@ def odd_thing(): return object.__new__(type("Orchid", (), {}))
 def coroutine_later(): return words_later("later")
 def outcome(): return failed("no water", permanent=True)
 def about(job): return f"{job.task_id} {job.attempt} {job.memory}"
+def greedy(job): job.memory["seen"].append("rose"); raise OSError("closed")
 def named_job(*, job="none"): return str(job)
 def anything(**kwargs): return ",".join(kwargs)
 def where(): return threading.current_thread().name
@@ -237,6 +238,15 @@ async def test_a_function_gets_its_arguments_and_its_answer_is_told(
     outcome = await call(f"garden.beds:{name}", *args, **kwargs)
 
     assert (OutcomeKind.SUCCEEDED, summary) == (outcome.kind, outcome.summary)
+
+
+async def test_what_a_function_does_to_its_job_is_not_done_to_the_task(call: Call) -> None:
+    memory = {"seen": ["tulip"]}
+
+    outcome = await call("garden.beds:greedy", attempt={"memory": memory})
+
+    assert "OSError: closed" == outcome.summary
+    assert {"seen": ["tulip"]} == memory
 
 
 async def test_a_dict_may_tell_all_of_an_outcome(call: Call) -> None:

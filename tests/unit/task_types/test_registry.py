@@ -98,6 +98,20 @@ def test_a_bad_address_is_refused_when_the_task_is_saved(url: object, name: str,
     assert told.value.__cause__ is None
 
 
+async def test_a_type_that_cannot_be_loaded_is_named_with_the_reason(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a file that an author has put into the folder, where no setting names it."""
+    monkeypatch.setitem(actions._registered_modules, "broken", "no_such_garden.broken")
+    reason = "type: broken cannot be loaded (there is no module no_such_garden); correct the task type"
+
+    with pytest.raises(InputError) as refused:
+        actions.check_params("broken", {})
+    outcome = await actions.run_job(make_job("broken", {}), tools_with())
+
+    assert [reason, reason] == [str(refused.value), outcome.summary]
+
+
 async def test_wrong_params_fail_for_good(make_job: MakeJob) -> None:
     """They were valid once, or came by another way; trying again cannot help."""
     tools = tools_with()

@@ -4,19 +4,20 @@ import errno
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from functions.domain.expectations import MAX_TEXT_BYTES, TOO_LONG, Findings
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import TZDATA_DIR, Model, OutcomeKind, format_instant, text_form
 from functions.task_types.command.process import TERMINATION_GRACE_S, ProcessResult, run_process
-from functions.task_types.support.context import ExpectedEnd, Missing, Tools
+from functions.task_types.support.context import SAVING, ExpectedEnd, Missing, Tools
 
 EXAMPLE: dict[str, Any] = {
     "command": ["pg_dump", "--file=/backups/shop.sql", "shop"],
@@ -41,6 +42,10 @@ _VariableName = Annotated[
     ),
 ]
 _FOLDER = text_form(r"^/[^\x00]*$", "must be the whole path of a folder, such as /srv/jobs", max_length=1000)
+_QUOTED = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_SHELL_SIGN = re.compile(  # an & or ; within a word, as in an address, is left alone
+    r"(?:^|(?<=\s))(?:\d*[<>]+|&>+|[|&;]+)|[|&;]+(?=\s|$)|\$\(|`|\$\{?[A-Za-z_]\w*\}?"
+)
 _run_numbers = itertools.count(1)
 
 
@@ -68,15 +73,27 @@ class Params(Model):
     expect: ExpectedEnd | None = None
 
     @model_validator(mode="after")
-    def _check_combination(self) -> Self:
+    def _check_combination(self, info: ValidationInfo) -> Self:
         if self.shell and not isinstance(self.command, str):
             raise ValueError("shell needs the command as one text; a list of words is run without a shell")
         if not any(self.argv()):
             raise ValueError("command names no program")
+        if info.context == SAVING and (sign := self._sign_of_a_shell()):
+            raise ValueError(
+                f"command has {sign} outside quotes, which only a shell understands; "
+                "set shell to true, or quote it"
+            )
         has_codes = self.expect is not None and self.expect.exit_code is not None
         if has_codes and "success_codes" in self.model_fields_set:
             raise ValueError("give expect.exitCode or successCodes, which is short for it, not both")
         return self
+
+    def _sign_of_a_shell(self) -> str:
+        """What would reach the program as a word, but was written for a shell; empty for nothing."""
+        if self.shell or isinstance(self.command, list):
+            return ""
+        found = _SHELL_SIGN.search(_QUOTED.sub("q", self.command))
+        return found[0] if found else ""
 
     def argv(self) -> list[str]:
         """The program and its arguments.

@@ -202,6 +202,20 @@ async def test_a_script_that_the_machine_cannot_start_says_why(
         ({"command": [""]}, "command names no program"),
         ({"command": "echo 'x"}, "quotation that is not closed"),
         ({"command": ["ls"], "shell": True}, "shell needs the command as one text"),
+        (
+            {"command": "pg_dump shop | gzip > /backups/shop.gz"},
+            r"command has \| outside quotes.*set shell to",
+        ),
+        ({"command": "date >/var/log/roses"}, "command has > outside quotes"),
+        ({"command": "make -C /srv 2>&1"}, "command has 2> outside quotes"),
+        ({"command": "backup.sh || mail-me"}, r"command has \|\| outside quotes"),
+        ({"command": "cd /srv && make"}, "command has && outside quotes"),
+        ({"command": "touch a; touch b"}, "command has ; outside quotes"),
+        ({"command": "sleep 5 &"}, "command has & outside quotes"),
+        ({"command": "sort < /srv/roses"}, "command has < outside quotes"),
+        ({"command": "tar -cf roses-$(date +%F).tar roses"}, r"command has \$\( outside quotes"),
+        ({"command": "echo `hostname`"}, "command has ` outside quotes"),
+        ({"command": "ls $HOME/roses"}, r"command has \$HOME outside quotes"),
         ({"command": "ls", "env": {"A=B": "x"}}, r"params\.env"),
         ({"command": "ls", "env": {"A": "x\0y"}}, r"params\.env\.A"),
         ({"command": "l\0s"}, r"params\.command"),
@@ -213,6 +227,27 @@ async def test_a_script_that_the_machine_cannot_start_says_why(
 def test_what_cannot_be_meant_is_refused_when_the_task_is_saved(params: dict[str, Any], fault: str) -> None:
     with pytest.raises(InputError, match=fault):
         check_params("command", params)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "find /srv -name *.log -exec rm {} \\;",
+        "curl -s https://example.com/roses?a=1&b=2;c",
+        "psql -c 'select 1 > 0; select $TAG$x$TAG$'",
+        'mongosh --eval "db.roses.find({n: {$gt: 5}}) | 0"',
+        "awk -F';' '{print $1 > \"/dev/stderr\"}' \\&",
+        "echo a->b 5$ $1",
+    ],
+)
+def test_what_is_a_word_as_it_stands_needs_no_shell(command: str) -> None:
+    check_params("command", {"command": command})
+
+
+async def test_a_command_of_before_that_has_signs_of_a_shell_is_run_as_it_was(do: Do) -> None:
+    outcome = await do("echo roses > tulips")
+
+    assert "roses > tulips" == outcome.metrics["stdout"]
 
 
 async def test_nothing_of_our_environment_is_handed_on(do: Do, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
 from functions.domain.storage import ConditionalWrite, InvalidDocument, QueryResult, VersionedTask
-from functions.domain.task import Task
+from functions.domain.task import FORMER_NAMES, Task
 from functions.domain.types import format_instant
 from functions.domain.validation import validation_sentence
 
@@ -267,6 +267,7 @@ def _encode_task(slot: RawWrite, write: ConditionalWrite) -> None:
     if fields is not None:
         slot.update_mask.SetInParent()  # without a mask, even an empty one, the document is replaced
         slot.update_mask.field_paths.extend(ALIASES[field] for field in fields)
+        slot.update_mask.field_paths.extend(FORMER_NAMES[field] for field in FORMER_NAMES.keys() & fields)
 
 
 def _decode_versioned_task(document: RawDocument) -> VersionedTask:

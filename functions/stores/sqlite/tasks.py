@@ -25,7 +25,7 @@ from functions.domain.storage import (
     WriteResult,
     WriteStatus,
 )
-from functions.domain.task import Task
+from functions.domain.task import FORMER_NAMES, Task
 from functions.stores.codec import (
     EPOCH,
     decode_task,
@@ -109,7 +109,8 @@ UPDATE_TASKS = """
 UPDATE_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 Row = tuple[Any, ...]
 FIRST_DUE = -(2**63)  # the least that the column holds
-KNOWN_FIELDS = json.dumps({field.alias or name: None for name, field in Task.model_fields.items()})
+ALIASES = [field.alias or name for name, field in Task.model_fields.items()]
+KNOWN_FIELDS = json.dumps(dict.fromkeys([*ALIASES, *FORMER_NAMES.values()]))
 SELECT_REVISIONS = "SELECT id, rev FROM tasks WHERE id IN (SELECT value FROM json_each(?))"
 DELETE_TASK = "DELETE FROM tasks WHERE id = ? AND rev = ?"
 

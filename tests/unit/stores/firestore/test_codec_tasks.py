@@ -106,6 +106,16 @@ def test_a_field_that_stays_as_it_was_is_not_in_the_mask(make_task: Callable[...
     assert {"attempt"} == set(write.update_mask.field_paths)
 
 
+def test_the_last_outcomes_as_the_version_before_had_them_go_with_the_next_write(
+    make_task: Callable[..., Task],
+) -> None:
+    """Twenty values that each read would decode for nothing."""
+    write = written(ConditionalWrite.for_changes(VersionedTask(make_task(), 7), {"recent": "failed 12 x"}))
+
+    assert {"recentOutcomes", "recent"} == set(write.update_mask.field_paths)
+    assert {"recentOutcomes"} == set(write.update.fields)
+
+
 def test_a_write_of_no_field_does_not_replace_the_document(make_task: Callable[..., Task]) -> None:
     write = written(ConditionalWrite.for_changes(VersionedTask(make_task(), 7), {}))
 

@@ -275,6 +275,21 @@ async def test_what_a_newer_version_keeps_in_a_document_stays_there(
     assert (7,) == kept
 
 
+async def test_the_last_outcomes_as_the_version_before_had_them_go_with_the_next_write(
+    store: SqliteStore, path: Path, make_task: MakeTask
+) -> None:
+    """Left there, they would be the task's again as soon as it has none of its own."""
+    await store.write([ConditionalWrite(make_task("ping"), None)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = json_set(doc, '$.recent', json('[\"failed 12 x\"]'))")
+    [stored] = (await store.get_tasks(["ping"])).tasks
+
+    await store.write([ConditionalWrite.for_changes(stored, {"recent": ""})])
+
+    [now] = (await store.get_tasks(["ping"])).tasks
+    assert ("failed 12 x", "") == (stored.task.recent, now.task.recent)
+
+
 async def test_a_document_that_only_we_can_read_is_changed_like_the_others(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:

@@ -16,6 +16,10 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ("requirements.txt", "requirements-apprise.txt", "requirements-otel.txt")
 DEVELOPMENT = (*RUNTIME, "requirements-dev.txt")
 LOCKS = {"requirements.lock": "requirements.txt", "requirements-dev.lock": "requirements-dev.txt"}
+ADDED = {  # by scripts/deploy, where a setting needs them
+    "requirements-apprise.lock": "requirements-apprise.txt",
+    "requirements-otel.lock": "requirements-otel.txt",
+}
 OURS = {"functions", "main", "tests"}
 
 # Of an extra that the tests do without: not installed, so nothing can say which package a module is of.
@@ -118,7 +122,17 @@ def test_what_is_tested_is_what_is_deployed() -> None:
     assert set() == deployed.items() - tested.items(), "run scripts/lock"
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize(("lock", "requirements"), ADDED.items())
+def test_what_is_added_to_a_deployment_has_its_versions(lock: str, requirements: str) -> None:
+    added, deployed = locked(lock_text(lock)), locked(lock_text("requirements.lock"))
+
+    assert set() == direct([requirements]).items() - added.items(), "run scripts/lock"
+    assert {} == {
+        name: version for name, version in added.items() if deployed.get(name, version) != version
+    }, "run scripts/lock"
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, *ADDED])
 def test_a_lock_names_no_place_to_install_from(lock: str) -> None:
     """Everybody installs from where their own pip is told to."""
     assert [] == [

@@ -74,8 +74,10 @@ def small(tmp_path: Path) -> Path:
     write_program(root / "scripts" / "environment", "#!/usr/bin/env bash\n")
     shutil.copy(ROOT / "infra" / "variables.tf", root / "infra")
     (root / ".venv").symlink_to(ROOT / ".venv")
-    for file in ("main.py", "requirements.lock", "functions/__init__.py", "functions/cli/__init__.py"):
+    for file in ("main.py", "functions/__init__.py", "functions/cli/__init__.py"):
         (root / file).touch()
+    for lock in ("requirements.lock", "requirements-apprise.lock", "requirements-otel.lock"):
+        shutil.copy(ROOT / lock, root)
     for part in ("config", "domain", "errors.py"):  # what knows the settings
         (root / "functions" / part).symlink_to(ROOT / "functions" / part)
     (root / "functions" / "cli" / "__main__.py").write_text("print('Tick: 0 due')\n")
@@ -503,6 +505,34 @@ def test_google_installs_what_was_tested(calls: Path, whole: Path) -> None:
     assert (ROOT / "requirements.lock").read_bytes() == packed
     # So Google's builder finds that the framework is among them, and adds none of its own.
     assert re.search(rb"(?m)^functions-framework\b([^-]|$)", packed)
+
+
+@pytest.mark.parametrize(
+    ("variables", "remembered", "added"),
+    [
+        ((), "", ()),
+        ((), 'settings = {OTEL_EXPORTER_OTLP_ENDPOINT = "http://collector:4318"}\n', ("opentelemetry-sdk",)),
+        (("-var", 'secrets={APPRISE_URLS="apprise-urls"}'), "", ("apprise",)),
+        (("-var-file", "mine.tfvars"), "", ("apprise", "opentelemetry-sdk")),
+    ],
+)
+def test_a_setting_brings_the_libraries_along_that_it_needs(
+    calls: Path, small: Path, variables: tuple[str, ...], remembered: str, added: tuple[str, ...]
+) -> None:
+    """Without them the function refuses its settings when it starts, after a build of minutes."""
+    variables_of(small).write_text(remembered)
+    (small / "mine.tfvars").write_text(
+        'settings = {\n  APPRISE_URLS = "x"\n  OTEL_EXPORTER_OTLP_ENDPOINT = "y"\n}'
+    )
+
+    done = deploy(calls, small, "--pack", "--", *variables)
+
+    assert 0 == done.returncode, done.stderr
+    packed = zipfile.ZipFile(small / ".cronfire" / "source.zip").read("requirements.txt").decode()
+    names = re.findall(r"(?m)^([a-z0-9.-]+)==.+\\\n    --hash", packed)
+    assert set(added) == {"apprise", "opentelemetry-sdk"} & set(names)
+    assert sorted(set(names)) == sorted(names)  # pip refuses a package that is named twice
+    assert packed.startswith((ROOT / "requirements.lock").read_text())
 
 
 # -- the container -----------------------------------------------------------------------------------------

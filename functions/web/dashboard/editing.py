@@ -25,7 +25,9 @@ from functions.task_types.support.trial import TRIED_TYPES
 from functions.taskfiles.validation import check_task
 from functions.web.api.dependencies import RateLimiter
 from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.forms.fields import changed_labels
 from functions.web.dashboard.forms.schedule_choices import HELPER_CHOICES, schedule_from
+from functions.web.dashboard.forms.shown import conflict_text
 from functions.web.dashboard.forms.task_form import (
     NEW_TASK,
     TaskForm,
@@ -33,7 +35,6 @@ from functions.web.dashboard.forms.task_form import (
     base_of_copy,
     base_of_new,
     carried_texts,
-    changed_fields,
     fitting_texts,
     summarize,
     with_type,
@@ -50,10 +51,6 @@ PREVIEW_COUNT = 5
 PREVIEWED_FIELDS = ("timezone", "id", "except", "onExcluded", "owner", "startAt", "endAt", "maxRuns")
 MAX_TYPED_CHARS = 4000
 TRIED_FIELDS = ("type", "params", "owner", "timeoutSeconds")  # of a task, for a test of its request
-STALE = (
-    "This task was changed while you wrote. Yours is below and not saved yet. Save again to replace what "
-    "differs now: "
-)
 REMOVED = "There is no such task, or no longer. What you wrote is below; saving it makes a new task"
 
 
@@ -302,8 +299,8 @@ class FormPage:
 
     def refuse_stale(self) -> Response:
         """Return the page for a task that was changed elsewhere, naming the fields that differ."""
-        labels = changed_fields(self.form, self.typed)
-        self._fault = STALE + ", ".join(labels) if labels else STALE.partition(" Save again")[0]
+        labels = changed_labels(self.form.fields(), self.typed, base=self.form.base)
+        self._fault = conflict_text([self._context.words(one) for one in labels])
         self.typed.pop("etag", None)
         return self.render()
 

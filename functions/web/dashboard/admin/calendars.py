@@ -11,6 +11,8 @@ from functions.errors import ConflictError, InputError, NotAllowedError, NotFoun
 from functions.services.calendars.book import Calendar
 from functions.services.calendars.service import CalendarService, CalendarUpdate
 from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.forms.fields import SEEN, version_of
+from functions.web.dashboard.forms.shown import conflict_text
 from functions.web.dashboard.rendering import redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -44,12 +46,24 @@ async def save_calendar(context: CurrentPage) -> Response:
         else:
             entries = split_entries(typed.get("entries", ""))
             assert isinstance(entries, list)
+            stored = await _stored_entries(service, name, owner)
+            seen, typed[SEEN] = typed.get(SEEN), version_of(stored)
+            if seen not in (None, "", typed[SEEN]) and entries != stored:
+                fault = conflict_text([context.words("Days")], is_new=seen == version_of([]))
+                return _render(context, await service.list_all(), typed, fault=fault)
             update = await service.save(name, entries, owner=owner)
     except NotFoundError:
         raise
     except (InputError, ConflictError, NotAllowedError) as exc:
         return _render(context, await service.list_all(), typed, fault=str(exc))
     return redirect(CALENDARS, message=_result(update))
+
+
+async def _stored_entries(service: CalendarService, name: str, owner: str) -> list[str]:
+    try:
+        return list((await service.get(name, owner=owner)).entries)
+    except NotFoundError:
+        return []
 
 
 def _result(update: CalendarUpdate) -> str:
@@ -75,6 +89,7 @@ def _render(
         typed = {"name": chosen.name, "owner": chosen.owner, "entries": "\n".join(chosen.entries)}
     return context.render(
         "calendars",
+        seen=typed.get(SEEN) or version_of(list(chosen.entries) if chosen else []),
         status=422 if fault else 200,
         calendars=found,
         typed=typed,

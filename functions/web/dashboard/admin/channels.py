@@ -11,7 +11,9 @@ from functions.domain.validation import Problem
 from functions.errors import InputError, NotFoundError
 from functions.web.api.channels import apply_channel_changes, require_admin, send_test
 from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.forms.fields import SEEN
 from functions.web.dashboard.forms.settings_form import SettingsForm, channel_form
+from functions.web.dashboard.forms.shown import conflict_text
 from functions.web.dashboard.rendering import redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -44,6 +46,9 @@ async def update_channel(context: CurrentPage, name: ChannelName) -> Response:
     fields, problems = form.read(typed)
     if typed.get("do") != "save" or problems:
         return _render(context, name, stored, typed=typed, problems=problems)
+    if labels := form.conflicts(typed):
+        fault = conflict_text([context.words(one) for one in labels])
+        return _render(context, name, stored, typed=typed | {SEEN: form.version}, fault=fault)
     changes = {one: fields.get(one) for one in PREFERENCES if fields.get(one) != form.base.get(one)}
     try:
         if changes:
@@ -94,14 +99,17 @@ def _render(
     *,
     typed: Mapping[str, str] | None = None,
     problems: Sequence[Problem] = (),
+    fault: str = "",
 ) -> Response:
     form = _form(context, stored)
     return context.render(
         "settings_form",
-        status=422 if problems else 200,
+        status=422 if problems or fault else 200,
         title=f"Channel {name}",
         action=f"/dashboard/channels/{name}",
         back="/dashboard/channels",
         groups=form.show(typed or {}, problems),
         summary=form.summary(problems),
+        fault=fault,
+        seen=(typed or {}).get(SEEN) or form.version,
     )

@@ -15,7 +15,9 @@ from functions.services.access.accounts import set_owner_plan
 from functions.web.api.admin import OwnerOut
 from functions.web.api.channels import require_admin
 from functions.web.dashboard.context import CurrentPage, PageContext
+from functions.web.dashboard.forms.fields import SEEN
 from functions.web.dashboard.forms.settings_form import SettingsForm, owner_form
+from functions.web.dashboard.forms.shown import conflict_text
 from functions.web.dashboard.rendering import redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -57,6 +59,16 @@ async def set_owner(context: CurrentPage) -> Response:
         problems.insert(0, Problem(("name",), "is required"))
     if problems or typed.get("do") != "save":
         return _render(context, name, form, typed=typed, problems=problems)
+    if labels := form.conflicts(typed):
+        is_new = typed[SEEN] == owner_form({}).version
+        labels = [context.words(one) for one in labels]
+        return _render(
+            context,
+            name,
+            form,
+            typed=typed | {SEEN: form.version},
+            fault=conflict_text(labels, is_new=is_new),
+        )
     try:
         await set_owner_plan(
             context.dependencies.accounts,
@@ -107,14 +119,17 @@ def _render(
     *,
     typed: Mapping[str, str] | None = None,
     problems: Sequence[Problem] = (),
+    fault: str = "",
 ) -> Response:
     return context.render(
         "settings_form",
-        status=422 if problems else 200,
+        status=422 if problems or fault else 200,
         title=f"Owner {name}" if name else "New owner",
         action="/dashboard/owners",
         back="/dashboard/owners",
         owner_name=name,
         groups=form.show(typed or {}, problems),
         summary=form.summary(problems),
+        fault=fault,
+        seen=(typed or {}).get(SEEN) or form.version,
     )

@@ -1,8 +1,10 @@
 """Fields: where a value stands in a task, its widget and its words; and the reading of many at once."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from functions.domain.validation import Problem
@@ -17,6 +19,7 @@ from functions.web.dashboard.forms.widgets import (
 )
 
 PRESENT = ".sent"  # an input of a field whose own inputs may all be missing from what a browser sends
+SEEN = "seen"  # the hidden input with the `version_of` what a form began with
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +116,20 @@ def read_fields(
 def is_untouched(field: Field, texts: Texts, *, before: Any) -> bool:
     """Whether *texts* are what *before* is shown as."""
     return normalize(texts) == normalize(field.faithful_to(before).encode(before) or {})
+
+
+def changed_labels(
+    fields: Iterable[Field], posted: Mapping[str, str], *, base: Mapping[str, Any]
+) -> list[str]:
+    """Return the labels of the fields of *base* that *posted* would change."""
+    found = []
+    for one in fields:
+        texts = one.texts_in(posted)
+        if texts is not None and not is_untouched(one, texts, before=value_at(base, one.path)):
+            found.append(one.label)
+    return found
+
+
+def version_of(value: Any) -> str:
+    """Return a short hash of *value*, which is JSON: what is stored has another one once it was changed."""
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -6,7 +6,14 @@ from typing import Any
 
 from functions.domain.alerts.routing import WEEKDAYS
 from functions.domain.validation import Problem
-from functions.web.dashboard.forms.fields import Field, read_fields, value_at
+from functions.web.dashboard.forms.fields import (
+    SEEN,
+    Field,
+    changed_labels,
+    read_fields,
+    value_at,
+    version_of,
+)
 from functions.web.dashboard.forms.layout import zone_names
 from functions.web.dashboard.forms.shown import (
     ShownGroup,
@@ -52,6 +59,18 @@ class SettingsForm:
     def fields(self) -> list[Field]:
         """All its fields."""
         return [one for _, fields in self.groups for one in fields]
+
+    @property
+    def version(self) -> str:
+        """The version of what is stored of its fields."""
+        values = {one.name: value_at(self.base, one.path) for one in self.fields}
+        return version_of({name: value for name, value in values.items() if value is not MISSING})
+
+    def conflicts(self, posted: Mapping[str, str]) -> list[str]:
+        """Return the labels of what *posted* would replace that was stored since its form was shown."""
+        if posted.get(SEEN) in (None, "", self.version):
+            return []
+        return changed_labels(self.fields, posted, base=self.base)
 
     def read(self, posted: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
         """Return the settings that *posted* makes of the stored ones, and what is wrong with its texts."""

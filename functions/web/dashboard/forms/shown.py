@@ -215,6 +215,21 @@ def _is_cell(name: str) -> bool:
     return bool(dot) and number.isdecimal()
 
 
+CHANGED = "This was changed while you wrote. Yours is below and not saved yet."
+THERE_ALREADY = "There is one of this name already. Yours is below and not saved yet."
+
+
+def conflict_text(labels: Sequence[str], *, is_new: bool = False) -> str:
+    """Return what a form says that would replace what was stored since it was shown.
+
+    Args:
+        labels: Of the fields that differ; none when what was stored is the same.
+        is_new: Whether the form was that of something new.
+    """
+    text = THERE_ALREADY if is_new else CHANGED
+    return f"{text} Save again to replace what differs now: {', '.join(labels)}" if labels else text
+
+
 @dataclass(frozen=True, slots=True)
 class SummaryLine:
     """One thing that is wrong, with the name of the input it leads to; empty when there is none."""

@@ -289,13 +289,3 @@ def fitting_texts(form: TaskForm, posted: Mapping[str, str]) -> tuple[dict[str, 
             texts = {name: text for name, text in texts.items() if name != one.name}
     names = {name.split(".")[1] for name in carried_texts(form, posted)}
     return texts, (*dropped, *sorted(names))
-
-
-def changed_fields(form: TaskForm, posted: Mapping[str, str]) -> list[str]:
-    """Return the labels of the fields that *posted* would change."""
-    found = []
-    for one in form.fields():
-        texts = one.texts_in(posted)
-        if texts is not None and not is_untouched(one, texts, before=value_at(form.base, one.path)):
-            found.append(one.label)
-    return found

@@ -299,11 +299,15 @@ FORMS = {
     "There is no such task, or no longer. What you wrote is below; saving it makes a new task": (
         "没有此任务，或它已被删除。您填写的内容在下方；保存将新建任务"
     ),
-    "This task was changed while you wrote. Yours is below and not saved yet.": (
-        "您填写期间此任务已被更改。您的内容在下方，尚未保存。"
+    "This was changed while you wrote. Yours is below and not saved yet.": (
+        "您填写期间此内容已被更改。您的内容在下方，尚未保存。"
     ),
-    "This task was changed while you wrote. Yours is below and not saved yet. Save again to replace what differs "  # noqa: E501
-    "now: {}": "您填写期间此任务已被更改。您的内容在下方，尚未保存。再次保存将替换以下不同之处：{0}",
+    "This was changed while you wrote. Yours is below and not saved yet. Save again to replace what differs now: {}": (  # noqa: E501
+        "您填写期间此内容已被更改。您的内容在下方，尚未保存。再次保存将替换以下不同之处：{0}"
+    ),
+    "There is one of this name already. Yours is below and not saved yet. Save again to replace what differs now: {}": (  # noqa: E501
+        "此名称已存在。您的内容在下方，尚未保存。再次保存将替换以下不同之处：{0}"
+    ),
     # administrators
     "capabilities.{}: a key allows no owner more than it may use itself": (
         "capabilities.{0}：密钥不能给予超过自身的权限"

@@ -12,6 +12,7 @@ from functions.config.settings import Settings
 from tests.conftest import NOON
 from tests.support.clock import Clock
 from tests.unit.web.api.conftest import ADMIN, Call, api, clock, make_key, wired
+from tests.unit.web.asgi import Answer
 from tests.unit.web.dashboard.conftest import Browser, browser, make_browser
 
 __all__ = ["api", "browser", "clock", "make_key", "wired"]
@@ -199,3 +200,69 @@ async def test_an_owner_is_changed_only_where_the_form_was_touched(browser: Brow
     assert (100.0, "small", limits, 7) == tuple(
         account[name] for name in ("monthlyCredits", "plan", "capabilities", "maxTasks")
     )
+
+
+# -- two people ------------------------------------------------------------------------------------------
+
+
+def seen(page: Answer) -> dict[str, str]:
+    """What the form in *page* says that it began with."""
+    [version] = re.findall(r'name="seen" value="(\w+)"', page.body.decode())
+    return {"seen": version}
+
+
+async def test_a_channels_form_does_not_end_the_silence_of_another_user(
+    with_webhook: tuple[Browser, App],
+) -> None:
+    browser, app = with_webhook
+    mine = seen(await browser.get(CHANNEL)) | {"ratePerMinute": "7", "maintenance.0.from": ""}
+    await browser.post("/dashboard/incidents/silence", tag="shop", hours="4")
+
+    refused = await browser.post(CHANNEL, do="save", **mine)
+    kept = (await app.channels.settings())["webhook"]
+    again = await browser.post(CHANNEL, do="save", **mine | seen(refused))
+
+    page = refused.body.decode()
+    assert (422, 303) == (refused.status, again.status)
+    assert "changed while you wrote" in page
+    assert "replace what differs now: Maintenance, Messages a minute at most" in page
+    assert 'value="7"' in page, "what was typed is not lost"
+    assert (1, None) == (len(kept.maintenance), kept.rate_per_minute)
+    assert 7 == (await app.channels.settings())["webhook"].rate_per_minute
+
+
+async def test_the_form_of_a_new_owner_does_not_reset_one_that_is_there(browser: Browser, api: Call) -> None:
+    await api("PUT", "/api/owners/alice", {"monthlyCredits": 100, "plan": "small"})
+    await browser.sign_in()
+    typed = seen(await browser.get("/dashboard/owners/edit")) | {"name": "alice", "do": "save"}
+
+    refused = await browser.post("/dashboard/owners", plan="", monthlyCredits="", **typed)
+    twice = [await browser.post("/dashboard/owners", plan="new", **typed | {"name": "bob"}) for _ in "12"]
+
+    assert 422 == refused.status
+    assert b"There is one of this name already" in refused.body
+    assert b"differs now: Plan, Credits a month" in refused.body
+    assert 100 == (await api("GET", "/api/owners/alice")).json["monthlyCredits"]
+    assert [303, 303] == [one.status for one in twice], "the same form, sent twice, replaces nothing"
+
+
+async def test_a_calendars_form_does_not_replace_the_days_of_another_user(
+    browser: Browser, api: Call
+) -> None:
+    address = "/dashboard/calendars"
+    await browser.sign_in()
+    new = seen(await browser.get(address)) | {"name": "company", "do": "save"}
+    made = await browser.post(address, entries="2027-05-03", **new)
+    mine = seen(await browser.get(f"{address}?name=company&owner=")) | {"name": "company", "do": "save"}
+    await browser.post(address, name="company", do="save", entries="2027-06-01")
+
+    stale = await browser.post(address, entries="2027-07-01", **mine)
+    taken = await browser.post(address, entries="2027-08-01", **new)
+    stored = (await api("GET", "/api/calendars")).json["calendars"][0]["entries"]
+    again = await browser.post(address, entries="2027-07-01", **mine | seen(stale))
+
+    assert (303, 422, 422, 303) == (made.status, stale.status, taken.status, again.status)
+    assert b"changed while you wrote" in stale.body
+    assert b"2027-07-01</textarea>" in stale.body
+    assert b"There is one of this name already" in taken.body
+    assert ["2027-06-01"] == stored

@@ -365,6 +365,8 @@ async def test_what_is_wrong_with_a_form_is_said_in_chinese(
         ratePerMinute="-1",
         **{"quiet.0.from": "25:00", "quiet.0.to": "x", "maintenance.0.from": "2026-11-21T10:00"},
     )
+    await send("/channels/webhook", do="save", seen="0", ratePerMinute="3", **{"digest.at": "08:00"})
+    await send("/calendars", do="save", seen="0", name="公司日历", entries="sat")
 
     assert not found, lines(found)
 

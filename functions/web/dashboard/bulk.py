@@ -31,6 +31,8 @@ async def act_on_many(context: CurrentPage) -> Response:
     back = _back(typed.get("query", ""))
     ids = [name.removeprefix(CHOSEN) for name in typed if name.startswith(CHOSEN)][:MAX_CHOSEN]
     verb, words = typed.get("do", ""), _WORDS.get(typed.get("do", ""))
+    if verb == "choose":  # Enter in a box, by a key that sets no tags
+        return redirect(back, message="Press the button of what is to be done")
     if words is None:
         raise NotFoundError("There is nothing at this address")
     tag = typed.get("tag", "").strip()[:MAX_TAG_CHARS]

@@ -359,6 +359,7 @@ FLASHES = {
     "{}; {} not. {}": "{0}；{1} 个未完成。{2}",
     "Check the tasks first": "请先勾选任务",
     "Write the tag first": "请先填写标签",
+    "Press the button of what is to be done": "请按要执行的操作的按钮",
     "Name a task or a tag to silence": "请指定要静音的任务或标签",
     "hours: must be one of {}": "时长必须是以下之一：{0}",
     "No channel is set up, so there is nothing to silence": "没有设置通道，无可静音",

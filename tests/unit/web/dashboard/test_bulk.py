@@ -102,3 +102,24 @@ async def test_a_key_that_only_reads_has_no_boxes(browser: Browser, api: Call, m
 
     assert b'name="id.' not in page.body
     assert ["scheduled"] * 3 == await states(api)
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("scopes", "default"), [(("read", "run", "write"), "tag"), (("read", "run"), "choose")]
+)
+async def test_enter_in_a_box_or_the_tag_pauses_nothing(
+    browser: Browser, api: Call, make_key: MakeKey, scopes: tuple[str, ...], default: str
+) -> None:
+    """A browser presses the first button of a form that is sent by Enter."""
+    await browser.sign_in(await make_key(*scopes))
+
+    page = (await browser.get("/dashboard")).body.decode()
+
+    bulk = page.partition('id="bulk"')[2].partition("</form>")[0]
+    first, *others = re.findall(r"<button([^>]*)>", bulk)
+    assert first.startswith(f' name="do" value="{default}"')
+    assert 303 == (await browser.post(BULK, do=default, tag="", **{"id.one": "on"})).status
+    assert ["scheduled"] * 3 == await states(api)
+    assert all("formnovalidate" in one for one in others if re.search("pause|resume|run", one))
+    assert ("write" in scopes) == bool(re.search(r'<input name="tag"[^>]* required', bulk))

@@ -384,6 +384,7 @@ async def test_what_a_form_came_to_is_said_in_chinese(chinese: tuple[Browser, st
         ("/tasks/t4/acknowledge", {}),
         ("/tasks/t1/revoke-badge", {}),
         ("/tasks/bulk", {"do": "pause"}),
+        ("/tasks/bulk", {"do": "choose", "id.t1": "on"}),
         ("/tasks/bulk", {"do": "pause", "id.t1": "on", "id.t4": "on", "id.t9": "on"}),
         ("/tasks/bulk", {"do": "resume", "id.t1": "on", "id.t4": "on"}),
         ("/tasks/bulk", {"do": "tag", "tag": "新", "id.t1": "on"}),

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import aiohttp
 import pytest
@@ -76,6 +78,30 @@ return document.forms[0].dataset.sent;
 """
 
 
+LOOKED_AT_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"  # as after an hour in another tab
+OFFLINE = ("ERR_INTERNET_DISCONNECTED", "htmx:sendError", "htmx:afterRequest")
+
+
+def _leave_open(window: Any, function: str) -> None:
+    """Look again at a page that was left open: without a network, with one, and when its task is gone."""
+    wait = WebDriverWait(window, 10)
+    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    window.execute_cdp_cmd("Network.enable", {})
+    for offline in (True, False):
+        window.execute_cdp_cmd("Network.emulateNetworkConditions", speed | {"offline": offline})
+        window.execute_script(LOOKED_AT_AGAIN)
+        wait.until(partial(_is_stale, expected=offline))
+    window.get(f"{function}/dashboard/tasks/shop-front-answers")
+    address = f"{function}/api/tasks/shop-front-answers"
+    with urlopen(Request(address, method="DELETE", headers={"Authorization": f"Bearer {KEY}"})):
+        window.execute_script(LOOKED_AT_AGAIN)
+    wait.until(lambda one: "Undo the removal" in one.page_source)
+
+
+def _is_stale(window: WebDriver, *, expected: bool) -> bool:
+    return expected == window.find_element(By.ID, "stale").is_displayed()
+
+
 @pytest.mark.browser
 async def test_in_the_browser(function: str, shop: str) -> None:
     await ready(function)
@@ -112,6 +138,7 @@ def _click_through(function: str, shop: str) -> None:
         _type(window, "schedule", "30 1 * * *")
         _press(window, "Make the task")
         assert "The task is created" == _text(window, ".said")
+        assert "message=" not in window.current_url, "a reload does not say it again"
         assert "It has not run yet." in _text(window, "main")
 
         _press(window, "Run now")
@@ -137,11 +164,17 @@ def _click_through(function: str, shop: str) -> None:
             assert zone == (window.get_cookie("cronfire_zone") or {})["value"], "people travel"
         assert not window.execute_script(SENT_AND_SHOWN_AGAIN), 'after "back" a form can be sent at once'
 
+        _leave_open(window, function)
+
         _press(window, "Sign out")
         window.get(f"{function}/dashboard")
         assert "Sign in" == _text(window, "h1")
         console = window.get_log("browser")  # type: ignore[no-untyped-call]  # the library leaves it so
-        refusals = ("status of 401", "status of 422")  # the wrong key and the wrong schedule, on purpose
+        refusals = (
+            "status of 401",
+            "status of 422",
+            *OFFLINE,
+        )  # wrong key and schedule, and offline, on purpose
         severe = [one["message"] for one in console if one["level"] == "SEVERE"]
         assert [] == [one for one in severe if not any(refusal in one for refusal in refusals)]
 

@@ -64,6 +64,9 @@ _PHRASES = (
         "Pages": "页面",
         "To the content": "跳到内容",
         "Sign out": "退出",
+        "No answer from the server: what is shown may be out of date. It is tried again.": (
+            "服务器没有响应：显示的内容可能已过时。将再次尝试。"
+        ),
         "Sign in": "登录",
         "Your session has ended. What you wrote is still there once you are signed in.": (
             "会话已结束。登录后，您填写的内容仍然保留。"

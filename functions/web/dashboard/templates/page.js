@@ -7,6 +7,13 @@ if (zone && !document.cookie.split("; ").includes(`cronfire_zone=${zone}`)) { //
   document.cookie = `cronfire_zone=${zone}; path=/dashboard; max-age=31536000; samesite=lax${secure}`;
 }
 
+// What a form came to is said once, and not again by "reload", "back" or a bookmark.
+const address = new URL(location.href);
+if (address.searchParams.has("message")) {
+  address.searchParams.delete("message");
+  history.replaceState(null, "", address);
+}
+
 const showCopyButtons = (part) => {
   if (!navigator.clipboard) return; // as on a page that came without TLS
   for (const button of part.querySelectorAll("button[data-copy]")) button.hidden = false;
@@ -22,7 +29,7 @@ document.addEventListener("click", async (event) => {
 });
 
 // A second press, while the first is being answered, would run a task or make a key twice.
-const ANSWERED_WITHIN_MS = 10_000;
+const ANSWERED_WITHIN_MS = 40_000; // "Run now" waits half a minute for the run
 document.addEventListener("submit", (event) => {
   const { dataset, method } = event.target;
   if (method !== "post") return;
@@ -50,8 +57,21 @@ document.addEventListener("DOMContentLoaded", () => {
   document.body.addEventListener("htmx:afterSwap", (event) => showCopyButtons(event.target));
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     const part = event.detail.target;
-    const isPolling = part?.id === "live";
-    const isInUse = part?.querySelector("details[open], input[form]:checked, :focus:is(input, select, textarea)");
-    if (isPolling && (document.hidden || isInUse)) event.preventDefault();
+    const isInUse = part?.querySelector("details[open], input[form]:checked, :focus-visible");
+    if (part?.id === "live" && (document.hidden || isInUse)) event.preventDefault();
+  });
+  // A page that could not be refreshed says so; one whose task is gone, or is another page now, is loaded anew.
+  const stale = document.getElementById("stale");
+  document.body.addEventListener("htmx:afterRequest", (event) => {
+    const { target, xhr } = event.detail;
+    if (target?.id === "live") stale.hidden = xhr.status > 0 && xhr.status < 500 && xhr.status !== 429;
+  });
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, xhr } = event.detail;
+    if (target?.id !== "live" || xhr.status >= 500 || xhr.status === 429) return;
+    if (xhr.status >= 400 || !xhr.responseText.includes('id="live"')) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
   });
 });

@@ -188,7 +188,7 @@ async def test_the_list_asks_for_itself_with_its_filters_and_forms_stay(browser:
 
     live = page.index('<div id="live"')
     assert 'hx-get="/dashboard?search=a%22b"' in page[live:]
-    assert 'hx-select="#live" hx-select-oob="#summary"' in page[live:]
+    assert 'hx-select="#live" hx-select-oob="#summary,#shown-at"' in page[live:]
     assert page.index('name="search"') < live
 
 

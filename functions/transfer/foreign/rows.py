@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,8 +41,8 @@ UNIT_NAMES = ("seconds", "minutes", "hours", "days", "weeks")
 class RunTimes:
     """The last and the next run of an entry."""
 
-    last_run_at: Any = None
-    next_run_at: Any = None
+    last_run_at: datetime | None = None
+    next_run_at: datetime | None = None
 
 
 def draft_frequency(
@@ -84,53 +84,48 @@ def is_timezone_field(name: object) -> bool:
 
 def run_times_of(entry: ForeignEntry, timezone: str, defaults: ImportDefaults) -> RunTimes:
     """Return when *entry* ran last and runs next; impossible times are left out."""
-    last, next_ = entry.take_field(*LAST_RUN_FIELDS), entry.take_field(*NEXT_RUN_FIELDS)
-    kept: dict[str, Any] = {}
-    for name, found in (("last_run_at", last), ("next_run_at", next_)):
-        if found is None:
-            continue
-        at = parse_instant(found.value, timezone)
-        if at is None:
-            entry.note_left_out(found.field, "is no moment anybody can read")
-        elif name == "last_run_at" and at > defaults.now:
-            entry.note_left_out(found.field, "is in the future, and so was no run")
-        else:
-            kept[name] = at
-            why = "kept as lastRunAt" if name == "last_run_at" else "the task goes on from there"
-            entry.note_mapped(found.field, f"{why}; nothing before it is run again")
-    return RunTimes(**kept)
+    last, upcoming = (_take_instant(entry, names, timezone) for names in (LAST_RUN_FIELDS, NEXT_RUN_FIELDS))
+    if last is not None and last.value > defaults.now:
+        entry.note_left_out(last.field, "is in the future, and so was no run")
+        last = None
+    if last is not None:
+        entry.note_mapped(last.field, "kept as lastRunAt; nothing before it is run again")
+    if upcoming is not None:
+        entry.note_mapped(upcoming.field, "the task goes on from there; nothing before it is run again")
+    return RunTimes(last.value if last else None, upcoming.value if upcoming else None)
+
+
+def _take_instant(entry: ForeignEntry, names: tuple[str, ...], timezone: str) -> FieldValue | None:
+    """Return the first of the fields *names* with its instant; None where there is none, or no instant."""
+    found = entry.take_field(*names)
+    at = None if found is None else parse_instant(found.value, timezone)
+    if found is not None and at is None:
+        entry.note_left_out(found.field, "is no moment anybody can read")
+    return None if found is None or at is None else FieldValue(found.field, at)
 
 
 def read_timing(
     entry: ForeignEntry, names: tuple[str, ...], timezone: str, run_times: RunTimes, defaults: ImportDefaults
 ) -> Timing:
-    """Return the timing of *entry* by the first of the fields *names*.
+    """Return the timing of *entry* by the first of the fields *names*, or by the instant of a single run.
 
     Raises:
         InputError: It says nothing that can be understood; the text names the field.
     """
-    found = entry.take_field(*names)
-    unit = ""
-    if found is None:
-        found, unit = _take_with_unit(entry, names)
+    found, unit = _take_with_unit(entry, names)
     at = entry.take_field("time", "at", "timeofday", "runat")
-    moment = parse_instant(at.value, timezone) if at else None
-    if at is not None and moment is not None:
+    if at is not None and (instant := parse_instant(at.value, timezone)) is not None:
         if found is None or is_once(found.value):
-            return _read_moment(entry, at, moment, timezone, defaults)
+            return _single_run(entry, at, instant, timezone, defaults)
         entry.note_left_out(at.field, f"{found.field} is read in its place")
         at = None
     if found is None:
-        if misspelt := _misspelt(entry, names):
-            raise InputError(f"{misspelt[0]}: unknown field; {misspelt[1]}")
-        if entry.has_field("scheduleenabled") or run_times.next_run_at is None:
-            raise NotScheduledError("it has no schedule: it is only started by hand")
-        raise InputError(f"{names[0]}: is missing; write a cron expression, or such as every_5_minutes")
+        raise _missing_timing(entry, names, run_times)
     unit_field = entry.take_field("unit", f"{names[0]}unit", "intervalunit")
     if is_calendar(found.value) and (more := entry.take_field(*DAY_FIELDS)) is not None:
         raise InputError(f"{more.field}: is not read beside {found.field}; write both as one cron expression")
     try:
-        read = convert_timing(
+        timing = convert_timing(
             found.value,
             timezone=timezone,
             anchor=run_times.next_run_at or run_times.last_run_at,
@@ -140,22 +135,34 @@ def read_timing(
     except NotScheduledError:
         if run_times.next_run_at is None or run_times.next_run_at <= defaults.now:
             raise
-        read = convert_timing(run_times.next_run_at.isoformat(), timezone=timezone)
+        timing = convert_timing(run_times.next_run_at.isoformat(), timezone=timezone)
     except InputError as exc:
         raise InputError(f"{found.field}: {exc}") from None
-    entry.notes.append((found.field, read.action, f"{read.schedule}: {read.reason}"))
-    return read
+    return note_timing(entry, found, timing)
 
 
-def _read_moment(
-    entry: ForeignEntry, found: FieldValue, moment: datetime, timezone: str, defaults: ImportDefaults
+def note_timing(entry: ForeignEntry, found: FieldValue, timing: Timing, remark: str = "") -> Timing:
+    """Note what became of the field *found*, with a *remark* of the caller's; return *timing*."""
+    why = "; ".join(part for part in (remark, timing.reason) if part)
+    entry.notes.append((found.field, timing.action, f"{timing.schedule}: {why}"))
+    return timing
+
+
+def _single_run(
+    entry: ForeignEntry, found: FieldValue, instant: datetime, timezone: str, defaults: ImportDefaults
 ) -> Timing:
-    """Return the timing of an entry that runs once, at *moment*."""
-    if moment <= defaults.now:
+    if instant <= defaults.now:
         raise NotScheduledError("it runs once, at a moment that has passed")
-    read = once_timing(moment, timezone)
-    entry.notes.append((found.field, read.action, f"{read.schedule}: {read.reason}"))
-    return read
+    return note_timing(entry, found, once_timing(instant, timezone))
+
+
+def _missing_timing(entry: ForeignEntry, names: tuple[str, ...], run_times: RunTimes) -> InputError:
+    """Return why an entry without any of the fields *names* has no timing."""
+    if misspelt := _misspelt(entry, names):
+        return InputError(f"{misspelt[0]}: unknown field; {misspelt[1]}")
+    if entry.has_field("scheduleenabled") or run_times.next_run_at is None:
+        return NotScheduledError("it has no schedule: it is only started by hand")
+    return InputError(f"{names[0]}: is missing; write a cron expression, or such as every_5_minutes")
 
 
 def _time_of_day(found: FieldValue) -> str:
@@ -183,12 +190,8 @@ def take_bounds(entry: ForeignEntry, timezone: str) -> dict[str, datetime]:
         ("startAt", ("startdate", "startat", "start")),
         ("endAt", ("enddate", "endat", "end")),
     ):
-        if (found := entry.take_field(*names)) is None:
-            continue
-        if (at := parse_instant(found.value, timezone)) is None:
-            entry.note_left_out(found.field, "is no moment anybody can read")
-        else:
-            bounds[name] = at
+        if (found := _take_instant(entry, names, timezone)) is not None:
+            bounds[name] = found.value
             entry.note_mapped(found.field, name)
     return bounds
 
@@ -198,28 +201,23 @@ def _build_draft(
     defaults: ImportDefaults,
     file_fields: Mapping[str, Any],
     names: tuple[str, ...],
-    to_work: Any,
+    convert: Callable[[ForeignEntry], TypeAndParams],
 ) -> TaskDraft:
     timezone = timezone_of(entry, defaults, file_fields)
-    moments = run_times_of(entry, timezone, defaults)
-    when = read_timing(entry, names, timezone, moments, defaults)
-    found: TypeAndParams = to_work(entry)
-    fields: dict[str, Any] = {"timezone": when.timezone or timezone}
+    run_times = run_times_of(entry, timezone, defaults)
+    timing = read_timing(entry, names, timezone, run_times, defaults)
+    type_name, params = convert(entry)
+    fields: dict[str, Any] = {"timezone": timing.timezone or timezone}
     fields |= {name: at.isoformat() for name, at in take_bounds(entry, timezone).items()}
-    if when.start_at is not None:
-        fields["startAt"] = when.start_at.isoformat()
-    if found[0] == "agent" and (kind := entry.fields.get(_key_of(entry, "agenttype"))):
-        fields["tags"] = [str(kind)[:64]]
-    return TaskDraft(found[0], found[1], when.schedule, fields, moments.last_run_at, moments.next_run_at)
+    if timing.start_at is not None:
+        fields["startAt"] = timing.start_at.isoformat()
+    if type_name == "agent" and (kind := entry.take_field("agenttype")):
+        fields["tags"] = [str(kind.value)[:64]]
+    return TaskDraft(type_name, params, timing.schedule, fields, run_times.last_run_at, run_times.next_run_at)
 
 
 def _convert_row_work(entry: ForeignEntry) -> TypeAndParams:
     return convert_work(entry, type_fields=("agenttype", "type", "tasktype", "kind"))
-
-
-def _key_of(entry: ForeignEntry, name: str) -> str:
-    found = entry.take_field(name)
-    return found.field if found else ""
 
 
 def _misspelt(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[str, str] | None:
@@ -233,7 +231,9 @@ def _misspelt(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[str, str] | 
 
 
 def _take_with_unit(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[FieldValue | None, str]:
-    """Return the timing of a field such as `frequency_minutes`, with its unit."""
+    """Return the first of the fields *names*, or of such as `frequency_minutes` with its unit."""
+    if (found := entry.take_field(*names)) is not None:
+        return found, ""
     for name in names:
         for unit in UNIT_NAMES:
             if (found := entry.take_field(f"{name}{unit}")) is not None:

@@ -9,6 +9,7 @@ from functions.transfer.foreign.convert import TaskDraft, convert_function
 from functions.transfer.foreign.entry import FieldValue, ForeignEntry, ImportDefaults, normalize_name
 from functions.transfer.foreign.rows import (
     RunTimes,
+    note_timing,
     read_timing,
     run_times_of,
     take_bounds,
@@ -61,22 +62,22 @@ def draft_function(
     """Read an entry with `func`."""
     kind, trigger = _take_trigger(entry)
     timezone = timezone_of(entry, defaults, file_fields)
-    moments = run_times_of(entry, timezone, defaults)
+    run_times = run_times_of(entry, timezone, defaults)
     bounds = take_bounds(entry, timezone)
-    anchor = moments.next_run_at or moments.last_run_at or bounds.get("startAt")
-    when = _convert_celery(entry, anchor) if is_of_celery(entry) else None
-    when = when or _convert_fields(entry, kind, trigger, anchor, timezone)
-    when = when or _convert_text(entry, defaults, timezone, moments)
+    anchor = run_times.next_run_at or run_times.last_run_at or bounds.get("startAt")
+    timing = _convert_celery(entry, anchor) if is_of_celery(entry) else None
+    timing = timing or _convert_fields(entry, kind, trigger, anchor, timezone)
+    timing = timing or _convert_text(entry, defaults, timezone, run_times)
     type_name, params = convert_function(entry)
-    if when.start_at is not None:
-        bounds["startAt"] = when.start_at
-    fields: dict[str, Any] = {"timezone": when.timezone or timezone}
+    if timing.start_at is not None:
+        bounds["startAt"] = timing.start_at
+    fields: dict[str, Any] = {"timezone": timing.timezone or timezone}
     fields |= {name: at.isoformat() for name, at in bounds.items()}
     if entry.values_of("nextruntime") == [None]:
         fields["enabled"] = False
         entry.note_mapped("next_run_time", "null is a job that is paused: the task is switched off here too")
     _convert_late_runs(entry, fields)
-    return TaskDraft(type_name, params, when.schedule, fields, moments.last_run_at, moments.next_run_at)
+    return TaskDraft(type_name, params, timing.schedule, fields, run_times.last_run_at, run_times.next_run_at)
 
 
 def _take_trigger(entry: ForeignEntry) -> tuple[str, FieldValue | None]:
@@ -189,7 +190,7 @@ def _convert_date(entry: ForeignEntry, found: FieldValue, given: Any, timezone: 
     at = parse_instant(given, timezone)
     if at is None:
         raise InputError(f"{found.field}: run_date must be a moment, such as 2026-12-01 09:00")
-    return _note_timing(entry, found, once_timing(at, timezone), "")
+    return note_timing(entry, found, once_timing(at, timezone))
 
 
 def _convert_interval(
@@ -236,7 +237,7 @@ def _note_fields(entry: ForeignEntry, found: FieldValue, fields: Sequence[str], 
     if weekday != fields[4]:
         why = "; ".join(part for part in (why, f"{fields[2]} and {fields[4]} are {weekday}") if part)
     timing = Timing(text.lower(), "changed" if why else "mapped", why or "the same fields")
-    return _note_timing(entry, found, timing, "")
+    return note_timing(entry, found, timing)
 
 
 def _note_interval(
@@ -246,13 +247,7 @@ def _note_interval(
         timing = interval_timing(seconds, anchor)
     except InputError as exc:
         raise InputError(f"{found.field}: {exc}") from None
-    return _note_timing(entry, found, timing, remark)
-
-
-def _note_timing(entry: ForeignEntry, found: FieldValue, timing: Timing, remark: str) -> Timing:
-    why = "; ".join(part for part in (remark, timing.reason) if part)
-    entry.notes.append((found.field, timing.action, f"{timing.schedule}: {why}"))
-    return timing
+    return note_timing(entry, found, timing, remark)
 
 
 def _convert_late_runs(entry: ForeignEntry, fields: dict[str, Any]) -> None:

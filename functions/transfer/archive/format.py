@@ -34,7 +34,7 @@ DOCUMENT_KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 LOCAL_KINDS: frozenset[DocumentKind] = frozenset({"keys", "groups"})
 LOCAL_META = ("signing", "sessions.")
 RECORD_KINDS = ("cronfire", "document", "task", "run", "end")
-INVALID = "fault"
+INVALID = "invalid"
 _DOCUMENT_ID = re.compile(r"(?!__.*__$|\.{1,2}$)[^/\x00-\x1f]{1,375}")  # every store takes 1,500 bytes
 MAX_LINE_BYTES = 8_000_000  # no store has a larger record
 
@@ -79,6 +79,16 @@ class ArchiveRecord:
     def replaces_earlier(self) -> bool:
         """Whether an earlier line has an earlier state of the same task."""
         return self.fields.get("replacesEarlier") is True
+
+    def parse(self) -> Task | Run | Document:
+        """Return the task, run or document; raises InputError when the record is none of its kind."""
+        match self.kind:
+            case "task":
+                return self.parse_task()
+            case "run":
+                return self.parse_run()
+            case _:
+                return self.parse_document()
 
     def parse_task(self) -> Task:
         """Return the task; raises InputError when the record is none."""
@@ -149,7 +159,7 @@ def end_line(counts: RecordCounts) -> str:
 
 
 def read_records(path: Path) -> Iterator[ArchiveRecord]:
-    """The lines of an archive, one by one; one that is no record has the kind `fault` and says why.
+    """The lines of an archive, one by one; one that is no record has the kind `INVALID` and says why.
 
     Raises:
         InputError: The file cannot be read.

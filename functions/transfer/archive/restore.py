@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,6 @@ from functions.interfaces import Store
 from functions.services.dependencies import add_links
 from functions.services.paging import iter_runs
 from functions.transfer.archive.format import (
-    INVALID,
     ArchiveRecord,
     RecordCounts,
     check_header,
@@ -157,22 +157,28 @@ class RecordRestorer:
         return entries
 
     async def _restore_documents(self, documents: Sequence[Document]) -> list[RecordResult]:
-        outcomes: list[RecordResult] = []
+        results: list[RecordResult] = []
         for kind in dict.fromkeys(one.kind for one in documents):
-            mine = {one.id: one for one in documents if one.kind == kind}
-            there = {one.id: one for one in await self._store.get_documents(kind, list(mine))}
+            given = {one.id: one for one in documents if one.kind == kind}
+            stored = {one.id: one for one in await self._store.get_documents(kind, list(given))}
             puts = []
-            for name, one in mine.items():
-                known = there.get(name)
-                wanted = _merge_subscribers(known, one) if known is not None and kind == "listeners" else one
-                same = known is not None and _is_same_document(known, wanted)
-                outcome = self._choose_outcome(known is not None, same, always_replace=kind == "listeners")
-                outcomes.append(("documents", f"{kind}/{name}", outcome))
+            for name, document in given.items():
+                outcome, put = self._plan_document(document, stored.get(name))
+                results.append(("documents", f"{kind}/{name}", outcome))
                 if outcome in ("created", "replaced"):
-                    puts.append(replaced(wanted, revision=known.revision if known else None))
+                    puts.append(put)
             if puts and not self._dry_run:
                 await self._put_documents(puts)
-        return outcomes
+        return results
+
+    def _plan_document(self, document: Document, stored: Document | None) -> tuple[RestoreOutcome, Document]:
+        """Return what becomes of *document*, and what to write: subscribers are added to those *stored*."""
+        if stored is None:
+            return self._choose_outcome(False, False), replaced(document, revision=None)
+        adds = document.kind == "listeners"
+        merged = _merge_subscribers(stored, document) if adds else document
+        outcome = self._choose_outcome(True, _is_same_document(stored, merged), always_replace=adds)
+        return outcome, replaced(merged, revision=stored.revision)
 
     async def _put_documents(self, documents: Sequence[Document]) -> None:
         for document, answer in zip(documents, await self._store.put_documents(documents), strict=True):
@@ -281,8 +287,8 @@ async def import_archive(
     survey = _survey(path)
     imported = ImportResult(total=survey.counts, left_out=survey.left_out, problems=survey.problems)
     restorer = RecordRestorer(store, survey.ticks, replace=replace, dry_run=dry_run)
-    for kinds in (("document",), ("run",), ("task",)):
-        for batch in _iter_batches(path, kinds, survey):
+    for record_kind in ("document", "run", "task"):
+        for batch in _iter_batches(path, record_kind, survey):
             for kind, name, outcome in await restorer.restore(batch):
                 _count_outcome(imported, kind, name, outcome)
             on_progress(imported)
@@ -335,27 +341,26 @@ def _survey_record(survey: _Survey, record: ArchiveRecord) -> None:
             raise InputError(f"line {record.number}: {record.fields.get('why', 'is a second heading')}")
 
 
-def _iter_batches(path: Path, kinds: tuple[str, ...], survey: _Survey) -> Iterator[list[Any]]:
-    batch: list[Any] = []
+def _iter_batches(path: Path, kind: str, survey: _Survey) -> Iterator[list[Any]]:
+    """Yield the records of *kind* to write, as many at a time as one write takes."""
+    records = _iter_records(path, kind, survey)
+    while batch := list(islice(records, BATCH_SIZE)):
+        yield batch
+
+
+def _iter_records(path: Path, kind: str, survey: _Survey) -> Iterator[Task | Run | Document]:
     for line in read_records(path):
-        if line.kind not in kinds or line.kind == INVALID:
+        if line.kind != kind:
             continue
         try:
-            one: Any = {"document": line.parse_document, "run": line.parse_run, "task": line.parse_task}[
-                line.kind
-            ]()
+            record = line.parse()
         except InputError:
             continue  # the survey has reported it
-        if line.kind == "document" and is_local(one):
+        if isinstance(record, Document) and is_local(record):
             continue
-        if line.kind == "task" and survey.latest_lines.get(one.id, line.number) != line.number:
+        if isinstance(record, Task) and survey.latest_lines.get(record.id, line.number) != line.number:
             continue
-        batch.append(one)
-        if len(batch) == BATCH_SIZE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        yield record
 
 
 def _count_outcome(result: ImportResult, kind: RecordKind, name: str, outcome: RestoreOutcome) -> None:

@@ -367,12 +367,11 @@ def convert_function(entry: ForeignEntry, given: Mapping[str, Any] | None = None
     if not FUNCTION_NAME.fullmatch(name):
         raise InputError(f"{found.field if found else 'func'}: must be module:function or module.function")
     params: dict[str, Any] = {"callable": name}
-    for field, shape in (("args", list), ("kwargs", dict)):
-        value = (one.value if (one := entry.take_field(field)) else None) or (given or {}).get(field)
+    for field, shape, needed in (("args", list, "a list"), ("kwargs", dict, "a mapping of names to values")):
+        own = entry.take_field(field)
+        value = (own.value if own else None) or (given or {}).get(field)
         if value is not None and not isinstance(value, shape):
-            raise InputError(
-                f"{field}: must be a {'list' if shape is list else 'mapping of names to values'}"
-            )
+            raise InputError(f"{field}: must be {needed}")
         if value:
             params[field] = value
             entry.note_mapped(field, "given to the function as they are")

@@ -62,28 +62,34 @@ def describe_unreadable_text(text: str) -> str | None:
 
 def describe_unreadable(document: ParsedFile, entries: list[ForeignEntry]) -> tuple[int | None, str] | None:
     """Return the line and the remedy of a file that is known and cannot be read; None for any other."""
-    value = document.value
-    if isinstance(value, Mapping):
-        # YAML 1.1 reads the key `on` as true.
-        events: Any = value.get("on", value.get(True))
-        if isinstance(events, Mapping | list | str) and isinstance(value.get("jobs"), Mapping):
-            return document.line_of(("on",)) or document.line_of(()), GITHUB
-        if value.get("kind") == "CronJob":
-            return document.line_of(("kind",)), KUBERNETES
-        if isinstance(value.get("crons"), list):
-            return document.line_of(("crons",)), VERCEL
-        if isinstance(value.get("dags"), Mapping | list):
-            return document.line_of(("dags",)), AIRFLOW
-    for entry in entries:
-        if entry.fields.get("kind") == "CronJob":
-            return entry.line_of(), KUBERNETES
-        if entry.has_field("pattern") and entry.has_field("every", "tz"):
-            return entry.line_of(), BULLMQ
-        if entry.has_field("jobid") and isinstance(entry.fields.get("schedule"), Mapping):
-            return entry.line_of(), CRON_JOB_ORG
-        if entry.has_field("scheduleinterval", "dagid"):
-            return entry.line_of(), AIRFLOW
-    return None
+    if isinstance(document.value, Mapping) and (known := _known_document(document.value)):
+        field, remedy = known
+        return document.line_of((field,)) or document.line_of(()), remedy
+    known_entries = ((entry.line_of(), remedy) for entry in entries if (remedy := _known_entry(entry)))
+    return next(known_entries, None)
+
+
+def _known_document(value: Mapping[Any, Any]) -> tuple[str, str] | None:
+    """Return the field by which a document as a whole is known, and its remedy."""
+    events = value.get("on", value.get(True))  # YAML 1.1 reads the key `on` as true
+    if isinstance(events, Mapping | list | str) and isinstance(value.get("jobs"), Mapping):
+        return "on", GITHUB
+    if value.get("kind") == "CronJob":
+        return "kind", KUBERNETES
+    if isinstance(value.get("crons"), list):
+        return "crons", VERCEL
+    return ("dags", AIRFLOW) if isinstance(value.get("dags"), Mapping | list) else None
+
+
+def _known_entry(entry: ForeignEntry) -> str:
+    """Return the remedy of an entry that is known; empty for any other."""
+    if entry.fields.get("kind") == "CronJob":
+        return KUBERNETES
+    if entry.has_field("pattern") and entry.has_field("every", "tz"):
+        return BULLMQ
+    if entry.has_field("jobid") and isinstance(entry.fields.get("schedule"), Mapping):
+        return CRON_JOB_ORG
+    return AIRFLOW if entry.has_field("scheduleinterval", "dagid") else ""
 
 
 def describe_unknown(entries: list[ForeignEntry]) -> tuple[int | None, str]:

@@ -67,4 +67,4 @@ def test_what_no_store_holds_spoils_its_line_alone(tmp_path: Path, value: str) -
     pair = r'"\ud83d\ude00"'
     archive.write_text(f'{{"kind":"run","run":{{"a":{value}}}}}\n{{"kind":"run","run":{{"a":{pair}}}}}\n')
 
-    assert ["fault", "run"] == [record.kind for record in read_records(archive)]
+    assert ["invalid", "run"] == [record.kind for record in read_records(archive)]

@@ -86,15 +86,11 @@ class ApiClient:
         if response.truncated:
             raise StoreUnavailableError("SCHEDULER_URL: the answer is too long; ask for fewer rows")
         value = None if response.status == 204 else _parse_json(response)
-        if response.status < 300 and (value is not None or method == "DELETE"):
-            return value
-        if response.status < 300:
+        if response.status >= 300:
+            raise _refusal(response.status, value)
+        if value is None and method != "DELETE":
             raise _foreign_answer(response.status)
-        problem = value if isinstance(value, dict) and "title" in value else None
-        if problem is None and 400 <= response.status < 500:  # ours always has a title
-            raise _foreign_answer(response.status)
-        detail = problem and problem.get("detail")
-        raise _to_error(response.status, str(detail or f"the function answered {response.status}"))
+        return value
 
 
 class RemoteStore:
@@ -176,6 +172,14 @@ def _parse_json(response: HttpResponse) -> Any:
     if not isinstance(value, dict):
         raise _foreign_answer(response.status)
     return value
+
+
+def _refusal(status: int, value: Any) -> SchedulerError:
+    """Return the error of a response whose JSON is *value*; the API's own always has a title."""
+    problem = value if isinstance(value, dict) and "title" in value else {}
+    if not problem and 400 <= status < 500:
+        return _foreign_answer(status)
+    return _to_error(status, str(problem.get("detail") or f"the function answered {status}"))
 
 
 def _foreign_answer(status: int) -> StoreUnavailableError:

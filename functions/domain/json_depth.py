@@ -122,18 +122,20 @@ def check_values(value: Any, name: str = "", *, any_json: bool = False) -> None:
 
 
 def _check_values(value: Any, name: str, *, any_json: bool) -> None:
-    reason = _value_problem(value, any_json=any_json)
-    if reason:
+    if reason := _value_problem(value, any_json=any_json):
         raise ValueError(f"{name}: {reason}" if name else reason)
     if isinstance(value, dict):
-        for key, inner in value.items():
+        for key in value:
             if reason := _text_problem(key, any_json=any_json):
                 raise ValueError(f"{name}: in the name of a field, {reason}" if name else f"a name: {reason}")
-            place = f"{name}.{key[:_MAX_NAME_CHARS]}" if name else key[:_MAX_NAME_CHARS]
-            _check_values(inner, place, any_json=any_json)
+        prefix = f"{name}." if name else ""
+        inside = ((f"{prefix}{key[:_MAX_NAME_CHARS]}", one) for key, one in value.items())
     elif isinstance(value, list | tuple):
-        for number, inner in enumerate(value):
-            _check_values(inner, f"{name}[{number}]", any_json=any_json)
+        inside = ((f"{name}[{number}]", one) for number, one in enumerate(value))
+    else:
+        return
+    for place, one in inside:
+        _check_values(one, place, any_json=any_json)
 
 
 def _value_problem(value: Any, *, any_json: bool) -> str:

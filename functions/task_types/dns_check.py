@@ -22,7 +22,6 @@ FINISH_MARGIN_S = 1.0  # of the attempt, for the outcome
 SHOWN_VALUES = 5
 SHOWN_CHARS = 100
 MAX_KEPT = 100  # values that are remembered, to report what changes
-_NAMES = frozenset({"CNAME", "NS", "MX"})
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')  # a string of a zone file, with what is escaped in it
 _ESCAPED = re.compile(rb"\\([01]\d\d|2[0-4]\d|25[0-5]|.)")
 _SOA_FIELDS = 7
@@ -211,26 +210,41 @@ def _host(value: str, kind: str) -> str:
 
 def _normalised(value: str, kind: str) -> str:
     """Return an expected value as an answer has it; raises ValueError when no answer can have it."""
-    if kind in ("A", "AAAA"):
-        try:
-            address = ip_address(value)
-        except ValueError:
-            raise ValueError(f"expect, contains: an {kind} record is an address in numbers") from None
-        if address.version != (4 if kind == "A" else 6):
-            raise ValueError(f"expect, contains: an {kind} record is no address of IPv{address.version}")
-        return str(address)
-    if kind == "TXT" and not _QUOTED.sub("", value).strip():  # as `dig` and zone files write it
-        return _joined(_QUOTED.findall(value))
-    if kind == "SOA":
-        fields = value.split()
-        if len(fields) != _SOA_FIELDS:
-            raise ValueError("expect, contains: an SOA record has seven fields")
-        return " ".join([*(one.rstrip(".").lower() or "." for one in fields[:2]), *fields[2:]])
-    if kind == "CAA":
-        flags, tag, text = (*value.split(maxsplit=2), "", "", "")[:3]
-        return f'{flags} {tag.lower()} "{text.strip(chr(34))}"'
-    if kind not in _NAMES:
-        return value
+    match kind:
+        case "A" | "AAAA":
+            return _normalised_address(value, kind)
+        case "TXT" if not _QUOTED.sub("", value).strip():  # as `dig` and zone files write it
+            return _joined(_QUOTED.findall(value))
+        case "SOA":
+            return _normalised_soa(value)
+        case "CAA":
+            flags, tag, text = (*value.split(maxsplit=2), "", "", "")[:3]
+            return f'{flags} {tag.lower()} "{text.strip(chr(34))}"'
+        case "CNAME" | "NS" | "MX":
+            return _normalised_host(value)
+        case _:
+            return value
+
+
+def _normalised_address(value: str, kind: str) -> str:
+    try:
+        address = ip_address(value)
+    except ValueError:
+        raise ValueError(f"expect, contains: an {kind} record is an address in numbers") from None
+    if address.version != (4 if kind == "A" else 6):
+        raise ValueError(f"expect, contains: an {kind} record is no address of IPv{address.version}")
+    return str(address)
+
+
+def _normalised_soa(value: str) -> str:
+    fields = value.split()
+    if len(fields) != _SOA_FIELDS:
+        raise ValueError("expect, contains: an SOA record has seven fields")
+    return " ".join([*(one.rstrip(".").lower() or "." for one in fields[:2]), *fields[2:]])
+
+
+def _normalised_host(value: str) -> str:
+    """Return a host, behind its preference if it is that of an MX record."""
     preference, _, host = value.rpartition(" ")
     if host == ".":  # of a name that takes no mail
         return value

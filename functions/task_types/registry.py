@@ -17,7 +17,7 @@ import difflib
 import logging
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -181,20 +181,14 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
             job = deepcopy(job)  # the task is written with what the job holds, whatever code does to that
         if job.owner and tools.capabilities is not None:
             tools = _within_capabilities(job, tools, await tools.capabilities(job.owner))
-        has_secret_fields = not kind.secret_fields.isdisjoint(job.params)
-        params, names = job.params, secret_names(job.params)
-        if names or has_secret_fields:
-            check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
+        names = secret_names(job.params)
+        params = _insert_secrets(kind, job.params, names, tools.secrets)
         if names:
-            params = resolve_secrets(job.params, tools.secrets)
             redact_memory = redactor_for([tools.secrets[name] for name in names])
             redact = compose(redact_memory, tools.redact)
-        own_tools = (
-            replace(tools, secrets={}, redact=redact, owner=job.owner)
-            if tools.secrets or names or job.owner
-            else tools
-        )
-        outcome: object = await kind.perform(job, _parse_params(kind, params), own_tools)
+        if tools.secrets or names or job.owner:
+            tools = replace(tools, secrets={}, redact=redact, owner=job.owner)
+        outcome: object = await kind.perform(job, _parse_params(kind, params), tools)
     except FetchError as exc:
         outcome = failed(exc.reason, permanent=exc.permanent)
     except InputError as exc:
@@ -211,6 +205,15 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
         return clamp_outcome(outcome, task_type=job.type, redact=redact, redact_memory=redact_memory)
     except Exception as exc:  # noqa: BLE001  # of what the type returned: text, iterator, mapping of its own
         return _crash_outcome(exc, job)
+
+
+def _insert_secrets(
+    kind: "_TaskType", params: Mapping[str, Any], names: Sequence[str], secrets: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Return *params* with the values of the secrets *names*; raises InputError where there may be none."""
+    if names or not kind.secret_fields.isdisjoint(params):
+        check_references(params, reference_only=kind.only_references, no_references=kind.no_references)
+    return resolve_secrets(params, secrets) if names else params
 
 
 def _within_capabilities(job: Job, tools: Tools, allowed: Capabilities) -> Tools:

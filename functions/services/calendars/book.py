@@ -1,6 +1,6 @@
 """Calendars as they are stored, and their days for the tasks that name them.
 
-Each owner has calendars of his own; a task names those of its owner. A task keeps the days of its calendars,
+Owners have calendars of their own; a task names those of its owner. A task keeps the days of its calendars,
 so that no tick reads a calendar:
 
     calendars  company   {"name": "company", "entries": ["12-24..01-02"], ...}

@@ -79,7 +79,7 @@ class PageSnapshot:
         self._tasks, self._cursor = None, ""
 
 
-# Lets go what is past keeping: history and documents whose time is over.
+# Pruning: history and documents that have expired are removed.
 
 PRUNE_EVERY = timedelta(hours=6)  # two calls, where nothing is past
 

@@ -157,12 +157,12 @@ LOCK_RETRY_S = 0.005  # a write is a few milliseconds; the lock is asked for as 
 def hold_lock(path: Path, *, timeout_s: float, shared: bool = False) -> Iterator[None]:
     """Hold the lock of the store at *path* inside; with *shared* beside others who only read.
 
-    The system lets go of it when the process ends, however that is. Its file stays, for removing it would
+    The system releases it when the process ends, however that is. Its file stays, for removing it would
     let two processes hold two locks of one name.
 
     Raises:
         StoreUnavailableError: Another process held it for *timeout_s*.
-        OSError: The lock file cannot be made. A reader then goes without it: no process can write there.
+        OSError: The lock file cannot be made. A reader then works without it: no process can write there.
     """
     try:
         lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT, 0o600)

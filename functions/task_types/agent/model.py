@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
+    ModelResponsePart,
     TextPart,
     ToolCallPart,
     ToolReturnPart,
@@ -236,10 +237,7 @@ class LimitedModel(WrapperModel):
         """
         settings = ModelSettings(**(model_settings or {}))
         is_plan = settings.get("tool_choice") == "none"
-        tools = [
-            {"name": one.name, "description": one.description, "parameters": one.parameters_json_schema}
-            for one in model_request_parameters.function_tools
-        ]
+        tools = _describe_tools(model_request_parameters)
         may_call = bool(tools) and not is_plan and self._can_afford_step(messages)
         if tools and not may_call:
             settings["tool_choice"] = "none"
@@ -249,22 +247,21 @@ class LimitedModel(WrapperModel):
         response = await self._request_within(
             messages, settings, model_request_parameters, tools, MAX_PLAN_TOKENS if is_plan else None
         )
-        self.finish_reason = response.finish_reason
+        self._note_calls(response, {tool["name"] for tool in tools}, may_call=may_call)
+        parts = _usable_parts(response.parts, may_call=may_call)
+        if is_plan and not any(isinstance(part, TextPart) and part.content for part in parts):
+            parts = [TextPart("(no plan)")]
+        return replace(response, parts=parts)
+
+    def _note_calls(self, response: ModelResponse, known: Collection[str], *, may_call: bool) -> None:
+        """Note how *response* ended, and its calls of tools, of which those named *known* are allowed."""
         calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
+        self.finish_reason = response.finish_reason
         self.unreadable_calls = {call.tool_call_id for call in calls if parse_arguments(call.args) is None}
         self.is_overrun = bool(calls) and not may_call
         if calls and may_call:
             self.usage.steps += 1
-            known = {tool["name"] for tool in tools}
             self.usage.refused_calls += sum(call.tool_name not in known for call in calls)
-        parts = [
-            _with_readable_arguments(part) if isinstance(part, ToolCallPart) else part
-            for part in response.parts
-            if may_call or not isinstance(part, ToolCallPart)
-        ]
-        if is_plan and not any(isinstance(part, TextPart) and part.content for part in parts):
-            parts = [TextPart("(no plan)")]
-        return replace(response, parts=parts)
 
     def seconds_left(self) -> float:
         """Return the seconds of the attempt that are left.
@@ -409,6 +406,23 @@ def _with_prompt(messages: Sequence[ModelMessage], prompt: str) -> list[ModelMes
     last = messages[-1]
     assert isinstance(last, ModelRequest)  # the model answers one
     return [*messages[:-1], replace(last, parts=[*last.parts, UserPromptPart(prompt)])]
+
+
+def _describe_tools(parameters: ModelRequestParameters) -> list[dict[str, Any]]:
+    """Return the tools as a request names them: their tokens are counted."""
+    return [
+        {"name": one.name, "description": one.description, "parameters": one.parameters_json_schema}
+        for one in parameters.function_tools
+    ]
+
+
+def _usable_parts(parts: Sequence[ModelResponsePart], *, may_call: bool) -> list[ModelResponsePart]:
+    """Return *parts* without calls that may not be made, and without arguments that are no JSON object."""
+    return [
+        _with_readable_arguments(part) if isinstance(part, ToolCallPart) else part
+        for part in parts
+        if may_call or not isinstance(part, ToolCallPart)
+    ]
 
 
 def _with_readable_arguments(call: ToolCallPart) -> ToolCallPart:

@@ -204,8 +204,8 @@ def recent_changes(tasks: Iterable[Task]) -> list[Change]:
     for task in {task.id: task for task in tasks}.values():
         before = ""
         for line in task.recent.splitlines():
-            outcome, _, at = line.split(" ")[0], *line.rpartition(" ")[1:]
-            tone, instant = severity(outcome), parse_stored_instant(at)
+            words = line.split(" ")
+            tone, instant = severity(words[0]), parse_stored_instant(words[-1])
             if tone in (GOOD, BAD) and instant is not None:
                 if before and tone != before:
                     found.append(Change(instant, task, is_recovery=tone == GOOD))

@@ -202,10 +202,8 @@ class SqliteConnection:
             raise to_store_error(exc, self.path) from None
 
     def _get_connection(self) -> sqlite3.Connection:
-        if self._connection is not None and self._is_replaced():
-            log.warning("store_reopened", extra={"path": self.path, "reason": "another file is in its place"})
-            self._take_log_away()
-            self._close()
+        if self._connection is not None:
+            self._close_if_replaced()
         if self._connection is None:
             _create_private(self.path)
             connection = sqlite3.connect(
@@ -228,6 +226,19 @@ class SqliteConnection:
                     self._companions[path] = found
         return self._connection
 
+    def _close_if_replaced(self) -> None:
+        """Close a file that is no longer where other processes look for it, or whose log is not.
+
+        SQLite writes a log that was removed into the file, unless another process has opened that since.
+        """
+        if self._is_replaced():
+            log.warning("store_reopened", extra={"path": self.path, "reason": "another file is in its place"})
+            self._take_log_away()
+            self._close()
+        elif self._is_log_removed():
+            log.warning("store_reopened", extra={"path": self.path, "reason": "its -wal or -shm was removed"})
+            self._close()
+
     def _is_replaced(self) -> bool:
         """Whether another file is at the path: work on the open one would be seen by nobody else.
 
@@ -240,6 +251,10 @@ class SqliteConnection:
                 f"{self.path}: it was removed while in use; put it back, or restart to begin a new one"
             )
         return found != self._identity
+
+    def _is_log_removed(self) -> bool:
+        """Whether another log, or none, is where the open one was: the others write into that one."""
+        return any(_identify(path) != identity for path, identity in self._companions.items())
 
     def _take_log_away(self) -> None:
         """Write the log of a file that was moved into that file, and remove it from where the file was.

@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,15 @@ print(*(one for [one] in store.execute("SELECT id FROM tasks WHERE next_run_at I
 store.close()
 """
 
-
+REMOVES = """
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1])
+with store:
+    store.execute("DELETE FROM tasks")
+print("removed", flush=True)
+sys.stdin.read()
+store.close()
+"""
 STORE = """
 import asyncio, sys
 from functions.stores.sqlite.store import SqliteStore
@@ -41,6 +50,17 @@ def other_process(path: Path, program: str = SQLITE) -> list[str]:
     """The ids of the due tasks that another process finds at *path*, by SQLite alone: it starts at once."""
     words = [sys.executable, *(["-S"] if program is SQLITE else []), "-c", program, str(path)]
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+
+
+@contextmanager
+def that_removes_all(path: Path) -> Iterator[None]:
+    """Another process that has removed all tasks from the file, and has it open."""
+    words = [sys.executable, "-S", "-c", REMOVES, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert b"removed\n" == process.stdout.readline()
+        yield
+        process.communicate()
 
 
 async def due(store: SqliteStore) -> list[str]:
@@ -129,6 +149,36 @@ async def test_two_processes_agree_on_a_file_that_one_of_them_made_anew(
     await create(store, make_task(id="new", next_run_at=NOON))
     assert ["new"] == other_process(path)
     await store.close()
+
+
+async def test_a_log_that_was_removed_is_written_into_its_file(tmp_path: Path, make_task: MakeTask) -> None:
+    """By somebody who took it for a temporary file; what is in it would be seen by nobody else."""
+    path = await a_file(tmp_path / "tasks.db", make_task(id="old", next_run_at=NOON))
+    store = SqliteStore(str(path))
+    await create(store, make_task(id="later", next_run_at=NOON))
+
+    for name in ("tasks.db-wal", "tasks.db-shm"):
+        (tmp_path / name).unlink()
+
+    assert {"old", "later"} == set(await due(store)) == set(other_process(path))
+    await create(store, make_task(id="last", next_run_at=NOON))
+    assert {"old", "later", "last"} == set(other_process(path))
+    await store.close()
+
+
+async def test_who_finds_no_log_and_begins_one_is_followed(tmp_path: Path, make_task: MakeTask) -> None:
+    """Two processes with a log each would run every task twice."""
+    path = await a_file(tmp_path / "tasks.db", make_task(id="old", next_run_at=NOON))
+    store = SqliteStore(str(path))
+    assert ["old"] == await due(store)
+    for name in ("tasks.db-wal", "tasks.db-shm"):
+        (tmp_path / name).unlink()
+
+    with that_removes_all(path):
+        found = await due(store)
+    await store.close()
+
+    assert [] == found == other_process(path)
 
 
 async def test_a_store_that_could_not_be_opened_recovers_by_itself(

@@ -34,6 +34,31 @@ class ClassifiedResponse:
     result: SendResult
     try_plain_text: bool = False
 
+    @classmethod
+    def accepted(cls) -> Self:
+        """Return the response that accepts the message."""
+        return cls(SendResult(ok=True))
+
+    @classmethod
+    def failed(cls, detail: str, *, retry_after: timedelta | None = None) -> Self:
+        """Return a failure that may pass; the message is sent again, after the wait that was requested."""
+        return cls(SendResult(ok=False, retry_after=retry_after, detail=detail))
+
+    @classmethod
+    def channel_refused(cls, detail: str) -> Self:
+        """Return the refusal of the channel itself: a setting must be changed."""
+        return cls(SendResult(ok=False, permanent=True, detail=detail))
+
+    @classmethod
+    def message_refused(cls, detail: str) -> Self:
+        """Return the refusal of this message, whatever its layout."""
+        return cls(SendResult(ok=False, rejected=True, detail=detail))
+
+    @classmethod
+    def unreadable(cls, detail: str) -> Self:
+        """Return the refusal of this layout: a plainer one may pass."""
+        return cls(SendResult(ok=False, detail=detail), try_plain_text=True)
+
 
 class JsonWebhookChannel(ABC):
     """A channel whose only setting is the secret address of an incoming webhook.

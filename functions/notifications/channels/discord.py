@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse, PostRequest
-from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.channel import retry_after_header
 from functions.notifications.json_webhook import (
     ClassifiedResponse,
     JsonWebhookChannel,
@@ -179,28 +179,20 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     body = parse_json_object(response.body)
     code = body.get("code")
     if response.status == 204 or (response.status == 200 and "id" in body):
-        return ClassifiedResponse(SendResult(ok=True))
+        return ClassifiedResponse.accepted()
     if response.status == 429:
         wait = retry_after(body.get("retry_after")) or retry_after_header(response, now=now)
-        return ClassifiedResponse(
-            SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
-        )
+        return ClassifiedResponse.failed("HTTP 429: too many messages", retry_after=wait)
     if code in PERMANENT_ERRORS:
-        return ClassifiedResponse(
-            SendResult(ok=False, permanent=True, detail=f"code {code}: {PERMANENT_ERRORS[code]}{REMEDY}")
-        )
+        return ClassifiedResponse.channel_refused(f"code {code}: {PERMANENT_ERRORS[code]}{REMEDY}")
     if response.status in (401, 404) or (response.status == 403 and body and code != BLOCKED):
         detail = f"HTTP {response.status}: the webhook is gone or not valid{REMEDY}"
-        return ClassifiedResponse(SendResult(ok=False, permanent=True, detail=detail))
+        return ClassifiedResponse.channel_refused(detail)
     if response.status in (400, 413):
         known = f"code {code}" if type(code) is int else f"HTTP {response.status}"
-        return ClassifiedResponse(
-            SendResult(ok=False, detail=f"{known}: the message was not understood"), try_plain_text=True
-        )
+        return ClassifiedResponse.unreadable(f"{known}: the message was not understood")
     wait = retry_after_header(response, now=now)
-    return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not a response of Discord's")
-    )
+    return ClassifiedResponse.failed(f"HTTP {response.status}: not a response of Discord's", retry_after=wait)
 
 
 class DiscordChannel(JsonWebhookChannel):

@@ -123,25 +123,17 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     """Read ntfy's response: the message with its id, or a code."""
     body = parse_json_object(response.body)
     if response.status == 200 and body.get("id"):
-        return ClassifiedResponse(SendResult(ok=True))
+        return ClassifiedResponse.accepted()
     wait = retry_after_header(response, now=now)
     if response.status == 429:
-        return ClassifiedResponse(
-            SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
-        )
+        return ClassifiedResponse.failed("HTTP 429: too many messages", retry_after=wait)
     if response.status in (401, 403):
         hint = "no permission to write to this topic; check NTFY_TOKEN"
-        return ClassifiedResponse(
-            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
-        )
+        return ClassifiedResponse.channel_refused(f"HTTP {response.status}: {hint}")
     if response.status == 413 or (response.status == 400 and body.get("code") not in TOPIC_ERRORS):
         detail = f"HTTP {response.status}: the message was refused"
-        return ClassifiedResponse(SendResult(ok=False, rejected=True, detail=detail))
+        return ClassifiedResponse.message_refused(detail)
     if response.status in (400, 404, 405, 410):
         hint = "no ntfy topic at this address; check NTFY_URL"
-        return ClassifiedResponse(
-            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
-        )
-    return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not a response of ntfy's")
-    )
+        return ClassifiedResponse.channel_refused(f"HTTP {response.status}: {hint}")
+    return ClassifiedResponse.failed(f"HTTP {response.status}: not a response of ntfy's", retry_after=wait)

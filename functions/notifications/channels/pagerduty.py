@@ -147,19 +147,15 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     """Read PagerDuty's response: 202 with `success` accepts."""
     body = parse_json_object(response.body)
     if response.status == 202 and body.get("status") == "success":
-        return ClassifiedResponse(SendResult(ok=True))
+        return ClassifiedResponse.accepted()
     wait = retry_after_header(response, now=now)
     if response.status == 429 or body.get("status") == "throttle exceeded":
-        return ClassifiedResponse(SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many events"))
+        return ClassifiedResponse.failed("HTTP 429: too many events", retry_after=wait)
     blames_key = "routing" in f"{body.get('message')} {body.get('errors')}".lower()
     if response.status in (400, 413) and not blames_key:
         detail = f"HTTP {response.status}: the event was not understood"
-        return ClassifiedResponse(SendResult(ok=False, rejected=True, detail=detail))
+        return ClassifiedResponse.message_refused(detail)
     if response.status in (400, 401, 403, 404):
         hint = "the event was refused; check PAGERDUTY_ROUTING_KEY"
-        return ClassifiedResponse(
-            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
-        )
-    return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: PagerDuty has a fault")
-    )
+        return ClassifiedResponse.channel_refused(f"HTTP {response.status}: {hint}")
+    return ClassifiedResponse.failed(f"HTTP {response.status}: PagerDuty has a fault", retry_after=wait)

@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse
-from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.channel import retry_after_header
 from functions.notifications.json_webhook import ClassifiedResponse, JsonWebhookChannel, to_json_bytes
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
@@ -163,33 +163,20 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     """Read Slack's response: the word `ok`, or a word that names the fault."""
     word = response.body[:80].decode("ascii", "replace").strip()
     if response.status == 200 and word == "ok":
-        return ClassifiedResponse(SendResult(ok=True))
+        return ClassifiedResponse.accepted()
     if response.status == 429:
         wait = retry_after_header(response, now=now)
-        return ClassifiedResponse(
-            SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
-        )
+        return ClassifiedResponse.failed("HTTP 429: too many messages", retry_after=wait)
     if word in PERMANENT_ERRORS:
-        return ClassifiedResponse(
-            SendResult(ok=False, permanent=True, detail=f"{word}: {PERMANENT_ERRORS[word]}{REMEDY}")
-        )
+        return ClassifiedResponse.channel_refused(f"{word}: {PERMANENT_ERRORS[word]}{REMEDY}")
     if word in LAYOUT_ERRORS:
-        return ClassifiedResponse(
-            SendResult(ok=False, detail=f"{word}: the message was not understood"), try_plain_text=True
-        )
+        return ClassifiedResponse.unreadable(f"{word}: the message was not understood")
     if response.status in (401, 403, 404, 410):
-        return ClassifiedResponse(
-            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: no webhook here{REMEDY}")
-        )
+        return ClassifiedResponse.channel_refused(f"HTTP {response.status}: no webhook here{REMEDY}")
     if response.status in (400, 413):
-        return ClassifiedResponse(
-            SendResult(ok=False, detail=f"HTTP {response.status}: the message was not understood"),
-            try_plain_text=True,
-        )
+        return ClassifiedResponse.unreadable(f"HTTP {response.status}: the message was not understood")
     wait = retry_after_header(response, now=now)
-    return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: not a response of Slack's")
-    )
+    return ClassifiedResponse.failed(f"HTTP {response.status}: not a response of Slack's", retry_after=wait)
 
 
 class SlackChannel(JsonWebhookChannel):

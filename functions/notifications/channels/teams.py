@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.domain.alerts.model import Notification
 from functions.http_client.trusted import HttpResponse
-from functions.notifications.channel import SendResult, retry_after_header
+from functions.notifications.channel import retry_after_header
 from functions.notifications.json_webhook import (
     ClassifiedResponse,
     JsonWebhookChannel,
@@ -106,22 +106,16 @@ def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedRes
     if response.status in (200, 202):
         return _classify_accepted(response.body, wait)
     if response.status == 429:
-        return ClassifiedResponse(
-            SendResult(ok=False, retry_after=wait, detail="HTTP 429: too many messages")
-        )
+        return ClassifiedResponse.failed("HTTP 429: too many messages", retry_after=wait)
     error = parse_json_object(response.body).get("error")
     code = error.get("code") if isinstance(error, dict) else None
     if response.status in (400, 413) and code not in PERMANENT_ERRORS:
         known = f"HTTP {response.status}: the message was not understood"
-        return ClassifiedResponse(SendResult(ok=False, detail=known), try_plain_text=True)
+        return ClassifiedResponse.unreadable(known)
     if response.status in (400, 401, 403, 404, 405, 410):
         hint = "the workflow is gone, switched off, or its address is not whole"
-        return ClassifiedResponse(
-            SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}{REMEDY}")
-        )
-    return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail=f"HTTP {response.status}: Workflows has a fault")
-    )
+        return ClassifiedResponse.channel_refused(f"HTTP {response.status}: {hint}{REMEDY}")
+    return ClassifiedResponse.failed(f"HTTP {response.status}: Workflows has a fault", retry_after=wait)
 
 
 def _classify_accepted(body: bytes, wait: timedelta | None) -> ClassifiedResponse:
@@ -129,14 +123,12 @@ def _classify_accepted(body: bytes, wait: timedelta | None) -> ClassifiedRespons
     answer = body[:500].decode("utf-8", "replace")
     if answer.lstrip().startswith("<"):  # a page to sign in, of a proxy or of Microsoft's
         detail = "a web page answered, not Workflows"
-        return ClassifiedResponse(SendResult(ok=False, retry_after=wait, detail=detail))
+        return ClassifiedResponse.failed(detail, retry_after=wait)
     if "returned HTTP error" not in answer:
-        return ClassifiedResponse(SendResult(ok=True))
+        return ClassifiedResponse.accepted()
     if "HTTP error 413" in answer:
-        return ClassifiedResponse(SendResult(ok=False, detail="Teams: HTTP 413"), try_plain_text=True)
-    return ClassifiedResponse(
-        SendResult(ok=False, retry_after=wait, detail="Teams did not take what the connector passed on")
-    )
+        return ClassifiedResponse.unreadable("Teams: HTTP 413")
+    return ClassifiedResponse.failed("Teams did not take what the connector passed on", retry_after=wait)
 
 
 def _row(row: Row, *, separator: bool, link_label: str) -> list[Element]:

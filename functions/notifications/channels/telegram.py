@@ -142,35 +142,29 @@ def classify_response(response: HttpResponse) -> ClassifiedResponse:
     """Read Telegram's response: `ok`, or a code and a sentence."""
     body = parse_json_object(response.body)
     if body.get("ok") is True:
-        return ClassifiedResponse(SendResult(ok=True))
+        return ClassifiedResponse.accepted()
     code = body.get("error_code", response.status)
     description = str(body.get("description", "")).lower()
     parameters = body.get("parameters")
     hints = parameters if isinstance(parameters, dict) else {}
     if code == 429:
         wait = retry_after(hints.get("retry_after"))
-        return ClassifiedResponse(
-            SendResult(ok=False, retry_after=wait, detail="code 429: too many messages")
-        )
+        return ClassifiedResponse.failed("code 429: too many messages", retry_after=wait)
     if isinstance(moved := hints.get("migrate_to_chat_id"), int):
-        return _permanent_failure(f"the chat has another id now; set TELEGRAM_CHAT_ID={moved}")
+        return ClassifiedResponse.channel_refused(
+            f"the chat has another id now; set TELEGRAM_CHAT_ID={moved}"
+        )
     if code in (401, 404):
-        return _permanent_failure(f"code {code}: the token is not valid; check TELEGRAM_BOT_TOKEN")
+        return ClassifiedResponse.channel_refused(
+            f"code {code}: the token is not valid; check TELEGRAM_BOT_TOKEN"
+        )
     if code == 403 or any(word in description for word in PERMANENT_ERRORS):
-        return _permanent_failure(
+        return ClassifiedResponse.channel_refused(
             f"code {code}: the bot may not write there; add it to the chat, or set TELEGRAM_CHAT_ID"
         )
     if code in (400, 413):
-        return ClassifiedResponse(
-            SendResult(ok=False, detail=f"code {code}: the message was not understood"), try_plain_text=True
-        )
-    return ClassifiedResponse(
-        SendResult(ok=False, detail=f"HTTP {response.status}: not a response of Telegram's")
-    )
-
-
-def _permanent_failure(detail: str) -> ClassifiedResponse:
-    return ClassifiedResponse(SendResult(ok=False, permanent=True, detail=detail))
+        return ClassifiedResponse.unreadable(f"code {code}: the message was not understood")
+    return ClassifiedResponse.failed(f"HTTP {response.status}: not a response of Telegram's")
 
 
 def _message(chat: str, shown: str) -> dict[str, object]:

@@ -215,12 +215,19 @@ REMEDIES = {
 
 
 def to_store_error(exc: OSError, path: Path) -> StoreError:
-    """Return the StoreError for *exc*, with a remedy where one is known."""
+    """Return the StoreError for *exc*, with a remedy where one is known.
+
+    Args:
+        path: Of the tasks. The error names the file that *exc* is about, if there is one of that name.
+    """
     name = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
-    if exc.errno in (errno.ENOENT, errno.ENOTDIR) and not path.parent.is_dir():
-        return StoreError(f"{path}: its folder does not exist; make it first ({name})")
-    if path.is_dir():
-        return StoreError(f"{path}: this is a folder; name a file in it ({name})")
+    with suppress(OSError):  # a folder that may not be entered, or a name that is too long
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR) and not path.parent.is_dir():
+            return StoreError(f"{path}: its folder does not exist; make it first ({name})")
+        if path.is_dir():
+            return StoreError(f"{path}: this is a folder; name a file in it ({name})")
+        if exc.filename and (other := Path(os.fsdecode(exc.filename))).is_file():
+            path = other
     remedy = REMEDIES.get(exc.errno or 0, "it cannot be used; check the file and its folder")
     return StoreError(f"{path}: {remedy} ({name})")
 

@@ -49,12 +49,13 @@ def to_store_error(exc: Exception, path: str) -> StoreError:
 
 
 def _explain_open_failure(path: Path) -> str:
-    if path.is_dir():
-        return "this is a folder; name a file in it"
-    if not path.parent.is_dir():
-        return "its folder does not exist; make it first"
-    if os.name != "nt" and os.statvfs(path.parent).f_flag & os.ST_RDONLY:  # as in a container
-        return "the disk is read-only; mount it for writing, or name another file in STORE_URL"
+    with suppress(OSError):  # a folder that may not be entered, or a name that is too long
+        if path.is_dir():
+            return "this is a folder; name a file in it"
+        if not path.parent.is_dir():
+            return "its folder does not exist; make it first"
+        if os.name != "nt" and os.statvfs(path.parent).f_flag & os.ST_RDONLY:  # as in a container
+            return "the disk is read-only; mount it for writing, or name another file in STORE_URL"
     return "it cannot be opened; check the permissions of the file and of its folder"
 
 

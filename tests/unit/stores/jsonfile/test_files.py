@@ -21,6 +21,7 @@ from functions.domain.types import OutcomeKind, Status
 from functions.errors import StoreError, StoreTimeoutError, StoreUnavailableError
 from functions.stores.json_text import InvalidJsonError, dump_json, parse_json, to_file_bytes
 from functions.stores.jsonfile.files import FileThread, JsonFile, lock_path, to_store_error
+from functions.stores.jsonfile.store import JsonStore
 from tests.conftest import NOON
 from tests.contract.documents import changing, create, ids, read
 from tests.support.json_places import TASK, Folder
@@ -280,6 +281,25 @@ def test_what_the_system_says_is_said_with_a_remedy(tmp_path: Path, number: int,
 
     assert said.startswith(f"{path}: {reason}")
     assert said.endswith(f"({errno.errorcode[number]})")
+
+
+def test_the_file_that_was_refused_is_named(tmp_path: Path) -> None:
+    """Another user's history, say; one that was to be made anew is named as the store's."""
+    path, history = tmp_path / "tasks.json", tmp_path / "tasks.history.jsonl"
+    history.touch()
+
+    refused = to_store_error(OSError(errno.EACCES, "No", str(history)), path)
+    not_made = to_store_error(OSError(errno.EACCES, "No", str(tmp_path / ".tasks.json.tmp")), path)
+
+    assert (True, True) == (str(refused).startswith(f"{history}: "), str(not_made).startswith(f"{path}: "))
+
+
+async def test_a_path_that_nobody_can_look_at_is_an_error_of_the_store(tmp_path: Path) -> None:
+    """As a folder that this user may not enter."""
+    store = JsonStore(str(tmp_path / f"{'x' * 300}.json"))
+
+    with pytest.raises(StoreError, match="its name is too long; take a shorter one"):
+        await store.stats(NOON)
 
 
 async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path, make_task: MakeTask) -> None:

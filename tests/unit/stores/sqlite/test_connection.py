@@ -293,6 +293,11 @@ async def test_a_missing_folder_is_named_as_the_fault(path: Path) -> None:
     assert "its folder does not exist" in await refusal(path.parent / "missing" / "scheduler.db")
 
 
+async def test_a_path_that_nobody_can_look_at_is_an_error_of_the_store(path: Path) -> None:
+    """As a folder that this user may not enter; this one's name is too long."""
+    assert "it cannot be opened" in await refusal(path.parent / ("x" * 300) / "scheduler.db")
+
+
 async def test_a_file_below_a_file_is_refused(path: Path) -> None:
     fill(path, b"")
 

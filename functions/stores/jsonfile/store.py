@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -211,10 +212,10 @@ class JsonStore(MeteredStore):
     ) -> list[WriteResult]:
         with self._hold_lock():
             if batch is not None:
-                if self._run_log.is_prune_due(batch.at):
-                    self._run_log.prune(batch.at)
-                if self._document_file.is_prune_due(batch.at):
-                    self._document_file.prune(batch.at)
+                with suppress(
+                    OSError
+                ):  # a disk that is nearly full has room for a line more
+                    self._prune_if_due(batch.at)
                 self._run_log.save(batch)
             if not writes:
                 return []
@@ -223,6 +224,12 @@ class JsonStore(MeteredStore):
             if after is not before:
                 self._task_files.write(after)
             return answers
+
+    def _prune_if_due(self, now: datetime) -> None:
+        if self._run_log.is_prune_due(now):
+            self._run_log.prune(now)
+        if self._document_file.is_prune_due(now):
+            self._document_file.prune(now)
 
     def _prune(self, now: datetime) -> int:
         with self._hold_lock():

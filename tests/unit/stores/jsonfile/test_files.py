@@ -495,6 +495,18 @@ async def test_history_forgets_by_itself_what_is_past_keeping(folder: Folder) ->
     assert 2 == folder.history.read_text().count("\n")
 
 
+async def test_history_that_has_no_room_to_be_written_anew_takes_a_line_more(folder: Folder) -> None:
+    """Where it is written first there is a folder, for a disk that has room for a line and no more."""
+    store = folder.store()
+    old = NOON - 1.2 * RUN_RETENTION
+    await store.write_with_runs(RunBatch("old.1", old, (run("old"),)), [])
+    folder.history.with_name(f".{folder.history.name}.tmp").mkdir()
+
+    await store.write_with_runs(RunBatch("new.1", NOON, (run("new"),)), [])
+
+    assert {"old", "new"} == {one.task_id for one in await store.runs()}
+
+
 async def test_pruning_removes_what_is_past_keeping_and_expired(folder: Folder) -> None:
     store = folder.store()
     await store.write_with_runs(RunBatch("old.1", NOON, (run("old"),)), [])

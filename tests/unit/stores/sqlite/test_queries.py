@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -414,6 +416,27 @@ async def test_a_store_in_memory_works_like_any_other(make_task: MakeTask) -> No
 
     assert (VersionedTask(make_task(), written.revision),) == (await store.fetch_due(NOON, limit=1)).tasks
     await store.close()
+
+
+async def test_history_that_cannot_be_removed_fails_no_write(
+    store: SqliteStore, path: Path, make_task: MakeTask
+) -> None:
+    """What was written is there, so its caller must not read that it is not."""
+    await store.write_with_runs(RunBatch("old.1", NOON, (run_of("old"),)), [])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE DELETE ON run_batches BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    later = NOON + 2 * RUN_RETENTION
+    with pytest.raises(StoreError):
+        await store.prune(later)
+    pruning = next(f"b{n}.1" for n in count() if crc32(f"b{n}.1".encode()) % PRUNE_EVERY_BATCHES == 0)
+
+    [written] = await store.write_with_runs(
+        RunBatch(pruning, later, (run_of("new"),)), [ConditionalWrite(make_task(), None)]
+    )
+
+    assert WriteStatus.APPLIED is written.status
 
 
 @pytest.mark.slow

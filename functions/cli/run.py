@@ -9,7 +9,7 @@ from typing import Any
 
 from functions.cli.apply import report_problems
 from functions.cli.options import EXIT_FAILED, EXIT_OK, UsageError, format_local
-from functions.cli.session import CliContext
+from functions.cli.session import CliContext, ending_in_order
 from functions.cli.tasks import NO_LIMIT, PRINCIPAL_NAME, format_runs, run_to_json, task_to_json
 from functions.domain.run import Run
 from functions.domain.task import Task, TaskSpec
@@ -63,7 +63,8 @@ async def run_tasks(context: CliContext, *, task_ids: Sequence[str], file: Path 
         requested = await _create(context, loaded.specs)
     if not wait:
         return show_queued(context, requested)
-    finished = [await _wait_for(context, one) for one in requested]
+    with ending_in_order():
+        finished = [await _wait_for(context, one) for one in requested]
     return show_finished(context, finished)
 
 

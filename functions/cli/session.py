@@ -1,7 +1,9 @@
 """The context of one command: its settings, store and screen, each made when it is first needed."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import asyncio
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -199,3 +201,39 @@ def describe_store_url(url: str) -> str:
         file = rest.removeprefix("/")
         return url if file.startswith(":") else f"{scheme}:///{Path(file).absolute()}"
     return f"{scheme}://.../{rest.partition('/')[2]}" if scheme == "bitable" else url
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a terminal that closes, end attempts of this block as Ctrl-C does.
+
+    By themselves they end Python at once: a program that a task started would run on, and its attempt be made
+    again beside it. A second one still does. One that the caller ignores, as below `nohup`, stays ignored.
+
+    Raises:
+        SystemExit: One was received.
+    """
+    loop, command = asyncio.get_running_loop(), asyncio.current_task()
+    assert command is not None
+    received: list[int] = []
+
+    def end(number: int) -> None:
+        received.append(number)
+        loop.remove_signal_handler(number)
+        command.cancel()
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    for number in numbers:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            with suppress(NotImplementedError, RuntimeError, ValueError):  # on Windows; not the main thread
+                loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise SystemExit(128 + received[0]) from None  # as a shell says it
+    finally:
+        for number in numbers:
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)

@@ -9,7 +9,7 @@ from functions.cli.arguments.filters import MAX_SEARCHED_RUNS, TaskQuery
 from functions.cli.arguments.moments import Moment, resolve_end, resolve_span
 from functions.cli.console import Cell, Screen, replace_unprintable
 from functions.cli.options import format_duration, format_local, relative_time
-from functions.cli.session import CliContext
+from functions.cli.session import CliContext, ending_in_order
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run
@@ -377,7 +377,7 @@ FAILURE_FIELDS = ("failed", "retrying", "unreadable", "unwritten", "unclaimed", 
 async def run_tick(context: CliContext) -> int:
     """Run what is due, once; 1 when one failed, a task could not be read, or a notice reached nobody."""
     started_at = context.now()
-    with context.screen.show_progress("Running due tasks"):
+    with ending_in_order(), context.screen.show_progress("Running due tasks"):
         report = await context.app.tick(NO_LIMIT)
     return await show_report(context, report, since=started_at)
 

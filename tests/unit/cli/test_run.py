@@ -1,5 +1,8 @@
 """The command `run`: stored tasks and tasks of files, at the next tick or at once."""
 
+import asyncio
+import signal
+
 import pytest
 
 from tests.unit.cli.conftest import Scheduler, WriteTasks
@@ -119,3 +122,44 @@ def test_runs_show_what_has_not_finished(scheduler: Scheduler, write_tasks: Writ
         (one["taskId"], one["state"], one["outcome"]) for one in listed
     ]
     assert ["queued"] == [one["state"] for one in of_one]
+
+
+async def stopped_meanwhile(name: str) -> None:
+    """What the task below does: its process receives a signal while it runs."""
+    number = signal.Signals[name]
+    assert signal.getsignal(number) is not signal.SIG_DFL, "it would end the tests"
+    signal.raise_signal(number)
+    await asyncio.sleep(0.3 if signal.getsignal(number) is signal.SIG_IGN else 30)
+
+
+@pytest.mark.parametrize("words", [("run", "a", "--wait"), ("tick",)], ids=["run", "tick"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_attempts_in_order_as_ctrl_c_does(
+    scheduler: Scheduler, write_tasks: WriteTasks, words: tuple[str, ...], name: str
+) -> None:
+    python = {"PYTHON_TASKS": __name__}
+    params = {"callable": f"{__name__}:stopped_meanwhile", "kwargs": {"name": name}}
+    scheduler("apply", write_tasks({"id": "a", "type": "python", "params": params}), **python)
+    scheduler("run", "a")
+
+    with pytest.raises(SystemExit) as ended:
+        scheduler(*words, **python)
+
+    assert 128 + signal.Signals[name] == ended.value.code
+    assert "abandoned" == scheduler("show", "a", "--json").data["lastOutcome"]
+    assert signal.SIG_DFL is signal.getsignal(signal.SIGHUP)
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored(
+    scheduler: Scheduler, write_tasks: WriteTasks
+) -> None:
+    python = {"PYTHON_TASKS": __name__}
+    params = {"callable": f"{__name__}:stopped_meanwhile", "kwargs": {"name": "SIGHUP"}}
+    scheduler("apply", write_tasks({"id": "a", "type": "python", "params": params}), **python)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as below nohup
+    try:
+        said = scheduler("run", "a", "--wait", **python)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert (0, "") == (said.code, said.err)

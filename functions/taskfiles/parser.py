@@ -33,6 +33,10 @@ _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, i
 _KEYWORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d*)", re.ASCII)
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=e))(?:e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
+# Spaces that a page or a chat put in: to YAML they are letters, and nobody sees them.
+_ODD_SPACES = "\u00a0\u2007\u200b\u202f\u3000\ufeff"
+_ODD_SPACE = re.compile(f"[{_ODD_SPACES}]")
+_ODD_NAME = re.compile(f"(?:^|:)[{_ODD_SPACES}]|[{_ODD_SPACES}]$")  # what indents, and what follows a colon
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _SYNTAX_REMEDIES = {  # by what both parsers of PyYAML say
     "while scanning an alias": "a text that starts with *, @, % or ` goes in quotes, and tabs do not indent",
@@ -151,6 +155,8 @@ def read_yaml(text: str) -> YamlReader:
         return YamlReader(yaml.parse(text, Loader=_PARSER))
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
+        if mark is not None and (odd := _odd_space_error(text, (exc.context_mark or mark).line, mark.line)):
+            raise odd from exc
         raise DocumentSyntaxError(_syntax_problem(exc), None if mark is None else mark.line + 1) from exc
     except yaml.YAMLError as exc:
         raise _character_error(text) from exc
@@ -165,6 +171,18 @@ def _character_error(text: str) -> DocumentSyntaxError:
     return DocumentSyntaxError(f"U+{ord(found[0]):04X} is no character of a text; remove it", line)
 
 
+def _odd_space_error(text: str, first: int, last: int) -> DocumentSyntaxError | None:
+    """Return the error for an odd space in the lines *first* to *last* of *text*, which count from 0."""
+    for number, line in enumerate(text.split("\n")[first : last + 1], first + 1):
+        if found := _ODD_SPACE.search(line):
+            return DocumentSyntaxError(_odd_space_problem(found[0]), number)
+    return None
+
+
+def _odd_space_problem(space: str) -> str:
+    return f"U+{ord(space):04X} is no space of YAML, though it may look like one; type a plain space"
+
+
 def _syntax_problem(exc: yaml.MarkedYAMLError) -> str:
     message = " ".join(part for part in (exc.context, exc.problem) if part)
     remedies = (remedy for sign, remedy in _SYNTAX_REMEDIES.items() if sign in message)
@@ -174,7 +192,10 @@ def _syntax_problem(exc: yaml.MarkedYAMLError) -> str:
 def _field_name(event: Event) -> str:
     if not isinstance(event, ScalarEvent) or event.tag not in _TEXT_TAGS:
         raise DocumentSyntaxError("a name of a field must be plain text", _line(event))
-    return str(event.value)
+    name = str(event.value)
+    if _is_plain(event) and (found := _ODD_NAME.search(name)):
+        raise DocumentSyntaxError(_odd_space_problem(found[0].lstrip(":")), _line(event))
+    return name
 
 
 def _merge_key_values(value: Any, event: Event) -> dict[str, Any]:

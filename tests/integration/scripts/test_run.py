@@ -7,6 +7,7 @@ import socket
 import subprocess
 from http.cookiejar import CookieJar
 from pathlib import Path
+from shutil import copy
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, Request, build_opener
 
@@ -66,3 +67,19 @@ def test_a_port_that_is_taken_is_said_before_anything_is_made(tmp_path: Path) ->
     assert f"port {port} is taken" in done.stderr
     assert "./scripts/run --port" in done.stderr
     assert not store.exists()
+
+
+def test_a_checkout_that_cannot_be_written_is_named_with_a_remedy(tmp_path: Path) -> None:
+    scripts = tmp_path / "a check out" / "scripts"
+    scripts.mkdir(parents=True)
+    copy(ROOT / "scripts" / "run", scripts)
+    (scripts / "environment").write_text("#!/bin/sh\n")  # made by somebody else
+    (scripts / "environment").chmod(0o755)
+    (scripts.parent / ".cronfire").touch()  # as good as a folder without the right to write, which root has
+
+    done = subprocess.run([str(scripts / "run"), "--once"], capture_output=True, text=True, check=False)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    [line] = done.stderr.splitlines()
+    assert f"{scripts.parent / '.cronfire'} cannot be written" in line
+    assert "a checkout of your own" in line

@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from json import JSONDecodeError
 from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -319,23 +320,25 @@ async def parse_task_body(request: Request) -> dict[str, Any]:
     return fields
 
 
-_GZIP = b"\x1f\x8b"  # what a compressed body begins with
-
-
 def check_body(body: bytes) -> Any:
     """Return the value of *body*; None when it is empty.
 
     Raises:
-        ProblemError: 400: it is not JSON, or nested too deep; 415: it is compressed; 422: it holds a text or
-            a number that no store can hold, or a name stands twice in an object.
+        ProblemError: 400: it is not JSON, nested too deep, or no UTF-8, being compressed or in another
+            encoding; 422: it holds a text or a number that no store can hold, or a name stands twice in an
+            object.
     """
     repeated = RepeatedNames()
     try:
         value = parse_json(body, hook=repeated) if body else None
+    except UnicodeDecodeError:
+        raise ProblemError(400, "The body is not text in UTF-8; send it in UTF-8, not compressed") from None
+    except JSONDecodeError as exc:
+        place = f"line {exc.lineno}, column {exc.colno}"
+        detail = f"The body is not JSON near {place}; look for a missing quote, comma or bracket"
+        raise ProblemError(400, detail) from None
     except ValueError as exc:
-        if body.startswith(_GZIP):
-            raise ProblemError(415, "The body is compressed; send it as it is") from None
-        reason = TOO_DEEP if str(exc) == TOO_DEEP else "is not JSON"
+        reason = TOO_DEEP if str(exc) == TOO_DEEP else "holds a number with too many digits"
         raise ProblemError(400, f"The body {reason}") from None
     require_storable(value)
     if paths := list(islice(repeated.paths_in(value), MAX_UNKNOWN)):

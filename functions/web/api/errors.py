@@ -137,8 +137,6 @@ async def _handle_scheduler_error(_: Request, error: Exception) -> JSONResponse:
 async def _handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     details = error.errors()
-    if any(one["type"] == "json_invalid" for one in details):
-        return problem_response(400, "The body is not JSON")
     inside = [{**one, "loc": one["loc"][1:]} for one in details]  # without `body` or `query`
     problems = problems_from(inside, model=_body_model(request))
     errors = [FieldProblem(field=problem.field, reason=problem.reason) for problem in problems]

@@ -22,7 +22,8 @@ from functions.web.api.errors import problem_response
 from functions.web.api.scheduler import ApiDependencies
 
 ONE_MESSAGE = (
-    'Send one JSON-RPC message at a time, an object with "jsonrpc": "2.0" and "method"; batches are not read'
+    'Send one JSON-RPC message at a time, an object with "jsonrpc": "2.0" and "method"; its "id", if any, is '
+    'text or a whole number, its "params" an object; batches are not read'
 )
 
 router = APIRouter(include_in_schema=False, route_class=ApiRoute)
@@ -36,7 +37,7 @@ async def answer_assistant(
     check_media_type(request)
     body = await request.body()
     message = check_body(body)  # what no store can hold is refused as everywhere
-    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0" or "method" not in message:
+    if not _is_message(message):
         return problem_response(400, ONE_MESSAGE)  # the SDK's answer would quote its models
     return _Answer(dependencies, principal, body)
 
@@ -45,6 +46,20 @@ async def answer_assistant(
 async def refuse_other_methods(_: CurrentPrincipal) -> Response:
     """Refuse to open a stream, or to end a session: there are none."""
     return problem_response(405, "Send each message by POST: no stream is kept", headers={"Allow": "POST"})
+
+
+def _is_message(value: Any) -> bool:
+    """Whether *value* is one JSON-RPC message as MCP has them.
+
+    The SDK takes a request with another id, such as null, for a notification, and answers nothing.
+    """
+    return (
+        isinstance(value, dict)
+        and value.get("jsonrpc") == "2.0"
+        and isinstance(value.get("method"), str)
+        and type(value.get("id", 0)) in (str, int)  # True is no number
+        and isinstance(value.get("params"), dict | None)
+    )
 
 
 class _Answer(Response):

@@ -127,10 +127,22 @@ async def test_no_owner_has_a_name_that_looks_like_anothers(api: Call, owner: st
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b'[{"jsonrpc": "2.0", "method": "ping", "id": 1}]', b'{"id": 1}']
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'[{"jsonrpc": "2.0", "method": "ping", "id": 1}]',
+        b'{"id": 1}',
+        b'{"jsonrpc": "2.0", "method": 5, "id": 1}',
+        b'{"jsonrpc": "2.0", "method": "ping", "id": 1, "params": [1]}',
+        b'{"jsonrpc": "2.0", "method": "ping", "id": null}',
+        b'{"jsonrpc": "2.0", "method": "ping", "id": 1.5}',
+        b'{"jsonrpc": "2.0", "method": "ping", "id": true}',
+    ],
 )
 async def test_an_assistants_body_that_is_no_message_is_refused_in_words(api: Call, body: bytes) -> None:
-    """The SDK answers with the names of its models, and with what they were given."""
+    """The SDK answers with the names of its models, and what they were given; to an id of null, nothing."""
     answer = await api("POST", "/mcp", raw=body, headers={"Content-Type": "application/json"})
 
     assert (400, "Send one JSON-RPC message at a time") == (

@@ -11,14 +11,14 @@ from fastapi import Path, Query
 
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.run import Run
-from functions.domain.types import OUT_OF_RANGE, Instant, OutcomeKind, check_instant
+from functions.domain.types import OUT_OF_RANGE, OutcomeKind, check_instant
 from functions.errors import InputError, NotFoundError
 from functions.services.executions import list_executions
 from functions.services.tasks import TaskService
 from functions.web.api.dependencies import Dependencies, TaskServiceDep, make_api_router
 from functions.web.api.errors import error_responses
 from functions.web.api.scheduler import ApiDependencies
-from functions.web.api.schemas import RunOut, RunPage
+from functions.web.api.schemas import QueryInstant, RunOut, RunPage
 
 # Run ids and page cursors: opaque to clients; each holds what one query needs.
 
@@ -112,8 +112,10 @@ async def list_runs(
     dependencies: Dependencies,
     task: Annotated[str, Query(max_length=100, description="of this task only")] = "",
     outcome: Annotated[OutcomeKind | None, Query()] = None,
-    since: Annotated[Instant | None, Query(description="finished at this instant or later")] = None,
-    before: Annotated[Instant | None, Query(description="finished earlier; a cursor counts more")] = None,
+    since: Annotated[QueryInstant | None, Query(description="finished at this instant or later")] = None,
+    before: Annotated[
+        QueryInstant | None, Query(description="finished earlier; a cursor counts more")
+    ] = None,
     cursor: Annotated[str, Query(max_length=100, description="`next` of the previous page")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> RunPage:

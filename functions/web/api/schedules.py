@@ -7,11 +7,10 @@ from fastapi import Query
 from functions.domain.json_depth import MAX_INT64
 from functions.domain.schedule.days.entries import MAX_ENTRIES
 from functions.domain.schedule.describe import PreviewBounds, build_preview
-from functions.domain.types import Instant
 from functions.services.calendars.preview import read_days
 from functions.web.api.dependencies import CurrentPrincipal, Dependencies, make_api_router
 from functions.web.api.errors import error_responses
-from functions.web.api.schemas import ClockChangeOut, NextRun, PreviewOut, TimezoneName
+from functions.web.api.schemas import ClockChangeOut, NextRun, PreviewOut, QueryInstant, TimezoneName
 
 router = make_api_router("/api/schedule", "schedules")
 
@@ -25,13 +24,13 @@ async def preview_schedule(
     task: Annotated[
         str, Query(max_length=100, description="the task id that `H` is derived from")
     ] = "preview",
-    after: Annotated[Instant | None, Query(description="now if not given")] = None,
+    after: Annotated[QueryInstant | None, Query(description="now if not given")] = None,
     count: Annotated[int, Query(ge=1, le=100)] = 5,
     start_at: Annotated[
-        Instant | None,
+        QueryInstant | None,
         Query(alias="startAt", description="no run before it; an interval counts from it"),
     ] = None,
-    end_at: Annotated[Instant | None, Query(alias="endAt", description="no run after it")] = None,
+    end_at: Annotated[QueryInstant | None, Query(alias="endAt", description="no run after it")] = None,
     max_runs: Annotated[
         int | None,
         Query(alias="maxRuns", ge=0, le=MAX_INT64, description="how many runs are left; all if not given"),
@@ -48,7 +47,7 @@ async def preview_schedule(
         str, Query(max_length=100, description="whose calendars `except` names; for keys without an owner")
     ] = "",
     anchor: Annotated[
-        Instant | None,
+        QueryInstant | None,
         Query(description="what an interval without `startAt` counts from: `createdAt` of a task; else now"),
     ] = None,
 ) -> PreviewOut:

@@ -1,9 +1,10 @@
 """Requests and responses of the API."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from functions.domain.access import ApiKey, AuditEntry, ListedKey, Scope
 from functions.domain.lifecycle.executions import Execution
@@ -16,6 +17,14 @@ from functions.domain.types import Instant, Model
 NoteText = Annotated[str, StringConstraints(max_length=400)]
 TagText = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TimezoneName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+def _restore_plus(value: Any) -> Any:
+    """Return an instant with the `+` of its offset, `T09:00:00+02:00`: in a query it stands for a space."""
+    return re.sub(r" (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) else value
+
+
+QueryInstant = Annotated[Instant, BeforeValidator(_restore_plus)]
 
 
 class Schema(Model):

@@ -60,6 +60,20 @@ async def test_an_instant_out_of_range_is_refused_by_its_name(
     assert 1 == len((await wired.store.list_tasks(TaskFilter(), limit=9)).tasks)
 
 
+@pytest.mark.parametrize("offset", ["+02:00", "+0200", "%2B02:00"])
+async def test_a_plus_in_an_address_is_the_plus_of_an_offset(api: Call, offset: str) -> None:
+    """A form's query has it for a space, and curl and `isoformat()` send it as it is."""
+    at = f"2027-03-01T08:30:00{offset}"
+    previews = [
+        await api("GET", f"/api/schedule/preview?schedule=@hourly&count=1&{name}={at}")
+        for name in ("after", "startAt")
+    ]
+    runs = await api("GET", f"/api/runs?since={at}&before={at}")
+
+    assert ["2027-03-01T07:00:00Z"] * 2 == [one.json["next"][0]["utc"] for one in previews]
+    assert 200 == runs.status, runs.body
+
+
 @pytest.mark.parametrize("at", IN_RANGE)
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 async def test_the_first_and_the_last_are_shown_in_every_zone(api: Call, at: str, zone: str) -> None:

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from functions.domain.schedule.days.closed import OnExcluded
 from functions.domain.schedule.days.entries import MAX_ENTRIES
+from functions.domain.storage import MAX_DOCUMENT_ID_CHARS
 from functions.domain.types import Instant, Model, OutcomeKind, Status
 from functions.services.rehearsals import ProposedRules
 
@@ -23,7 +24,7 @@ class ListTasks(Model):
     type: str = Field("", max_length=63, description="only tasks of this type")
     tag: str = Field("", max_length=64, description="only tasks with this tag")
     owner: str = Field("", max_length=100, description="only tasks of this owner")
-    after: str = Field("", max_length=100, description="`next` of the page before")
+    after: str = Field("", max_length=MAX_DOCUMENT_ID_CHARS, description="`next` of the page before")
     limit: int = Field(20, ge=1, le=MAX_LISTED)
 
 

@@ -171,6 +171,10 @@ class RunBatch:
     runs: tuple[Run, ...]
 
 
+# Of a document that is no task, which a person named at will: a page that ends with it goes on behind it,
+# and it can be removed. Firestore allows no longer name.
+MAX_DOCUMENT_ID_CHARS = 1_500
+
 # What one page or one briefing reads at most; each task is a read in Firestore, of runs a hundred together.
 MAX_TASKS_READ = 5_000
 MAX_RUNS_READ = 20_000

@@ -9,7 +9,7 @@ from fastapi import Header, Path, Query, Response
 from functions.domain.capacity.time_budget import FINISH_MARGIN, TimeBudget
 from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.run import Run
-from functions.domain.storage import TaskFilter, VersionedTask
+from functions.domain.storage import MAX_DOCUMENT_ID_CHARS, TaskFilter, VersionedTask
 from functions.domain.task import Task, why_never_started
 from functions.domain.types import Status
 from functions.services.access.flow_control import find_wait_reason
@@ -105,7 +105,9 @@ async def _finish_run(
 router = make_api_router("/api/tasks", "tasks")
 action_router = make_api_router("/api/tasks", "task actions")
 
-TaskId = Annotated[str, Path(alias="id", min_length=1, max_length=100, examples=["shop-front"])]
+TaskId = Annotated[
+    str, Path(alias="id", min_length=1, max_length=MAX_DOCUMENT_ID_CHARS, examples=["shop-front"])
+]
 
 EXAMPLE: dict[str, Any] = {
     "title": "Shop front answers",
@@ -164,7 +166,9 @@ async def list_tasks(
     type_: Annotated[str, Query(alias="type", max_length=63)] = "",
     owner: Annotated[str, Query(max_length=100)] = "",
     tag: Annotated[str, Query(max_length=64)] = "",
-    cursor: Annotated[str, Query(max_length=100, description="`next` of the previous page")] = "",
+    cursor: Annotated[
+        str, Query(max_length=MAX_DOCUMENT_ID_CHARS, description="`next` of the previous page")
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> TaskPage:
     """Return tasks by id, a page at a time."""

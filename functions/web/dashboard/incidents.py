@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from functions.domain.alerts.routing import Maintenance
 from functions.domain.history.tally import Incident, read_incidents
-from functions.domain.storage import TaskFilter
+from functions.domain.storage import MAX_DOCUMENT_ID_CHARS, TaskFilter
 from functions.domain.task import Task
 from functions.domain.types import format_instant
 from functions.errors import InputError, NotAllowedError
@@ -25,6 +25,7 @@ from functions.web.dashboard.task_list import BAD_OUTCOMES, filter_of_store
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 QueryText = Annotated[str, Query(max_length=100)]
+Cursor = Annotated[str, Query(max_length=MAX_DOCUMENT_ID_CHARS)]
 
 OPEN_SHOWN = 100
 CLOSED_SHOWN = 100
@@ -49,7 +50,7 @@ class Silence:
 
 
 @router.get("/incidents")
-async def list_incidents(context: CurrentPage, tag: QueryText = "", after: QueryText = "") -> Response:
+async def list_incidents(context: CurrentPage, tag: QueryText = "", after: Cursor = "") -> Response:
     """Show the incidents that last, then those that are over, newest first."""
     which = TaskFilter(tag=tag or None)
     page = await context.service.list_tasks(which, after=after, limit=PAGE_SIZE)

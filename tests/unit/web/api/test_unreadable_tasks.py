@@ -91,3 +91,19 @@ async def test_what_comes_behind_it_is_in_the_owners_list(
         cursor = page.json["next"]
 
     assert ["a", "d", "e"] == seen
+
+
+async def test_one_with_a_name_that_no_task_may_have_is_passed_and_removed(api: Call, tmp_path: Path) -> None:
+    """A page that ended with it led to one that was refused, so what came behind it was in no list."""
+    name = "b" * 150
+    for each in ("a", "b", "c"):
+        await api("POST", "/api/tasks", HEALTH | {"id": each})
+    with sqlite3.connect(tmp_path / "api.db") as connection:
+        connection.execute("UPDATE tasks SET doc = '{}', id = ? WHERE id = 'b'", (name,))
+
+    pages = [await api("GET", f"/api/tasks?limit=1&cursor={cursor}") for cursor in ("", "a", name)]
+    removed = await api("DELETE", f"/api/tasks/{name}")
+
+    assert [["a"], [], ["c"]] == [[task["id"] for task in page.json["tasks"]] for page in pages]
+    assert name == pages[1].json["next"]
+    assert (204, 404) == (removed.status, (await api("DELETE", f"/api/tasks/{name}")).status)

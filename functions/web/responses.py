@@ -31,6 +31,7 @@ TITLES = {
     500: "The scheduler failed",
     503: "The store could not be reached",
 }
+NOTHING_HERE = "There is nothing at this address: pages are at /dashboard, the API's are at /docs"
 COMMON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -41,7 +42,7 @@ def to_dashboard() -> Response:
 
 def not_found() -> Response:
     """Return a 404: no route has this path."""
-    return _problem(404, "There is nothing at this address: pages are at /dashboard, the API's are at /docs")
+    return _problem(404, NOTHING_HERE)
 
 
 def not_allowed(methods: Iterable[str]) -> Response:

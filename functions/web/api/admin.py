@@ -86,7 +86,7 @@ async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, ow
     return OwnerOut.from_account(await dependencies.accounts.get(owner))
 
 
-@owner_router.put("/{id:path}", responses=error_responses(), summary="Set an owner's plan and credits")
+@owner_router.put("/{id:path}", responses=error_responses(404), summary="Set an owner's plan and credits")
 async def set_owner(
     principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName, body: OwnerRequest
 ) -> OwnerOut:

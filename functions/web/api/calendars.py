@@ -109,7 +109,7 @@ async def read_calendar(calendars: Calendars, name: CalendarName, owner: OwnerQu
     return CalendarOut.of(await calendars.get(name, owner=owner))
 
 
-@router.put("/{name}", responses=error_responses(), summary="Create or replace a calendar")
+@router.put("/{name}", responses=error_responses(404), summary="Create or replace a calendar")
 async def put_calendar(
     calendars: Calendars, name: CalendarName, body: CalendarRequest, owner: OwnerQuery = ""
 ) -> CalendarResult:

@@ -22,7 +22,7 @@ from functions.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from functions.web.responses import MEDIA_TYPE, TITLES
+from functions.web.responses import MEDIA_TYPE, NOTHING_HERE, TITLES
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
         status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in sorted({400, 401, 403, 413, 415, 422, 429, 503, *statuses})
+        for status in sorted({400, 401, 403, 408, 413, 415, 422, 429, 500, 503, *statuses})
     }
 
 
@@ -159,7 +159,11 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
         allowed = ", ".join(_allowed_methods(request))
         return problem_response(405, f"This address answers to {allowed}", headers={"Allow": allowed})
     is_default = error.detail == HTTPStatus(error.status_code).phrase
-    return problem_response(error.status_code, title if is_default else error.detail, headers=error.headers)
+    detail = title if is_default else error.detail
+    if is_default and error.status_code == HTTPStatus.NOT_FOUND:
+        ends_in_slash = request.scope["path"].endswith("/")
+        detail = NOTHING_HERE + (", without a slash at the end" if ends_in_slash else "")
+    return problem_response(error.status_code, detail, headers=error.headers)
 
 
 async def _handle_unexpected_error(_: Request, __: Exception) -> JSONResponse:

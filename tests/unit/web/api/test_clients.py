@@ -107,6 +107,19 @@ async def test_a_parameter_that_is_a_list_may_be_repeated(api: Call) -> None:
     assert 200 == answer.status, answer.body
 
 
+@pytest.mark.parametrize(
+    ("path", "slash"),
+    [("/api/nothing", ""), ("/docsx", ""), ("/api/tasks/", ", without"), ("/mcp/", ", without")],
+)
+async def test_an_address_with_nothing_at_it_says_where_to_look(api: Call, path: str, slash: str) -> None:
+    answer = await api("GET", path)
+
+    assert 404 == answer.status
+    assert answer.json["detail"].partition(" a slash at the end")[0] == (
+        f"There is nothing at this address: pages are at /dashboard, the API's are at /docs{slash}"
+    )
+
+
 @pytest.mark.parametrize("text", [" ", "\n\t", "\u200b", "\u202e\x1b"], ids=ascii)
 async def test_a_name_that_shows_nothing_is_refused(api: Call, text: str) -> None:
     """A page would have a link that nobody sees, and a list of keys a row without a name."""

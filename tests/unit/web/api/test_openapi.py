@@ -173,3 +173,19 @@ async def test_the_description_is_openapi_3_1_with_examples_and_a_way_to_sign_in
     for shape in ("TaskCreate", "TaskReplace", "TaskUpdate", "TaskOut", "RunOut", "ProblemDetails"):
         assert shape in described["components"]["schemas"]
     assert 200 == (await api("GET", "/docs", key=None)).status
+
+
+async def test_the_description_has_the_answers_that_any_operation_may_give(api: Call) -> None:
+    """Of a status that it lacks, a generated client makes an answer without a body."""
+    described = (await api("GET", "/openapi.json", key=None)).json
+    given_by_all = {"401", "403", "408", "413", "422", "429", "500", "503"}
+
+    operations = {
+        f"{method} {path}": set(one["responses"])
+        for path, methods in described["paths"].items()
+        for method, one in methods.items()
+    }
+    lacking = {name: given_by_all - found for name, found in operations.items()}
+    assert {} == {name: statuses for name, statuses in lacking.items() if statuses}
+    # of an id with a slash or a line break it is said that nothing is there
+    assert [] == [name for name, found in operations.items() if "{" in name and "404" not in found]

@@ -217,8 +217,12 @@ def problems_from(
 
     Of thousands, as of a body that is nothing but unknown fields, the first MAX_DETAILS are enough.
     """
+    first = list(islice(details, MAX_DETAILS))
+    around = {tuple(detail["loc"][:depth]) for detail in first for depth in range(len(detail["loc"]))}
     reasons: dict[FieldPath, list[str]] = {}
-    for detail in islice(details, MAX_DETAILS):
+    for detail in first:
+        if detail["type"] == "too_short" and tuple(detail["loc"]) in around:
+            continue  # pydantic counts the valid entries alone: a list of one wrong entry is not empty
         path = tuple(detail["loc"]) if given is None else _path_in(detail, given)
         reason = _reason(detail, path, model)
         if reason not in reasons.setdefault(path, []):

@@ -130,6 +130,8 @@ def test_what_lies_beyond_the_last_instant_is_never() -> None:
     ("given", "sentence"),
     [
         ({"names": []}, "names: must not be empty"),
+        ({"names": [5]}, "names[0]: must be text; put the value in quotes"),  # one wrong entry is not none
+        ({"codes": [1, "a"]}, "codes[1]: must be a whole number"),
         ({"pair": [1]}, "pair: must have at least 2 entries"),
         ({"word": "a"}, "word: must have at least 2 characters"),
     ],
@@ -138,6 +140,7 @@ def test_what_is_too_short_is_said_with_how_much_it_needs(given: dict[str, objec
     class Params(Model):
         names: Annotated[list[str], Field(min_length=1)] = ["a"]  # noqa: RUF012  # pydantic copies it
         pair: Annotated[list[int], Field(min_length=2)] = [1, 2]  # noqa: RUF012
+        codes: Annotated[tuple[int, ...], Field(min_length=2)] = (1, 2)
         word: Annotated[str, Field(min_length=2)] = "ab"
 
     with pytest.raises(ValidationError) as refusal:

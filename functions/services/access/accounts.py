@@ -106,8 +106,8 @@ class AccountStore:
 
         Raises:
             NotAllowedError: *capabilities* are beyond *within*.
-            InputError: *owner* is no name of one, an amount is out of bounds, or the account cannot be read
-                and the change does not repair it.
+            InputError: *owner* is no name of one, an amount is out of bounds or given with what excludes it,
+                or the account cannot be read and the change does not repair it.
             StoreError: It is not known whether the account was changed.
         """
         if not owner.strip():
@@ -128,6 +128,10 @@ class AccountStore:
             )
         except ValidationError as exc:
             raise InputError(validation_sentence(exc)) from None
+        if change.unlimited and change.monthly_credits is not None:
+            raise InputError("unlimited: excludes monthlyCredits; give one of the two")
+        if change.default_max_tasks and change.max_tasks is not None:
+            raise InputError("defaultMaxTasks: excludes maxTasks; give one of the two")
         if change.capabilities and (field := change.capabilities.excess_over(within)):
             raise NotAllowedError(f"capabilities.{field}: a key allows no owner more than it may use itself")
         updates: dict[str, Update] = {owner: lambda account: account.with_plan(change)}

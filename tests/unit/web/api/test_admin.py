@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -32,6 +33,23 @@ async def test_an_owner_gets_credits_and_keeps_what_is_used(api: Call) -> None:
     assert changed.json == read.json == (await api("GET", "/api/owners")).json["owners"][0]
     assert 404 == (await api("GET", "/api/owners/bob")).status
     assert 422 == (await api("PUT", "/api/owners/alice", {"monthlyCredits": -1})).status
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"monthlyCredits": 5, "unlimited": True}, "unlimited"),
+        ({"maxTasks": 0, "defaultMaxTasks": True}, "defaultMaxTasks"),
+    ],
+)
+async def test_a_limit_is_not_set_and_taken_away_at_once(body: dict[str, Any], field: str, api: Call) -> None:
+    await api("PUT", "/api/owners/alice", {"monthlyCredits": 100, "maxTasks": 3})
+
+    refused = await api("PUT", "/api/owners/alice", body)
+    read = (await api("GET", "/api/owners/alice")).json
+
+    assert (422, [field]) == (refused.status, [one["field"] for one in refused.json["errors"]])
+    assert (100, 3) == (read["monthlyCredits"], read["maxTasks"])
 
 
 async def test_what_is_used_is_reset_and_recorded(api: Call, wired: App) -> None:

@@ -124,6 +124,8 @@ async def list_runs(
     A request reads 2,000 records at most. A page with a filter may therefore be short, or empty, while
     `next` goes on: only a page without `next` is the last.
     """
+    if since and before and before <= since:
+        raise InputError("before: must be later than since")
     runs, following = await search_runs(
         service,
         task,

@@ -12,6 +12,7 @@ from functions.domain.run import Run
 from functions.domain.storage import MAX_DOCUMENT_ID_CHARS, TaskFilter, VersionedTask
 from functions.domain.task import Task, why_never_started
 from functions.domain.types import Status
+from functions.errors import InputError
 from functions.services.access.flow_control import find_wait_reason
 from functions.services.calendars.loading import load_holidays_for
 from functions.services.manual_runs import describe_requested_run
@@ -210,6 +211,8 @@ async def create_task(
 
     Its schedule is unchanged. A task that nothing else starts has ended with that run, and is kept.
     """
+    if wait and not run:
+        raise InputError("wait: is for a run; add run=true, or leave it out")
     spec = to_spec(body, default_timezone=dependencies.default_timezone, runs_when_asked=run)
     stored = await service.create(spec, idempotency_key=idempotency_key, run_now=run)
     if run:

@@ -101,6 +101,23 @@ async def test_a_parameter_that_is_given_twice_is_refused(api: Call, path: str, 
     assert f"{name}: is given more than once; give it once" == answer.json["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "/api/runs?since=2026-12-02T00:00:00Z&before=2026-12-01T00:00:00Z", "before"),
+        ("POST", "/api/tasks?wait=30", "wait"),
+    ],
+)
+async def test_a_parameter_that_has_no_effect_is_refused(
+    api: Call, method: str, path: str, field: str
+) -> None:
+    """An empty page said that nothing had run, and a task that was to be waited for did not run."""
+    answer = await api(method, path, HEALTH if method == "POST" else None)
+
+    assert (422, [field]) == (answer.status, [one["field"] for one in answer.json["errors"]])
+    assert [] == (await api("GET", "/api/tasks")).json["tasks"]
+
+
 async def test_a_parameter_that_is_a_list_may_be_repeated(api: Call) -> None:
     answer = await api("GET", "/api/schedule/preview?schedule=@daily&except=12-24&except=12-25")
 

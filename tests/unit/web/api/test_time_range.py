@@ -68,7 +68,7 @@ async def test_a_plus_in_an_address_is_the_plus_of_an_offset(api: Call, offset: 
         await api("GET", f"/api/schedule/preview?schedule=@hourly&count=1&{name}={at}")
         for name in ("after", "startAt")
     ]
-    runs = await api("GET", f"/api/runs?since={at}&before={at}")
+    runs = await api("GET", f"/api/runs?since={at}&before=2027-03-01T09:30:00{offset}")
 
     assert ["2027-03-01T07:00:00Z"] * 2 == [one.json["next"][0]["utc"] for one in previews]
     assert 200 == runs.status, runs.body

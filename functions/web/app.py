@@ -421,7 +421,8 @@ def with_limits(app: ASGIApp) -> ASGIApp:
                 headers.setdefault("Referrer-Policy", "no-referrer")
             await send(message)
 
-        return app(scope, _LimitedBody(scope["path"], receive, turn).receive, send_with_headers)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # below which it may be mounted
+        return app(scope, _LimitedBody(path, receive, turn).receive, send_with_headers)
 
     return answer
 

@@ -31,7 +31,6 @@ TITLES = {
     500: "The scheduler failed",
     503: "The store could not be reached",
 }
-NOTHING_HERE = "There is nothing at this address: pages are at /dashboard, the API's are at /docs"
 COMMON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -42,7 +41,13 @@ def to_dashboard() -> Response:
 
 def not_found() -> Response:
     """Return a 404: no route has this path."""
-    return _problem(404, NOTHING_HERE)
+    return _problem(404, nothing_here())
+
+
+def nothing_here(mounted: str = "") -> str:
+    """Return where to look, in the words of a 404; *mounted* is the path that all addresses begin with."""
+    there = f"pages are at {mounted}/dashboard, the API's are at {mounted}/docs"
+    return f"There is nothing at this address: {there}"
 
 
 def not_allowed(methods: Iterable[str]) -> Response:

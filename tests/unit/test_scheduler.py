@@ -208,10 +208,36 @@ async def test_the_api_is_mounted_in_an_application_of_ones_own(tmp_path: Path, 
             anonymous = await client.get("/scheduler/api/tasks")
             listed = await client.get("/scheduler/api/tasks", headers={"Authorization": f"Bearer {key}"})
             described = await client.get("/scheduler/openapi.json")
+            client.headers["Authorization"] = f"Bearer {key}"
+            elsewhere = await client.get("/scheduler/api/nothing")
 
     assert (401, 200) == (anonymous.status_code, listed.status_code)
     assert ["own"] == [task["id"] for task in listed.json()["tasks"]]
     assert [{"url": "/scheduler"}] == described.json()["servers"], "clients find it where it is mounted"
+    assert "the API's are at /scheduler/docs" in elsewhere.json()["detail"]
+
+
+async def test_addresses_that_a_mounted_api_gives_out_lead_to_it(tmp_path: Path) -> None:
+    """A heartbeat's program called the application around it, where nothing was, and was missed."""
+    key = "an-administrators-key-of-some-length-0123"
+    beat = {"title": "Beat", "type": "heartbeat", "schedule": "@daily"}
+    async with Scheduler(f"sqlite:///{tmp_path}/shop.db", settings={"API_KEY": key}) as scheduler:
+        app = FastAPI()
+        app.mount("/scheduler", scheduler.asgi_app())
+        async with AsyncClient(
+            transport=ASGITransport(app=app),
+            base_url="http://own.example",
+            headers={"Authorization": f"Bearer {key}"},
+        ) as client:
+            made = await client.post("/scheduler/api/tasks", json=beat)
+            found = await client.get(made.headers["location"])
+            address = (await client.get(f"{made.headers['location']}/heartbeat")).json()["address"]
+            called = await client.post(f"{address}/fail", content="x" * 99_000 + " the end")
+            await scheduler.tick()
+            [run] = (await client.get("/scheduler/api/runs?task=beat")).json()["runs"]
+
+    assert (201, 200, "OK\n") == (made.status_code, found.status_code, called.text)
+    assert run["metrics"]["output"].endswith(" the end"), "and takes as much as it does at the root"
 
 
 async def test_the_sample_of_an_application_serves_its_own_routes(

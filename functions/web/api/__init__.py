@@ -23,6 +23,7 @@ from functions.web.api import (
     tasks,
     types,
 )
+from functions.web.api.addresses import mount_path
 from functions.web.api.dependencies import ApiAuth, ApiRoute, CurrentPrincipal, Dependencies, add_routes
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.api.scheduler import ApiDependencies
@@ -35,7 +36,7 @@ router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 async def describe(request: Request) -> JSONResponse:
     """Return the API's description, and where it is mounted in an application of somebody's own."""
     described = request.app.openapi()
-    root = request.scope.get("root_path", "").rstrip("/")
+    root = mount_path(request)
     return JSONResponse({**described, "servers": [{"url": root}]} if root else described)
 
 

@@ -20,10 +20,16 @@ def client_address(request: Request) -> str:
     return str(peer)
 
 
+def mount_path(request: Request) -> str:
+    """Return where the application is mounted in somebody's own, such as `/scheduler`; else nothing."""
+    root: str = request.scope.get("root_path", "")
+    return root.rstrip("/")
+
+
 def base_url(request: Request) -> str:
-    """Return the address that *request* was sent to, without a path; https where a proxy says so."""
-    url = request.base_url
-    return str(url.replace(scheme="https") if is_https(request) else url).rstrip("/")
+    """Return what all addresses of the application begin with; https where a proxy says so."""
+    scheme = "https" if is_https(request) else "http"
+    return f"{scheme}://{request.base_url.netloc}{mount_path(request)}"
 
 
 def is_https(request: Request) -> bool:

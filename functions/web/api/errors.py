@@ -22,7 +22,8 @@ from functions.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from functions.web.responses import MEDIA_TYPE, NOTHING_HERE, TITLES
+from functions.web.api.addresses import mount_path
+from functions.web.responses import MEDIA_TYPE, TITLES, nothing_here
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
     detail = title if is_default else error.detail
     if is_default and error.status_code == HTTPStatus.NOT_FOUND:
         ends_in_slash = request.scope["path"].endswith("/")
-        detail = NOTHING_HERE + (", without a slash at the end" if ends_in_slash else "")
+        detail = nothing_here(mount_path(request)) + (", without a slash at the end" if ends_in_slash else "")
     return problem_response(error.status_code, detail, headers=error.headers)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import Header, Path, Query, Response
+from fastapi import Header, Path, Query, Request, Response
 
 from functions.domain.capacity.time_budget import FINISH_MARGIN, TimeBudget
 from functions.domain.lifecycle.edit import spec_hash
@@ -18,6 +18,7 @@ from functions.services.calendars.loading import load_holidays_for
 from functions.services.manual_runs import describe_requested_run
 from functions.services.tasks import TaskService, pause_by_tag, resume_by_tag
 from functions.taskfiles.validation import merge_fields
+from functions.web.api.addresses import mount_path
 from functions.web.api.dependencies import (
     Dependencies,
     TaskBody,
@@ -192,6 +193,7 @@ async def list_tasks(
     summary="Create a task",
 )
 async def create_task(
+    request: Request,
     service: TaskServiceDep,
     body: TaskBody,
     dependencies: Dependencies,
@@ -218,7 +220,7 @@ async def create_task(
     if run:
         await _finish_run(service, dependencies, stored.task, stored.task.created_at, wait_s=wait)
         stored = await service.get_task(spec.id)
-    response.headers["Location"] = f"/api/tasks/{spec.id}"
+    response.headers["Location"] = f"{mount_path(request)}/api/tasks/{spec.id}"
     return await _with_etag(stored, response, dependencies)
 
 

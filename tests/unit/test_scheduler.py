@@ -2,12 +2,14 @@
 
 import ast
 import asyncio
+import re
 import runpy
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from fastapi import FastAPI
@@ -210,11 +212,15 @@ async def test_the_api_is_mounted_in_an_application_of_ones_own(tmp_path: Path, 
             described = await client.get("/scheduler/openapi.json")
             client.headers["Authorization"] = f"Bearer {key}"
             elsewhere = await client.get("/scheduler/api/nothing")
+            page = await client.get("/scheduler/docs")
+            beside = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+            loaded = {(await client.get(urljoin("/scheduler/docs", one))).status_code for one in beside}
 
     assert (401, 200) == (anonymous.status_code, listed.status_code)
     assert ["own"] == [task["id"] for task in listed.json()["tasks"]]
     assert [{"url": "/scheduler"}] == described.json()["servers"], "clients find it where it is mounted"
     assert "the API's are at /scheduler/docs" in elsewhere.json()["detail"]
+    assert {200} == loaded, "what the page of the API loads is there as well"
 
 
 async def test_addresses_that_a_mounted_api_gives_out_lead_to_it(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def _attempt(
         failing_until={**route.failing, **failing},
         rejected=rejected,
         unconfirmed=routing.take_unconfirmed(id_),
-        accepted=any(name not in failed and name not in rejected for name in route.send_now),
+        accepted=tuple(name for name in route.send_now if name not in failed and name not in rejected),
         lost=route.lost,
         open_channels=routing.open_channels(),
     )
@@ -99,7 +99,9 @@ async def _route(tasks: Sequence[VersionedTask], routing: NotificationRouting | 
     for stored in tasks:
         pending = stored.task.alert.pending
         if any(routes[one.id].hold for one in pending):
-            kept = drop_superseded(pending, [routes[one.id] for one in pending])
+            kept = drop_superseded(
+                pending, [routes[one.id] for one in pending], notified=stored.task.alert.notified_channels
+            )
             routes.update(zip((one.id for one in pending), kept, strict=True))
     return routes
 

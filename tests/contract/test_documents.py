@@ -131,6 +131,7 @@ FULL = Task(
     alert=AlertState(
         failing_since=NOON,
         notified=True,
+        notified_channels=("feishu",),
         failure_fingerprints="timeout",
         held_until=LATER,
         first_notified_at=NOON,

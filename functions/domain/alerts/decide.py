@@ -15,9 +15,11 @@ from typing import Any
 from functions.domain.alerts.model import AlertState, Notification, NotificationKind, NotificationTrigger
 from functions.domain.alerts.outbox import append
 from functions.domain.alerts.subscriptions import (
+    DEFAULT_CHANNEL,
     NO_CHANNEL,
     channel_names,
     has_reached_threshold,
+    notify_rules,
     omit_default_channel,
     subscribed_to,
 )
@@ -126,13 +128,14 @@ def decide_notifications(
     return task.alert, ()
 
 
-def paused_notification(task: Task, note: str, *, now: datetime) -> Notification:
+def notify_of_pause(task: Task, alert: AlertState, note: str, *, now: datetime) -> AlertState:
     """Notify that the scheduler paused *task*, or quarantined it because it takes its process down.
 
-    It goes to the rules for pauses and for failures: a pause is the last news of a run of failures.
+    It goes to the rules for pauses and for failures: a pause is the last news of a run of failures. Like one
+    of a failure, it is over with a recovery.
     """
     rules = subscribed_to(task, "paused", "failure")
-    return Notification.about(
+    notice = Notification.about(
         task,
         "paused",
         occurrence=task.occurrence or task.next_occurrence or now,
@@ -143,6 +146,7 @@ def paused_notification(task: Task, note: str, *, now: datetime) -> Notification
         failures=task.consecutive_failures,
         next_run_at=None,
     )
+    return append(alert.model_copy(update={"notified": alert.notified or bool(rules)}), notice)
 
 
 def _after_failure(task: Task, run: Run, *, now: datetime) -> tuple[AlertState, tuple[Notification, ...]]:
@@ -156,7 +160,7 @@ def _after_failure(task: Task, run: Run, *, now: datetime) -> tuple[AlertState, 
         because        new     known   3rd     new     known
     """
     is_failure = run.outcome in FAILURES
-    alert = task.alert.model_copy(update={"failing_since": task.alert.failing_since or run.started_at})
+    alert = task.alert.failing(run.started_at)
     if is_failure and subscribed_to(task, "failure"):
         alert = _record_failure(alert)
         if rules := _rules_for_flapping(task, alert):
@@ -251,17 +255,21 @@ def _notify_recovery(
 ) -> tuple[AlertState, tuple[Notification, ...]]:
     """Notify of the end of failures, and of the end of flapping."""
     notices: list[Notification] = []
-    if recovered:
+    if names := (*channel_names(recovered), *_without_rule(task, alert)):
         since, failures = alert.failing_since, task.consecutive_failures
-        notices.append(
-            _notification(
-                task, run, "recovery", channel_names(recovered), now=now, since=since, failures=failures
-            )
-        )
+        notices.append(_notification(task, run, "recovery", names, now=now, since=since, failures=failures))
     if alert.flapping and is_stable(alert.outcome_history):
         notices.append(_notification(task, run, "stable", alert.flapping, now=now))
         alert = alert.model_copy(update={"flapping": (), "outcome_history": ""})
     return append(alert, *notices), tuple(notices)
+
+
+def _without_rule(task: Task, alert: AlertState) -> list[str]:
+    """The channels that were notified of the failures, and that no rule names any more."""
+    named = channel_names(notify_rules(task))
+    if not alert.notified or DEFAULT_CHANNEL in named:
+        return []
+    return [name for name in alert.notified_channels if name not in named]
 
 
 def _notify_success(

@@ -127,6 +127,7 @@ class AlertState(Model):
     Attributes:
         failing_since: When the present run of failures began; None while the task succeeds.
         notified: Whether a notification of the present failures exists, so that a recovery is news.
+        notified_channels: The channels that have a notification of the last run of failures, present or over.
         failure_fingerprints: Of the failures notified of, oldest first, so that a changed error is noticed.
         pending: Notifications decided and not yet delivered. They are written with the result they are
             about, so a crash between run and delivery loses none.
@@ -151,6 +152,7 @@ class AlertState(Model):
 
     failing_since: Instant | None = None
     notified: bool = False
+    notified_channels: tuple[str, ...] = ()
     failure_fingerprints: str = ""
     pending: tuple[Notification, ...] = ()
     dropped: int = 0
@@ -165,3 +167,9 @@ class AlertState(Model):
     late_notified: bool = False
     missing_success_notified: bool = False
     awaiting_since: Instant | None = None
+
+    def failing(self, since: datetime) -> "AlertState":
+        """Return the state while failures go on; those that begin now begin at *since*, unknown to all."""
+        if self.failing_since is not None:
+            return self
+        return self.model_copy(update={"failing_since": since, "notified_channels": ()})

@@ -75,6 +75,7 @@ def _strip_details(waiting: Sequence[Notification]) -> tuple[Notification, ...]:
 
 GIVE_UP_AFTER = timedelta(hours=24)
 REPORT_CHARS = 600
+PROBLEM_KINDS: frozenset[NotificationKind] = frozenset({"failure", "reminder", "silent", "paused"})
 MAX_UNCONFIRMED = 3  # messages to one channel that no reply came to: each may have arrived
 RETRY_MINUTES = (1, 2, 4, 8, 16, 30, 60)
 ABOUT_DELIVERY: frozenset[NotificationKind] = frozenset({"channel", "undelivered", "test"})
@@ -92,7 +93,7 @@ class DeliveryAttempt:
         failing_until: Until when channels are not tried because they fail; some were tried just now.
         rejected: Channels whose vendors refuse this notification for what it holds, and their reasons.
         unconfirmed: Those of *failed_channels* that it was sent to, without a reply.
-        accepted: Whether a channel took it.
+        accepted: Channels that took it.
         lost: Why no channel can be tried at all; empty otherwise.
         open_channels: All channels that take messages, those that fail at present included.
     """
@@ -102,7 +103,7 @@ class DeliveryAttempt:
     failing_until: ChannelHolds = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
     unconfirmed: frozenset[str] = frozenset()
-    accepted: bool = False
+    accepted: tuple[str, ...] = ()
     lost: str = ""
     open_channels: tuple[str, ...] = ()
 
@@ -143,9 +144,12 @@ def after_attempt(
     waiting: list[Notification] = []
     undelivered: list[Undelivered] = []
     wake_ups: list[datetime] = []
+    notified = list(alert.notified_channels)
     has_failed = is_failing = False
     for notice, attempt in zip(alert.pending, attempts, strict=True):
         left, reasons = _settle(notice, attempt, alert, now=now)
+        if notice.kind in PROBLEM_KINDS:
+            notified += (*attempt.accepted, *attempt.unconfirmed)
         if reasons:
             reports = _reports(left, reasons, attempt, now=now)
             is_lost = not reports and not left.delivered and not left.channels
@@ -163,6 +167,7 @@ def after_attempt(
     openings = [until for attempt in attempts for until in attempt.held_until.values()]
     update = {
         "pending": tuple(waiting),
+        "notified_channels": tuple(dict.fromkeys(notified)),
         "dropped": alert.dropped if waiting else 0,
         "delivery_attempts": alert.delivery_attempts + has_failed if has_failed or is_failing else 0,
         "retry_at": min(wake_ups) if waiting else None,
@@ -190,7 +195,7 @@ def _settle(
     update = {
         "channels": channels,
         "unconfirmed": unconfirmed,
-        "delivered": notice.delivered or attempt.accepted,
+        "delivered": notice.delivered or bool(attempt.accepted),
     }
     return notice.model_copy(update=update), reasons
 

@@ -167,14 +167,12 @@ def _with_missing_success_notification(task: Task, *, now: datetime) -> AlertSta
     if due is None or due > now:
         return alert
     since = _awaiting_since(task)
-    alert = alert.model_copy(
-        update={"missing_success_notified": True, "failing_since": alert.failing_since or since}
-    )
+    alert = alert.failing(since).model_copy(update={"missing_success_notified": True})
     rules = [
         rule
         for rule in subscribed_to(task, "silent", "failure")
         if not (
-            alert.notified
+            alert.first_notified_at  # so that reminders follow; after a pause none do
             and "failure" in rule.on
             and has_reached_threshold(rule, task, task.consecutive_failures)
         )

@@ -1,6 +1,6 @@
 """Routing: which channels a notification goes to now, where it is held, and when it is superseded."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
@@ -272,15 +272,21 @@ def route(notification: Notification, table: RoutingTable, *, now: datetime) -> 
     return Route(tuple(send), held, failing)
 
 
-def drop_superseded(pending: Sequence[Notification], routes: Sequence[Route]) -> list[Route]:
+def drop_superseded(
+    pending: Sequence[Notification], routes: Sequence[Route], *, notified: Collection[str] = ()
+) -> list[Route]:
     """*routes* of one task's *pending* notifications, without those that a later one supersedes.
 
     While a channel is closed, the newest notification of a failure stands for all of it; a recovery stands
-    for them, and is itself dropped if the failure lasted less than MIN_RECOVERED_FAILURE. Held all night:
+    for them, and is itself dropped if the failure lasted less than MIN_RECOVERED_FAILURE and the channel has
+    no notification of it. Held all night:
 
         failure 1:00, reminder 5:00                    the reminder is left
         failure 1:00, reminder 5:00, recovery 5:30     the recovery is left
-        failure 1:00, recovery 1:20                    nothing is left
+        failure 1:00, recovery 1:20                    nothing is left; the recovery, if a failure was sent
+
+    Args:
+        notified: The channels that have a notification of the last run of failures.
     """
     remaining = list(routes)
     for name in dict.fromkeys(name for one in routes for name in one.hold):
@@ -293,7 +299,8 @@ def drop_superseded(pending: Sequence[Notification], routes: Sequence[Route]) ->
                 waiting.append(number)
             elif notice.kind == "recovery" and any(pending[one].since == notice.since for one in waiting):
                 waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
-                if notice.since is not None and notice.at - notice.since < MIN_RECOVERED_FAILURE:
+                is_short = notice.since is not None and notice.at - notice.since < MIN_RECOVERED_FAILURE
+                if is_short and name not in notified:
                     _remove_channel(remaining, name, number)
     return remaining
 

@@ -205,7 +205,7 @@ class _Stage:
             return
         routes = [route(notice, self._table, now=now) for notice in pending]
         if any(one.hold for one in routes):
-            routes = drop_superseded(pending, routes)
+            routes = drop_superseded(pending, routes, notified=self.task.alert.notified_channels)
         for channel in dict.fromkeys(name for one in routes for name in one.send_now):
             sent = tuple(
                 notice for notice, one in zip(pending, routes, strict=True) if channel in one.send_now
@@ -234,7 +234,7 @@ class _Stage:
 
 def _to_delivery_attempt(one: Route, table: RoutingTable) -> DeliveryAttempt:
     return DeliveryAttempt(
-        held_until=one.hold, accepted=bool(one.send_now), lost=one.lost, open_channels=table.open_channels
+        held_until=one.hold, accepted=one.send_now, lost=one.lost, open_channels=table.open_channels
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.alerts.decide import FAILURES, decide_notifications, paused_notification
+from functions.domain.alerts.decide import FAILURES, decide_notifications, notify_of_pause
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.alerts.outbox import append
 from functions.domain.alerts.overdue import (
@@ -145,7 +145,7 @@ def _alert_after(
         noticed = task.model_copy(update={"next_occurrence": upcoming})
     alert, _ = decide_notifications(noticed, run, now=now)
     if breaker is not None:
-        alert = append(alert, paused_notification(task, breaker.note, now=now))
+        alert = notify_of_pause(task, alert, breaker.note, now=now)
     if alert.first_notified_at or task.expect_seconds:
         alert = with_due_notifications(task.model_copy(update={**changes, "alert": alert}), now=now)
     return schedule_delivery(alert, now=now)

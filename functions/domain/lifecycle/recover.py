@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.domain.alerts.decide import paused_notification
+from functions.domain.alerts.decide import notify_of_pause
 from functions.domain.alerts.model import AlertState, Notification
-from functions.domain.alerts.outbox import append
 from functions.domain.alerts.overdue import next_delivery_retry_at
 from functions.domain.events import Outbox
 from functions.domain.lifecycle.complete import (
@@ -107,7 +106,7 @@ def _quarantine(task: Task, run: Run, *, now: datetime) -> Transition:
         f"Stopped: {EXPIRED_CLAIM_LIMIT} attempts in a row ended with the process that ran them, "
         "the last one while nothing else ran"
     )
-    alert = append(completed.changes["alert"], paused_notification(task, note, now=now))
+    alert = notify_of_pause(task, completed.changes["alert"], note, now=now)
     changes = dict(completed.changes) | {
         "status": Status.QUARANTINED,
         "last_error": note,
@@ -139,7 +138,7 @@ def make_storable(task: Task, transition: Transition, *, refusals: int, now: dat
     if refusals > MAX_REFUSALS:
         return None
     bare = task.model_copy(update={"alert": AlertState(), "status": Status.QUARANTINED})
-    alert = append(AlertState(), paused_notification(bare, UNSTORABLE_NOTE, now=now))
+    alert = notify_of_pause(bare, AlertState(), UNSTORABLE_NOTE, now=now)
     changes |= {
         "status": Status.QUARANTINED,
         "claim": None,
@@ -201,7 +200,7 @@ def pause_unreadable(task: Task, reason: str, *, now: datetime) -> Transition:
     if task.next_occurrence is not None and task.next_occurrence <= now:
         which = SkippedRange(count=1, first=task.next_occurrence, last=task.next_occurrence)
         runs = (skipped_run(task, which, SkipReason.CONFIG, note, now=now),)
-    alert = append(task.alert, paused_notification(task, note, now=now))
+    alert = notify_of_pause(task, task.alert, note, now=now)
     alert = schedule_delivery(alert, now=now)
     changes = {
         "status": Status.PAUSED,

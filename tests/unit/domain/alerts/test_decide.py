@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.domain.alerts.decide import decide_notifications, paused_notification
+from functions.domain.alerts.decide import decide_notifications, notify_of_pause
 from functions.domain.alerts.model import AlertState, Notification
 from functions.domain.alerts.outbox import DeliveryAttempt, Undelivered, after_attempt
 from functions.domain.run import Run
@@ -265,7 +265,8 @@ def test_nobody_is_told_when_no_rule_is_wanted(make_task: MakeTask) -> None:
 
     assert [[], []] == told
     assert AlertState() == task.alert
-    assert ("nobody",) == paused_notification(task, "Stopped", now=NOON).channels
+    paused = notify_of_pause(task, task.alert, "Stopped", now=NOON)
+    assert ([("nobody",)], False) == ([notice.channels for notice in paused.pending], paused.notified)
 
 
 @pytest.mark.parametrize("reason", SkipReason)
@@ -296,7 +297,9 @@ def test_pause_is_told_to_rules_on_pauses_and_failures(
 ) -> None:
     changes = {} if on is None else rules({"on": on, "channels": ["chat"]})
 
-    notice = paused_notification(make_task(**changes), "Failed 5 times in a row", now=NOON)
+    [notice] = notify_of_pause(
+        make_task(**changes), AlertState(), "Failed 5 times in a row", now=NOON
+    ).pending
 
     assert ("paused", "Failed 5 times in a row", channels) == (notice.kind, notice.summary, notice.channels)
 

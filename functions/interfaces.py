@@ -331,6 +331,10 @@ class NotificationRouting(Protocol):
         """Return the channels that it was sent on without a reply, and forget them."""
         ...
 
+    def take_lacking(self, notification_id: str) -> Mapping[str, tuple[str, ...]]:
+        """Return, by channel, the recipients that have not got it when others have, and forget them."""
+        ...
+
     def failing_until(self) -> Mapping[str, datetime]:
         """Return until when channels that fail are not tried."""
         ...

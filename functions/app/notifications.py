@@ -64,6 +64,10 @@ class Notifications:
         """As in `NotificationRouting`."""
         return self.channels.take_unconfirmed(notification_id)
 
+    def take_lacking(self, notification_id: str) -> Mapping[str, tuple[str, ...]]:
+        """As in `NotificationRouting`."""
+        return self.channels.take_lacking(notification_id)
+
     def failing_until(self) -> Mapping[str, datetime]:
         """As in `NotificationRouting`."""
         return self.channels.failing_until()

@@ -77,6 +77,8 @@ def _attempt(
     if route is None or routing is None:
         return DeliveryAttempt(failed)
     rejected = routing.take_rejections(id_)
+    lacking = routing.take_lacking(id_)
+    refusing = {*failed, *rejected}.difference(lacking)
     failing = {name: until for name, until in routing.failing_until().items() if name in failed}
     return DeliveryAttempt(
         failed,
@@ -84,7 +86,8 @@ def _attempt(
         failing_until={**route.failing, **failing},
         rejected=rejected,
         unconfirmed=routing.take_unconfirmed(id_),
-        accepted=tuple(name for name in route.send_now if name not in failed and name not in rejected),
+        accepted=tuple(name for name in route.send_now if name not in refusing),
+        lacking=lacking,
         lost=route.lost,
         open_channels=routing.open_channels(),
     )

@@ -1,5 +1,6 @@
 """The contract of a channel, and the result of one delivery."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ class SendResult:
             accepted, but others may be.
         unconfirmed: The message was sent and no reply came: it may have arrived.
         accepted: Ids of notifications that were accepted all the same, where each is sent by itself.
+        lacking: Recipients that may accept it later, when others of the channel have it; see `recipient_key`.
         retry_after: The wait that the vendor requests; None when it requests none.
         detail: The vendor's code and the remedy, for the log; on success what was lost, if
             anything. Never an address, never a text that the vendor wrote.
@@ -35,6 +37,7 @@ class SendResult:
     rejected: bool = False
     unconfirmed: bool = False
     accepted: frozenset[str] = frozenset()
+    lacking: tuple[str, ...] = ()
     retry_after: timedelta | None = None
     detail: str = ""
 
@@ -51,12 +54,17 @@ class Channel(Protocol):
         ...
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send *notifications*, most important first, in one message.
+        """Send *notifications*, most important first, in one message; to those that all of them lack, if any.
 
         Raises:
             PostError: No response came; the message may have arrived.
         """
         ...
+
+
+def recipient_key(address: str) -> str:
+    """Return what stands for a recipient in stored notifications: short, and no address or secret."""
+    return hashlib.sha256(address.encode()).hexdigest()[:8]
 
 
 def retry_after_header(response: HttpResponse, *, now: datetime) -> timedelta | None:

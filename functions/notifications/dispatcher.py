@@ -58,6 +58,10 @@ class ChannelObserver(Protocol):
         """Record that a notification was sent, and no reply came."""
         ...
 
+    def note_lacking(self, notification_id: str, name: str, recipients: tuple[str, ...]) -> None:
+        """Record which *recipients* of a channel have not got a notification that others have."""
+        ...
+
 
 MAX_MESSAGES = 16  # to one channel in one delivery, when messages are refused for what they hold
 LEFT = SendResult(ok=False, detail="left for the next tick")  # says nothing of the channel
@@ -81,8 +85,8 @@ class _Delivery:
         return self._left >= 0 and not self.has_failed
 
     def note(self, sent: SendResult) -> None:
-        self.is_proven = self.is_proven or sent.ok
-        self.has_failed = self.has_failed or not (sent.ok or sent.rejected)
+        self.is_proven = self.is_proven or sent.ok or bool(sent.lacking)
+        self.has_failed = self.has_failed or not (sent.ok or sent.rejected or sent.lacking)
 
 
 class NotificationDispatcher:
@@ -171,12 +175,21 @@ class NotificationDispatcher:
         """Send *notifications* in one message; return the ids of those to send again.
 
         A message that is refused for what it holds is sent in halves, so that one bad notification does not
-        stop the others. What a vendor blames is believed when a test message shows it, too.
+        stop the others. What a vendor blames is believed when a test message shows it, too. What only
+        some recipients lack comes last, to those alone.
         """
         now = self._clock()
         if now < self._not_before.get(name, now):
             return frozenset(one.id for one in notifications)
-        parts = await self._send_parts(name, by_importance(notifications), _Delivery(_deadline(within)))
+        groups: dict[tuple[str, ...], list[Notification]] = {}
+        for one in by_importance(notifications):
+            groups.setdefault(one.lacking.get(name, ()), []).append(one)
+        delivery = _Delivery(_deadline(within))
+        parts = [
+            part
+            for _, group in sorted(groups.items())
+            for part in await self._send_parts(name, group, delivery)
+        ]
         for part, sent in parts:
             self._log_result(name, part, sent)
             self._report_part(name, part, sent)
@@ -231,16 +244,22 @@ class NotificationDispatcher:
         for one in notifications:
             if sent.rejected:
                 self._observer.reject(one.id, name, sent.detail)
+            elif sent.lacking:
+                self._observer.note_lacking(one.id, name, sent.lacking)
             elif sent.unconfirmed and not self._channels[name].recognises_repeats:
                 self._observer.note_unconfirmed(one.id, name)
 
     async def _report_health(self, name: str, results: Sequence[SendResult]) -> None:
-        """Report whether the channel works: one message that was accepted, or refused alone, proves it."""
+        """Report whether the channel works: one message that was accepted, or refused alone, proves it.
+
+        So does one that some recipients have: others must not wait for the one whose mailbox is full.
+        """
         if self._observer is None:
             return
-        failed = [sent for sent in results if not sent.ok and not sent.rejected and sent is not LEFT]
+        arrived = [sent for sent in results if sent.ok or sent.lacking]
+        failed = [sent for sent in results if not (sent in arrived or sent.rejected or sent is LEFT)]
         if not failed:
-            loss = next((sent.detail for sent in results if sent.ok and sent.detail), "")
+            loss = next((sent.detail for sent in arrived if sent.detail), "")
             await self._observer.record_success(name, loss)
         elif failed[0].permanent:
             await self._observer.disable_refused(name, failed[0].detail)

@@ -61,6 +61,7 @@ class ChannelService:
         self._failing_until: dict[str, datetime] = {}
         self._rejected: dict[str, dict[str, str]] = {}
         self._unconfirmed: dict[str, set[str]] = {}
+        self._lacking: dict[str, dict[str, tuple[str, ...]]] = {}
         self._buckets: dict[str, TokenBucket] = {}
 
     # -- routing -----------------------------------------------------------------------------------------
@@ -152,6 +153,10 @@ class ChannelService:
         """Remember that a notification was sent on *name*, and no reply came."""
         self._unconfirmed.setdefault(notification_id, set()).add(name)
 
+    def note_lacking(self, notification_id: str, name: str, recipients: tuple[str, ...]) -> None:
+        """Remember that *recipients* of a channel have not got a notification that others have."""
+        self._lacking.setdefault(notification_id, {})[name] = recipients
+
     def take_rejections(self, notification_id: str) -> Mapping[str, str]:
         """Return the channels that refuse the notification for what it holds, and forget them."""
         return self._rejected.pop(notification_id, {})
@@ -159,6 +164,10 @@ class ChannelService:
     def take_unconfirmed(self, notification_id: str) -> frozenset[str]:
         """Return the channels that the notification was sent on without a reply, and forget them."""
         return frozenset(self._unconfirmed.pop(notification_id, ()))
+
+    def take_lacking(self, notification_id: str) -> Mapping[str, tuple[str, ...]]:
+        """Return, by channel, the recipients that have not got the notification, and forget them."""
+        return self._lacking.pop(notification_id, {})
 
     def failing_until(self) -> Mapping[str, datetime]:
         """Return until when channels that fail are not tried."""

@@ -161,6 +161,8 @@ FULL = Task(
                 duration_ms=17,
                 next_run_at=LATER,
                 items=({"title": "One", "url": "https://example.com/"}, {}),
+                unconfirmed={"slack": 1},
+                lacking={"email": ("0a1b2c3d",)},
             ),
         ),
         delivery_attempts=1,

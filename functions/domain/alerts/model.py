@@ -34,6 +34,7 @@ class Notification(Model):
         tags: The task's, by which maintenance may name it.
         delivered: Whether a channel has accepted it.
         unconfirmed: By channel: how often it was sent there and no reply came.
+        lacking: By channel: which of its recipients have not got it, when others have; see `recipient_key`.
         dropped_before: Earlier notifications of the task that were dropped because too many waited.
     """
 
@@ -59,6 +60,7 @@ class Notification(Model):
     tags: tuple[Tag, ...] = ()
     delivered: bool = False
     unconfirmed: dict[str, int] = Field(default_factory=dict)
+    lacking: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     dropped_before: int = 0
 
     @classmethod

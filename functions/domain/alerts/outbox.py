@@ -94,6 +94,7 @@ class DeliveryAttempt:
         rejected: Channels whose vendors refuse this notification for what it holds, and their reasons.
         unconfirmed: Those of *failed_channels* that it was sent to, without a reply.
         accepted: Channels that took it.
+        lacking: Those of *failed_channels* that took it for some recipients, and which have not got it.
         lost: Why no channel can be tried at all; empty otherwise.
         open_channels: All channels that take messages, those that fail at present included.
     """
@@ -104,6 +105,7 @@ class DeliveryAttempt:
     rejected: Mapping[str, str] = field(default_factory=dict)
     unconfirmed: frozenset[str] = frozenset()
     accepted: tuple[str, ...] = ()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lost: str = ""
     open_channels: tuple[str, ...] = ()
 
@@ -190,11 +192,19 @@ def _settle(
         reasons[""] = attempt.lost
     failing = dict.fromkeys((*attempt.failed_channels, *attempt.failing_until))
     if now - max(notice.at, alert.held_until or notice.at) >= GIVE_UP_AFTER:
-        reasons |= {name: "it took no message for a day" for name in failing if name not in reasons}
+        lacking = {**notice.lacking, **attempt.lacking}
+        reasons |= {
+            name: "some recipients took no message for a day"
+            if name in lacking
+            else "it took no message for a day"
+            for name in failing
+            if name not in reasons
+        }
     channels = (*(name for name in failing if name not in reasons), *attempt.held_until)
     update = {
         "channels": channels,
         "unconfirmed": unconfirmed,
+        "lacking": {**notice.lacking, **attempt.lacking},
         "delivered": notice.delivered or bool(attempt.accepted),
     }
     return notice.model_copy(update=update), reasons
@@ -219,6 +229,7 @@ def _reports(
             "channels": left,
             "items": (),
             "unconfirmed": {},
+            "lacking": {},
             "delivered": False,
         }
     )

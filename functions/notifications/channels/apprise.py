@@ -7,7 +7,6 @@ arbitrary address (`WEBHOOK_URL` is for that).
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client.trusted import PostRequest
-from functions.notifications.channel import POST_TIMEOUT_S, SendResult
+from functions.notifications.channel import POST_TIMEOUT_S, SendResult, recipient_key
 from functions.notifications.rendering.digest import (
     LOCALE_SETTINGS,
     Limits,
@@ -40,7 +39,7 @@ SCHEMES = frozenset(
 )
 MAX_CHARS = 2_000  # as much as a person reads; some services take less
 TITLE_UNITS = 200
-MAX_REMEMBERED = 500  # notifications that some services have and others lack
+SERVICE_TIMEOUT_S = 8.0  # below that of a delivery: one that hangs must not hide that others have accepted
 MISSING = "the package is not installed: pip install -r requirements-apprise.txt"
 
 
@@ -71,10 +70,9 @@ class AppriseChannel:
         self._urls = tuple(urls)
         self._locale = locale
         self._services: list[Any] | None = None
-        self._accepted: OrderedDict[str, set[int]] = OrderedDict()  # by notification: which services have it
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
-        """Send one message to each service, of the notifications that it has not accepted yet."""
+        """Send one message to each service; what some did not accept goes to those alone, the next time."""
         try:
             services = self._load_services()
         except ImportError:
@@ -82,24 +80,21 @@ class AppriseChannel:
         if unknown := [number for number, service in enumerate(services, 1) if service is None]:
             detail = f"APPRISE_URLS: number {unknown[0]} is not complete; see apprise's own page on it"
             return SendResult(ok=False, permanent=True, detail=detail)
-        lacking = {
-            number: [one for one in notifications if number not in self._accepted.get(one.id, ())]
-            for number in range(len(services))
-        }
-        lacking = {number: share for number, share in lacking.items() if share}
-        messages = [self._render_for(services[number], share) for number, share in lacking.items()]
+        keys = [recipient_key(url) for url in self._urls]
+        lacking = notifications[0].lacking.get(self.name) or keys
+        numbers = [number for number, key in enumerate(keys) if key in lacking]
         results = await asyncio.gather(
-            *(_notify(services[number], *message) for number, message in zip(lacking, messages, strict=True))
+            *(_notify(services[one], *self._render_for(services[one], notifications)) for one in numbers)
         )
-        refused = [number for number, is_ok in zip(lacking, results, strict=True) if not is_ok]
+        refused = [number for number, is_ok in zip(numbers, results, strict=True) if not is_ok]
         if not refused:
-            for one in notifications:
-                self._accepted.pop(one.id, None)
             return SendResult(ok=True)
-        for number in lacking.keys() - set(refused):
-            self._remember(number, lacking[number])
         listed = ", ".join(str(number + 1) for number in refused)
-        return SendResult(ok=False, detail=f"not accepted by number {listed} of APPRISE_URLS")
+        return SendResult(
+            ok=False,
+            detail=f"not accepted by number {listed} of APPRISE_URLS",
+            lacking=tuple(keys[number] for number in refused) if len(refused) < len(services) else (),
+        )
 
     def _render_for(self, service: Any, notifications: Sequence[Notification]) -> tuple[str, str]:
         limits = {"title_chars": service.title_maxlen, "body_chars": service.body_maxlen}
@@ -120,14 +115,6 @@ class AppriseChannel:
                 apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True) for url in self._urls
             ]
         return self._services
-
-    def _remember(self, number: int, notifications: Sequence[Notification]) -> None:
-        """Remember that a service has *notifications*: others come with them when they are sent again."""
-        for one in notifications:
-            self._accepted.setdefault(one.id, set()).add(number)
-            self._accepted.move_to_end(one.id)
-        while len(self._accepted) > MAX_REMEMBERED:
-            self._accepted.popitem(last=False)
 
     def __repr__(self) -> str:
         return "AppriseChannel()"
@@ -160,7 +147,7 @@ async def _notify(service: Any, title: str, body: str) -> bool:
         return bool(service.notify(title=title, body=body, body_format="text"))
 
     try:
-        async with asyncio.timeout(POST_TIMEOUT_S):
+        async with asyncio.timeout(SERVICE_TIMEOUT_S):
             return await asyncio.to_thread(blocking)
     except Exception:  # noqa: BLE001  # a plugin may raise anything; its text may hold an address
         return False

@@ -3,10 +3,9 @@
 import re
 import ssl
 import uuid
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -19,7 +18,7 @@ from functions.domain.alerts.model import Notification
 from functions.errors import SettingsError
 from functions.http_client import lower_first, request_sent
 from functions.http_client.trusted import PostError, PostRequest
-from functions.notifications.channel import POST_TIMEOUT_S, SendResult
+from functions.notifications.channel import POST_TIMEOUT_S, SendResult, recipient_key
 from functions.notifications.rendering.digest import (
     LIMITS,
     LOCALE_SETTINGS,
@@ -85,7 +84,9 @@ def parse_smtp_url(url: str) -> MailServer:
     )
 
 
-async def send_mail(server: MailServer, message: EmailMessage, recipients: Sequence[str]) -> "MailResult":
+async def send_mail(
+    server: MailServer, message: EmailMessage, recipients: Sequence[str], *, others_have_it: bool = False
+) -> "MailResult":
     """Send *message* to *recipients*, once.
 
     Raises:
@@ -106,7 +107,8 @@ async def send_mail(server: MailServer, message: EmailMessage, recipients: Seque
     except aiosmtplib.SMTPSenderRefused as exc:
         return MailResult(_classify_sender_refusal(exc.code, exc.message))
     except aiosmtplib.SMTPRecipientsRefused as exc:
-        return _classify_refusals({one.recipient: (one.code, one.message) for one in exc.recipients})
+        all_refused = {one.recipient: (one.code, one.message) for one in exc.recipients}
+        return _classify_refusals(all_refused, some_accepted=others_have_it)
     except aiosmtplib.SMTPDataError as exc:
         hint = "the server refused this message for its content or size"
         return MailResult(_failure(exc.code, hint, rejected=_is_final(exc.code, exc.message)))
@@ -178,7 +180,7 @@ class MailResult:
     """The result of one mail.
 
     Attributes:
-        later: Recipients that the server may accept later; the others have the mail, or never will.
+        later: Recipients that the server may accept later, when others have the mail.
     """
 
     result: SendResult
@@ -230,7 +232,7 @@ def _classify_refusals(refused: Mapping[str, tuple[int, str]], *, some_accepted:
         detail = f"no recipient was accepted: {listed}; {hint}"
         return MailResult(SendResult(ok=False, permanent=True, detail=detail))
     detail = f"not accepted for {listed}" + ("; the others have it" if some_accepted else "")
-    return MailResult(SendResult(ok=not later, detail=detail), later)
+    return MailResult(SendResult(ok=not later, detail=detail), later if some_accepted else ())
 
 
 def _unsupported(reason: str) -> str:
@@ -259,7 +261,6 @@ def to_ascii_domain(address: str) -> str:
 SETTINGS = ("SMTP_URL", "NOTIFY_EMAIL_TO", "NOTIFY_EMAIL_FROM", *LOCALE_SETTINGS)
 SUBJECT_CHARS = 150
 NAME_CHARS = 80  # of the sender
-MAX_REMEMBERED = 500  # notifications that some recipients have and others lack
 TEMPLATES = Path(__file__).parents[1] / "rendering" / "templates"
 COLOURS: dict[Severity, str] = {
     "bad": "#b42318",
@@ -302,7 +303,6 @@ class EmailChannel:
         self._sender = sender
         self._recipients = tuple(recipients)
         self._locale = locale
-        self._later: OrderedDict[str, frozenset[str]] = OrderedDict()  # by notification: who still lacks it
 
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send one mail to all recipients; what some could not get yet goes to those alone, the next time.
@@ -310,29 +310,13 @@ class EmailChannel:
         Raises:
             PostError: No response came; the message may have arrived.
         """
-        groups: dict[frozenset[str], list[Notification]] = {}
-        for notification in notifications:
-            lacking = self._later.get(notification.id, frozenset(self._recipients))
-            groups.setdefault(lacking, []).append(notification)
-        results = [await self._send_to(lacking, group, now) for lacking, group in groups.items()]
-        problem = next((one for one in results if not one.ok), None)
-        return problem or next((one for one in results if one.detail), results[0])
-
-    async def _send_to(
-        self, lacking: frozenset[str], notifications: Sequence[Notification], now: datetime
-    ) -> SendResult:
-        recipients = [one for one in self._recipients if one in lacking]
-        if not recipients:
+        lacking = notifications[0].lacking.get(self.name, ())
+        recipients = [one for one in self._recipients if not lacking or recipient_key(one) in lacking]
+        if not recipients:  # they are recipients no more
             return SendResult(ok=True)
         message = render(notifications, self._locale, sender=self._sender, recipients=recipients, now=now)
-        sent = await send_mail(self._server, message, recipients)
-        for notification in notifications:
-            if sent.later or sent.result.ok:
-                self._later[notification.id] = frozenset(sent.later)
-                self._later.move_to_end(notification.id)
-        while len(self._later) > MAX_REMEMBERED:
-            self._later.popitem(last=False)
-        return sent.result
+        sent = await send_mail(self._server, message, recipients, others_have_it=bool(lacking))
+        return replace(sent.result, lacking=tuple(map(recipient_key, sent.later)))
 
     def __repr__(self) -> str:
         return "EmailChannel()"

@@ -158,7 +158,7 @@ def _build_body(notifications: Sequence[Notification], items: int, chars: int, c
 def _to_json(notification: Notification, items: int, chars: int) -> dict[str, Any]:
     """Return *notification* as JSON, without its channels, which do not concern the receiver."""
     whole = notification.model_dump(
-        mode="json", by_alias=True, exclude={"channels", "items", "delivered", "unconfirmed"}
+        mode="json", by_alias=True, exclude={"channels", "items", "delivered", "unconfirmed", "lacking"}
     )
     if not notification.dropped_before:
         del whole["droppedBefore"]

@@ -9,9 +9,11 @@ import pytest
 from functions.domain.alerts.model import Notification
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.http_client.trusted import PostError
+from functions.http_client.trusted import PostError, TrustedHttpClient
+from functions.notifications import create_channels
 from functions.notifications.channel import SendResult
 from tests.conftest import NOON
+from tests.fakes.smtp_server import SmtpServer
 from tests.support.clock import Clock
 from tests.unit.notifications.engine import MINUTE, Engine, Listener
 
@@ -310,3 +312,33 @@ async def test_channel_whose_settings_changed_gets_what_is_new_at_once(engines: 
 
     assert [["failure"]] == chat.kinds
     assert (await engine.channels.settings())["chat"].problem is None
+
+
+async def test_recipient_whose_mailbox_is_full_delays_and_repeats_nothing_for_the_others(
+    clock: Clock,
+) -> None:
+    """Each tick is a process of its own, as those of a crontab are."""
+    async with SmtpServer(recipients={"bob@example.com": "452 4.2.2 mailbox full"}) as server:
+        settings = {
+            "SMTP_URL": f"smtp://127.0.0.1:{server.port}",
+            "NOTIFY_EMAIL_TO": "alice@example.com, bob@example.com",
+            "NOTIFY_EMAIL_FROM": "cron@example.com",
+        }
+        mail: Any = create_channels(settings, TrustedHttpClient())
+        engine = Engine(mail, clock, work=broken)
+        at = {"First": "0 12 * * *", "Second": "9 12 * * *"}
+        await engine.put(*({"title": title, "schedule": schedule} for title, schedule in at.items()))
+        for _ in range(10):
+            clock.now += MINUTE
+            engine.restart()
+            await engine.tick()
+        alice = [envelope for envelope in server.envelopes if "alice@example.com" in envelope]
+        server.refused_recipients.clear()
+        await engine.live(NOON + 60 * MINUTE)
+        problem = (await engine.channels.settings())["email"].problem
+        await engine.store.close()
+
+    assert [["alice@example.com"]] * 2 == alice
+    assert ["🔴 “First” failed", "🔴 “Second” failed"] == [mail["Subject"] for mail in server.mails[:2]]
+    assert [["bob@example.com"]] * 2 == server.envelopes[2:]
+    assert problem is None

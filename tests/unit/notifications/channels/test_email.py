@@ -13,7 +13,7 @@ import pytest
 from functions.domain.alerts.model import Notification
 from functions.http_client import request_sent
 from functions.http_client.trusted import PostError
-from functions.notifications.channel import Channel
+from functions.notifications.channel import Channel, recipient_key
 from functions.notifications.channels import email
 from functions.notifications.channels.email import parse_sender, parse_smtp_url
 from functions.notifications.rendering.digest import Locale
@@ -210,14 +210,29 @@ async def test_a_recipient_that_is_put_off_gets_the_mail_later_and_alone(make_no
     async with SmtpServer(recipients={"bob@example.com": "450 4.2.0 greylisted"}) as server:
         mailboxes = channel(server)
         first = await mailboxes.send([make_notice("failure")], NOON)
+        left = make_notice("failure", lacking={"email": first.lacking})
+        again = await channel(server).send([left], NOON)  # another process
         server.refused_recipients.clear()
-        second = await mailboxes.send([make_notice("failure"), make_notice("news")], NOON)
+        last = await mailboxes.send([left], NOON)
+        fresh = await mailboxes.send([make_notice("news")], NOON)
 
-    assert (False, False, True) == (first.ok, first.permanent, second.ok)
+    assert (False, False, True, True) == (first.ok, first.permanent, last.ok, fresh.ok)
     assert "bob@example.com (code 450)" in first.detail
-    assert [["alice@example.com"], ["alice@example.com", "bob@example.com"], ["bob@example.com"]] == sorted(
+    assert (False, first.lacking) == (again.ok, again.lacking)
+    assert [["alice@example.com"], ["bob@example.com"], ["alice@example.com", "bob@example.com"]] == (
         server.envelopes
     )
+
+
+async def test_a_recipient_that_was_put_off_and_is_gone_is_no_fault_of_the_channel(
+    make_notice: MakeNotice,
+) -> None:
+    async with SmtpServer(recipients={"bob@example.com": "550 5.1.1 no such user"}) as server:
+        left = make_notice(lacking={"email": (recipient_key("bob@example.com"),)})
+        sent = await channel(server).send([left], NOON)
+
+    assert (True, False, ()) == (sent.ok, sent.permanent, sent.lacking)
+    assert "bob@example.com (code 550)" in sent.detail
 
 
 @pytest.mark.parametrize(

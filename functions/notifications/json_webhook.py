@@ -15,6 +15,7 @@ from functions.notifications.channel import MAX_RETRY_AFTER, POST_TIMEOUT_S, Sen
 from functions.notifications.rendering.digest import Locale
 from functions.notifications.rendering.formatting import safe_http_url
 
+PAGE_STATUSES = frozenset({401, 403, 404, 405, 406, 410})  # that blame the address or the caller
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 PostBody = Callable[[bytes], Awaitable[HttpResponse]]
@@ -139,10 +140,14 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
 
 
 def web_page_instead(response: HttpResponse) -> SendResult | None:
-    """Return the result of a refusal that is a proxy's or a firewall's page; None for a vendor's answer."""
-    if response.status in (401, 403) and response.body.lstrip()[:1] == b"<":
-        detail = f"HTTP {response.status}: a web page answered; is there a proxy or a firewall on the way?"
-        return SendResult(ok=False, detail=detail)
+    """Return the result of a refusal that is a web page; None for a vendor's answer.
+
+    A firewall dislikes one message for a word in it, a proxy or an application that is being restarted
+    refuses all of them: the test message that follows a refusal shows which.
+    """
+    if response.status in PAGE_STATUSES and response.body.lstrip()[:1] == b"<":
+        hint = "a web page answered; is the address right, or is there a proxy or a firewall on the way?"
+        return SendResult(ok=False, rejected=True, detail=f"HTTP {response.status}: {hint}")
     return None
 
 

@@ -19,6 +19,7 @@ from functions.notifications.json_webhook import (
     json_poster,
     parse_json_object,
     to_json_bytes,
+    web_page_instead,
 )
 from functions.notifications.rendering.digest import LIMITS, LOCALE_SETTINGS, Locale, to_plain_text
 from functions.notifications.rendering.formatting import truncate
@@ -101,7 +102,7 @@ class PagerDutyChannel:
                 response = await self._post_body(to_json_bytes(event))
             except PostError as exc:
                 return SendResult(ok=False, unconfirmed=exc.is_sent, detail=str(exc))
-            result = classify_response(response, now=now).result
+            result = web_page_instead(response) or classify_response(response, now=now).result
             if not result.ok:
                 return result
         return SendResult(ok=True)

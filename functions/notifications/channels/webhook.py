@@ -13,6 +13,7 @@ from functions.domain.types import format_instant
 from functions.errors import SettingsError
 from functions.http_client.trusted import HttpResponse, PostRequest
 from functions.notifications.channel import POST_TIMEOUT_S, SendResult, retry_after_header
+from functions.notifications.json_webhook import web_page_instead
 from functions.notifications.rendering.formatting import safe_http_url
 
 SETTINGS = ("WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS")
@@ -117,9 +118,14 @@ def classify_response(response: HttpResponse, *, now: datetime) -> SendResult:
         return SendResult(
             ok=False, permanent=True, detail="HTTP 410: the receiver accepts no more; unset WEBHOOK_URL"
         )
-    if response.status in (401, 403, 404):
-        hint = "the receiver does not know this address or this caller; check WEBHOOK_URL and WEBHOOK_SECRET"
+    if page := web_page_instead(response):
+        return page
+    if response.status in (401, 403):
+        hint = "the receiver does not know this caller; check WEBHOOK_URL and WEBHOOK_SECRET"
         return SendResult(ok=False, permanent=True, detail=f"HTTP {response.status}: {hint}")
+    if response.status == 404:  # what routes requests says so as well while the receiver is being replaced
+        hint = "there is no receiver at this address now; check WEBHOOK_URL"
+        return SendResult(ok=False, detail=f"HTTP 404: {hint}")
     if response.status in (400, 413, 415, 422):
         return SendResult(
             ok=False, rejected=True, detail=f"HTTP {response.status}: the receiver refused the message"

@@ -9,7 +9,7 @@ import pytest
 from functions.domain.alerts.model import Notification
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
-from functions.http_client.trusted import PostError, TrustedHttpClient
+from functions.http_client.trusted import HttpResponse, PostError, TrustedHttpClient
 from functions.notifications import create_channels
 from functions.notifications.channel import SendResult
 from tests.conftest import NOON
@@ -342,3 +342,33 @@ async def test_recipient_whose_mailbox_is_full_delays_and_repeats_nothing_for_th
     assert ["🔴 “First” failed", "🔴 “Second” failed"] == [mail["Subject"] for mail in server.mails[:2]]
     assert [["bob@example.com"]] * 2 == server.envelopes[2:]
     assert problem is None
+
+
+@pytest.mark.parametrize("blocks", ["<script>", ""])
+async def test_page_of_a_firewall_stops_the_message_that_it_is_about_or_is_a_fault_of_the_channel(
+    blocks: str, clock: Clock
+) -> None:
+    """Firewalls refuse what looks like an attack, such as an error that quotes a page."""
+    taken: list[str] = []
+    is_there = True
+
+    async def firewall(url: str, *, body: bytes, **_: Any) -> HttpResponse:
+        text = body.decode()
+        if is_there and blocks in text:
+            return HttpResponse(403, {}, b"<html>Blocked</html>")
+        taken.append(text)
+        return HttpResponse(202, {}, b'{"status": "success"}')
+
+    channels: Any = create_channels({"PAGERDUTY_ROUTING_KEY": "k" * 32}, firewall)
+    engine = Engine(channels, clock, work=lambda job: failed(f"Found {job.title}"))
+    await engine.put({"title": "<script>"}, {"title": "Shop"})
+    await engine.live(NOON + 5 * MINUTE)
+    is_shop_known = any("Shop" in text for text in taken)
+    is_there = False
+    await engine.live(NOON + 14 * MINUTE)
+    settings = (await engine.channels.settings())["pagerduty"]
+    await engine.store.close()
+
+    assert (bool(blocks), None) == (is_shop_known, settings.disabled)
+    assert any("Shop" in text for text in taken)
+    assert bool(blocks) != any("<script>" in text for text in taken)

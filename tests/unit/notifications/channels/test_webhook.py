@@ -148,6 +148,8 @@ def test_body_is_below_the_limit_and_counts_what_is_left_out(
         (204, {}, True, False, None),
         (301, {"location": "/"}, False, False, None),
         (400, {}, False, False, None),
+        (401, {}, False, True, None),
+        (404, {}, False, False, None),
         (410, {}, False, True, None),
         (429, {"retry-after": "30"}, False, False, 30),
         (503, {"retry-after": "5"}, False, False, 5),

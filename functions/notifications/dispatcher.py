@@ -110,7 +110,9 @@ class NotificationDispatcher:
         self._clock = clock
         self._redact = redact
         self._observer = observer
-        self._not_before: dict[str, datetime] = {}  # by the name of a channel whose vendor requested a wait
+        self._not_before: dict[
+            str, datetime
+        ] = {}  # by channel: the wait that its vendor asks for, if no observer has it
         self._has_logged_no_channels = False
 
     async def __call__(
@@ -141,10 +143,15 @@ class NotificationDispatcher:
     async def test(self, name: str, *, within: timedelta) -> SendResult:
         """Send a test message to the channel, even if it is switched off; return the result.
 
+        A channel that accepts it is tried again at once, if it is left alone because it failed.
+
         Raises:
             KeyError: No channel has this name.
         """
-        return await self._send(self._channels[name], [self._test_notification(name)], _deadline(within))
+        sent = await self._send(self._channels[name], [self._test_notification(name)], _deadline(within))
+        if sent.ok and self._observer is not None:
+            await self._observer.record_success(name, sent.detail)
+        return sent
 
     def _test_notification(self, name: str) -> Notification:
         summary = "Notices of your tasks will look like this"
@@ -195,7 +202,7 @@ class NotificationDispatcher:
             self._report_part(name, part, sent)
         await self._report_health(name, [sent for _, sent in parts])
         waits = [sent.retry_after for _, sent in parts if sent.retry_after]
-        if waits:
+        if waits and self._observer is None:
             self._not_before[name] = now + max(waits)
         left = {one.id for part, sent in parts if not self._is_done(sent) for one in part}
         return frozenset(left.difference(*(sent.accepted for _, sent in parts)))

@@ -58,7 +58,7 @@ class ChannelService:
         self._clock = clock
         self._cached = {name: ChannelPreferences() for name in config_hashes}
         self._cached_until: datetime | None = None
-        self._failing_until: dict[str, datetime] = {}
+        self._failing_until: dict[str, datetime] = {}  # where it could not be stored
         self._rejected: dict[str, dict[str, str]] = {}
         self._unconfirmed: dict[str, set[str]] = {}
         self._lacking: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -126,7 +126,7 @@ class ChannelService:
     async def record_success(self, name: str, loss: str) -> None:
         """Record that *name* takes messages; *loss* is what was lost of the last one, if anything."""
         self._failing_until.pop(name, None)
-        if loss or self._cached[name].problem is not None:
+        if loss or self._cached_until is None or self._cached[name].problem is not None:
             await self._update_quietly(name, partial(_with_loss, loss[:REASON_CHARS], self._clock()))
 
     async def record_failure(self, name: str, reason: str, retry_after: timedelta | None) -> None:
@@ -135,7 +135,6 @@ class ChannelService:
         problem = self._cached[name].problem
         known = problem if problem and problem.failures and problem.config_hash == config_hash else None
         wait = max(retry_wait(known.failures if known else 0), retry_after or timedelta())
-        self._failing_until[name] = now + wait
         new = ChannelProblem(
             reason=reason[:REASON_CHARS] or "no reason given",
             since=known.since if known else now,
@@ -143,7 +142,8 @@ class ChannelService:
             retry_at=now + wait,
             config_hash=config_hash,
         )
-        await self._update_quietly(name, lambda old: old.model_copy(update={"problem": new}))
+        if not await self._update_quietly(name, lambda old: old.model_copy(update={"problem": new})):
+            self._failing_until[name] = now + wait
 
     def reject(self, notification_id: str, name: str, reason: str) -> None:
         """Remember that the vendor of *name* refuses one notification for what it holds."""
@@ -212,7 +212,8 @@ class ChannelService:
         return unknown_channels(rules or (), tuple(self._cached) or self._possible_names)
 
     async def enable(self, name: str) -> ChannelPreferences:
-        """Enable *name*, whether a user or a refusal disabled it."""
+        """Enable *name*, whether a user or a refusal disabled it; it is tried at once."""
+        self._failing_until.pop(name, None)
         return await self.update_settings(
             name, lambda old: old.model_copy(update={"enabled": True, "disabled": None, "problem": None})
         )

@@ -372,3 +372,24 @@ async def test_page_of_a_firewall_stops_the_message_that_it_is_about_or_is_a_fau
     assert (bool(blocks), None) == (is_shop_known, settings.disabled)
     assert any("Shop" in text for text in taken)
     assert bool(blocks) != any("<script>" in text for text in taken)
+
+
+@pytest.mark.parametrize("says", ["test", "enable"])
+async def test_channel_that_is_mended_is_tried_at_once_when_a_person_says_so(
+    says: str, engines: Any, clock: Clock
+) -> None:
+    """The person is in another process than the ticks."""
+    mail = Listener("mail", clock)
+    engine = engines(mail)
+    engine.work = broken
+    mail.answer = SendResult(ok=False, retry_after=HOUR, detail="HTTP 503")
+    await engine.put({"title": "First"}, {"title": "Second", "schedule": "10 * * * *"})
+    await engine.live(NOON + 5 * MINUTE)
+    mail.answer = SendResult(ok=True)
+    of_ticks = engine.teller, engine.channels
+    engine.restart()
+    await (engine.teller.test("mail", within=MINUTE) if says == "test" else engine.channels.enable("mail"))
+    engine.teller, engine.channels = of_ticks
+    await engine.live(NOON + 12 * MINUTE)
+
+    assert ["Second"] == titles(mail)[-1]

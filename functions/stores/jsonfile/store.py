@@ -212,9 +212,7 @@ class JsonStore(MeteredStore):
     ) -> list[WriteResult]:
         with self._hold_lock():
             if batch is not None:
-                with suppress(
-                    OSError
-                ):  # a disk that is nearly full has room for a line more
+                with suppress(OSError):  # a disk that is nearly full has room for a line more
                     self._prune_if_due(batch.at)
                 self._run_log.save(batch)
             if not writes:

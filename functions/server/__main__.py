@@ -21,11 +21,14 @@ def main() -> None:
     parser.add_argument("--port", type=whole_number(0, 65_535), default=8080)
     parser.add_argument("--workers", type=whole_number(1, 64), default=1, help="processes")
     parser.add_argument("--log-level", default="error", help="of the server's own log")
+    parser.add_argument(
+        "--parent", type=int, help="the process by which it was started, and with which it ends"
+    )
     options = parser.parse_args()
     app = functions_framework.aio.create_asgi_app(  # type: ignore[no-untyped-call]  # untyped
         TARGET, options.source, "http"
     )
-    run(app, options.host, options.port, options.workers, options.log_level)
+    run(app, options.host, options.port, options.workers, options.log_level, parent=options.parent)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
@@ -39,10 +42,12 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def run(app: ASGIApp, host: str, port: int, workers: int, log_level: str) -> None:
+def run(
+    app: ASGIApp, host: str, port: int, workers: int, log_level: str, *, parent: int | None = None
+) -> None:
     """Serve *app*; without gunicorn's processes where there is no fork, as on Windows."""
     try:
-        from functions.server.prefork import BoundedWorker, Prefork
+        from functions.server.prefork import BoundedWorker, Prefork, end_with_parent
     except ImportError:
         import uvicorn
 
@@ -50,6 +55,8 @@ def run(app: ASGIApp, host: str, port: int, workers: int, log_level: str) -> Non
 
         uvicorn.run(app, host=host, port=port, http=BoundedProtocol, ws="none", log_level=log_level)
         return
+    if parent is not None:
+        end_with_parent(parent)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     Prefork(
         app,

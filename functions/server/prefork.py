@@ -1,5 +1,6 @@
 """gunicorn with uvicorn's workers, as functions-framework runs them; POSIX only."""
 
+import os
 import signal
 from collections.abc import Mapping
 from types import FrameType
@@ -25,6 +26,26 @@ class BoundedWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
         super().init_signals()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
+
+
+PARENT_CHECK_S = 1.0
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process by SIGTERM once *parent* is not its parent any more: one that was killed ends nothing.
+
+    It would keep the port, so that the next one could not begin, and nobody would tick. A timer is what
+    no worker inherits; a thread does not go well with their forks.
+    """
+    own = os.getpid()
+
+    def check(number: int, frame: FrameType | None) -> None:
+        if os.getppid() != parent and os.getpid() == own:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            os.kill(own, signal.SIGTERM)
+
+    signal.signal(signal.SIGALRM, check)
+    signal.setitimer(signal.ITIMER_REAL, PARENT_CHECK_S, PARENT_CHECK_S)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

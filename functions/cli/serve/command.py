@@ -84,6 +84,7 @@ async def run_server(
         "--port": str(port),
         "--workers": environment.get("WORKERS") or "1",
         "--log-level": environment.get("GUNICORN_LOG_LEVEL") or "error",
+        "--parent": str(os.getpid()),
     }
     # -P: a folder `functions` of the user's is not ours. Modules of `python` tasks may lie where they work.
     path = (str(CODE_FOLDER), environment.get("PYTHONPATH"), str(Path.cwd()))

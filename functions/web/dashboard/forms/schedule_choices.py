@@ -34,19 +34,26 @@ def schedule_from(typed: Mapping[str, str]) -> str:
     """
     mine = ((name, text.strip()) for name, text in typed.items() if name.startswith(HELPER))
     given = {name.removeprefix(HELPER): text for name, text in mine}
-    how = given.get("how", "")
-    if how == "every":
-        step = _whole(given.get("step", ""), most=MAX_STEP)
-        unit = given.get("unit", "")
-        return f"every {step}{unit}" if step and unit in dict(UNITS) else ""
-    if how == "once":
-        return _once(given.get("moment", ""))
-    at = _time(given.get("time", ""))
-    if at is None:
-        return ""
-    if how in BUSINESS_DAYS:
-        return f"{BUSINESS_DAYS[how]} at {at:%H:%M}"
+    match given.get("how", ""):
+        case "every":
+            return _every(given)
+        case "once":
+            return _once(given.get("moment", ""))
+        case how:
+            at = _time(given.get("time", ""))
+            return "" if at is None else _at_time(how, at, given)
+
+
+def _every(given: Mapping[str, str]) -> str:
+    step, unit = _whole(given.get("step", ""), most=MAX_STEP), given.get("unit", "")
+    return f"every {step}{unit}" if step and unit in dict(UNITS) else ""
+
+
+def _at_time(how: str, at: time, given: Mapping[str, str]) -> str:
+    """Return the expression for a way that has a time of day."""
     start = f"{at.minute} {at.hour}"
+    if how == "daily":
+        return f"{start} * * *"
     if how == "weekly":
         days = [day.upper() for day in WEEKDAYS if given.get(f"day.{day}")]
         return f"{start} * * {','.join(days)}" if days else ""
@@ -54,7 +61,7 @@ def schedule_from(typed: Mapping[str, str]) -> str:
         date = given.get("date", "")
         day = "L" if date == "last" else str(_whole(date, most=31) or "")
         return f"{start} {day} * *" if day else ""
-    return f"{start} * * *" if how == "daily" else ""
+    return f"{BUSINESS_DAYS[how]} at {at:%H:%M}" if how in BUSINESS_DAYS else ""
 
 
 def _whole(text: str, *, most: int) -> int:

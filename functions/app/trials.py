@@ -13,14 +13,13 @@ from functions.errors import InputError
 from functions.http_client.client import HttpClient
 from functions.http_client.httpx import httpx
 from functions.task_types.registry import Tools, run_job
-from functions.task_types.support.limits import Redact, compose
+from functions.task_types.support.limits import REDACTION_MARGIN, Redact, compose
 from functions.task_types.support.responses import body_text, elapsed_ms, is_truncated
 from functions.task_types.support.secrets import redactor_for
 from functions.task_types.support.trial import TRIED_TYPES, Trial
 
 TIMEOUT = timedelta(seconds=15)  # in all, as somebody waits for it
 MAX_BODY_CHARS, MAX_HEADERS, MAX_HEADER_CHARS = 2000, 40, 300
-_REDACTION_MARGIN_BYTES = 8192  # beyond what is shown, so that a secret there is whole and is masked
 _HIDDEN_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})  # whoever's they are
 
 
@@ -50,7 +49,7 @@ async def try_request(spec: TaskSpec, tools: Tools, *, now: datetime, new_id: Ca
 
 
 def _with_answer(trial: Trial, answer: httpx.Response, body: bytes, redact: Redact) -> Trial:
-    limit = 4 * MAX_BODY_CHARS + _REDACTION_MARGIN_BYTES
+    limit = 4 * MAX_BODY_CHARS + REDACTION_MARGIN
     text = redact(body_text(answer, body, limit_bytes=limit))
     headers = [(name, _shown(name, value, redact)) for name, value in answer.headers.multi_items()]
     return replace(

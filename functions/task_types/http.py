@@ -26,6 +26,7 @@ from functions.task_types.support.context import (
     Tools,
     WebUrl,
 )
+from functions.task_types.support.limits import REDACTION_MARGIN
 from functions.task_types.support.responses import (
     MISSING,
     Body,
@@ -56,7 +57,6 @@ EXAMPLE: dict[str, Any] = {
 MAX_SNIPPET_CHARS = 300
 MAX_FAILED_SNIPPET_CHARS = 8192  # enough to find the fault
 MAX_BODY_BYTES = 262_144  # enough for an API; parsing it does not block the loop for long
-_REDACTION_MARGIN_BYTES = 8192  # read beyond a snippet's end, so that a secret there is whole and is masked
 _HEADER_SAFE_CHARS = " !#$&'()*+,/:;<=>?@[]^_`{|}~-."  # characters that CloudEvents does not percent-encode
 _BODY_FIELDS = frozenset({"json_body", "body", "form"})
 _Pointer = Annotated[
@@ -280,7 +280,7 @@ def _snippet(response: httpx.Response, body: Body, redact: Callable[[str], str],
     """Return the start of the body, printable and on one line; masked before it is cut."""
     if body.problem is not None and body.problem.permanent:
         return ""  # it is packed
-    whole = body_text(response, body.content, limit_bytes=4 * limit + _REDACTION_MARGIN_BYTES)
+    whole = body_text(response, body.content, limit_bytes=4 * limit + REDACTION_MARGIN)
     text = " ".join(redact(whole).split())[:limit]
     return text if text.isprintable() else "".join(c for c in text if c.isprintable())
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from functions.task_types.support.limits import REDACTION_MARGIN
+
 # A program and its descendants, found and signalled together.
 
 MARKER_VARIABLE = "CRONFIRE_ATTEMPT"  # identifies descendants that have left the session
@@ -74,7 +76,6 @@ def _stat(folder: Path) -> tuple[str, int, int, int]:
 # The stored part of an output stream: its beginning and its end.
 
 MAX_CHARS_PER_END = 8192  # at each end
-REDACTION_MARGIN_BYTES = 8192  # stored beyond the cut, so that a secret there is whole and is masked
 # Of a terminal (ECMA-48): colours and places, titles, charsets; then control characters.
 _CONTROL_SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
@@ -101,10 +102,10 @@ class OutputBuffer:
         self.size += len(data)
         if len(self.whole) < self._whole_bytes:
             self.whole += data[: self._whole_bytes - len(self.whole)]
-        free = MAX_CHARS_PER_END + REDACTION_MARGIN_BYTES - len(self._head)
+        free = MAX_CHARS_PER_END + REDACTION_MARGIN - len(self._head)
         self._head += data[:free]
         self._tail += data[free:] if free > 0 else data
-        excess = len(self._tail) - MAX_CHARS_PER_END - REDACTION_MARGIN_BYTES
+        excess = len(self._tail) - MAX_CHARS_PER_END - REDACTION_MARGIN
         if excess > 0:
             del self._tail[:excess]
 

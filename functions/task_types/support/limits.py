@@ -27,7 +27,7 @@ MAX_OUTPUT_CHARS = {
 }  # metrics that quote a page, or the output of a server or a program
 MAX_METRIC_NAME_CHARS = 40
 MAX_MEMORY_BYTES = 65_536  # as JSON; the memory is read and written with each run of the task
-REDACTION_MARGIN_CHARS = 8192  # read beyond a cut, so that a secret there is whole and is masked
+REDACTION_MARGIN = 8192  # characters, or bytes, read beyond a cut: a secret there is whole, and is masked
 _SHORT_NUMBERS = 10 ** (MIN_SECRET_CHARS - 1)  # a number below is too short for a secret
 _INT64 = 2**63  # the limit of every store
 MAX_WAIT = timedelta(days=366)
@@ -132,7 +132,7 @@ def truncate(text: str, limit: int) -> str:
 
 def _shown(text: str, limit: int, redact: Redact) -> str:
     """Return *text* masked and in at most *limit* characters; not all of a text of megabytes is read."""
-    return truncate(redact(text[: limit + REDACTION_MARGIN_CHARS]), limit)
+    return truncate(redact(text[: limit + REDACTION_MARGIN]), limit)
 
 
 def _bounded_memory(memory: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from functions.domain.task import Task
 from functions.domain.types import Instant, Status
 from functions.errors import NotFoundError
 from functions.services.heartbeats import NOTHING_THERE, is_ping_name, ping_name, record_ping
-from functions.task_types.support.limits import REDACTION_MARGIN_CHARS
+from functions.task_types.support.limits import REDACTION_MARGIN
 from functions.web.api.addresses import base_url
 from functions.web.api.dependencies import ApiRoute, Dependencies, RateLimiter, TaskServiceDep
 from functions.web.api.errors import ProblemError, error_responses
@@ -105,7 +105,7 @@ async def _receive(request: Request, dependencies: Dependencies, name: str, ping
             429, "This heartbeat is called too often", headers={"Retry-After": str(math.ceil(wait_s))}
         )
     text = (await _read_end_of_body(request)).decode("utf-8", "replace").replace("\0", "").strip()
-    output = dependencies.redact(text[-MAX_OUTPUT_CHARS - REDACTION_MARGIN_CHARS :])[-MAX_OUTPUT_CHARS:]
+    output = dependencies.redact(text[-MAX_OUTPUT_CHARS - REDACTION_MARGIN :])[-MAX_OUTPUT_CHARS:]
     task = await record_ping(
         dependencies.store,
         dependencies.signer,
@@ -120,7 +120,7 @@ async def _receive(request: Request, dependencies: Dependencies, name: str, ping
 
 async def _read_end_of_body(request: Request) -> bytes:
     """Return the last part of the body; what came of it where it is too long, too slow, or cut off."""
-    keep = 4 * (MAX_OUTPUT_CHARS + REDACTION_MARGIN_CHARS)  # bytes, at most four a character
+    keep = 4 * (MAX_OUTPUT_CHARS + REDACTION_MARGIN)  # bytes, at most four a character
     body = b""
     try:
         async for chunk in request.stream():

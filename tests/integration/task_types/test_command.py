@@ -22,17 +22,17 @@ from functions.errors import InputError
 from functions.task_types.command.process import (
     MARKER_VARIABLE,
     MAX_CHARS_PER_END,
-    REDACTION_MARGIN_BYTES,
     OutputBuffer,
     ProcessGroup,
     run_process,
     signal_name,
 )
 from functions.task_types.registry import Tools, check_params, run_job
+from functions.task_types.support.limits import REDACTION_MARGIN
 from tests.unit.task_types.conftest import NOON, tools_with
 
 CANARY = "c4nary-value-of-a-secret"
-KEPT = MAX_CHARS_PER_END + REDACTION_MARGIN_BYTES
+KEPT = MAX_CHARS_PER_END + REDACTION_MARGIN
 STUBBORN = "trap '' TERM INT HUP; while :; do sleep 1000; done"
 Do = Callable[..., Any]
 

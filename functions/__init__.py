@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from functions.domain.costs.task_budget import CreditLimit
+    from functions.domain.events import After, OnEvent
     from functions.domain.run import Outcome, Run, failed, succeeded
-    from functions.domain.task import Job
+    from functions.domain.task import Group, Job, Misfire, NotifyRule, Retry
     from functions.domain.task import Task as StoredTask
     from functions.domain.task import TaskSpec as Task
     from functions.domain.types import Model as Params
@@ -27,11 +29,18 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "After": "functions.domain.events",
+    "CreditLimit": "functions.domain.costs.task_budget",
+    "Group": "functions.domain.task",
     "InputError": "functions.errors",
     "Job": "functions.domain.task",
+    "Misfire": "functions.domain.task",
     "NotFoundError": "functions.errors",
+    "NotifyRule": "functions.domain.task",
+    "OnEvent": "functions.domain.events",
     "Outcome": "functions.domain.run",
     "Params": "functions.domain.types:Model",
+    "Retry": "functions.domain.task",
     "Run": "functions.domain.run",
     "Scheduler": "functions.scheduler",
     "SchedulerError": "functions.errors",
@@ -46,11 +55,18 @@ _HOMES = {
 }
 
 __all__ = [
+    "After",
+    "CreditLimit",
+    "Group",
     "InputError",
     "Job",
+    "Misfire",
     "NotFoundError",
+    "NotifyRule",
+    "OnEvent",
     "Outcome",
     "Params",
+    "Retry",
     "Run",
     "Scheduler",
     "SchedulerError",

@@ -8,12 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urljoin
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
+from pydantic import BaseModel
 
 import functions
 from functions import InputError, Job, NotFoundError, Scheduler, SettingsError, Task
@@ -77,6 +78,21 @@ GREETING = Task(id="hello", title="Say hello", type="greet", schedule="@yearly",
 
 
 # -- what there is -----------------------------------------------------------------------------------------
+
+
+def test_each_part_of_a_task_can_be_written_with_a_name_of_the_library() -> None:
+    """A type checker takes no dict in its place."""
+    exported = [getattr(functions, name) for name in functions.__all__]
+
+    def models(annotation: object) -> Iterator[type[BaseModel]]:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        for part in get_args(annotation):
+            yield from models(part)
+
+    parts = {model for field in Task.model_fields.values() for model in models(field.annotation)}
+    assert functions.Retry in parts
+    assert set() == parts - set(exported)
 
 
 def test_all_names_are_there_and_no_others_are_promised() -> None:

@@ -257,6 +257,9 @@ FORMS = {
     "shell needs the command as one text; a list of words is run without a shell": (
         "shell 需要一整条命令；列表不经 shell 运行"
     ),
+    "command has {} outside quotes, which only a shell understands; set shell to true, or quote it": (
+        "命令在引号外含有 {0}，只有 shell 才能理解；请打开 shell，或给它加上引号"
+    ),
     "command names no program": "命令没有程序",
     "command has a quotation that is not closed": "命令的引号没有闭合",
     "bodyContains needs the method GET, as HEAD brings no body": "bodyContains 需要 GET，因为 HEAD 没有正文",

@@ -24,6 +24,7 @@ class ShownField:
         texts: By the name below the field's.
         error: What is wrong; empty when nothing is.
         rows: The rows of a table, each with its number and what its cells show.
+        has_focus: Whether one goes on here: the first of the rows that were asked for.
     """
 
     field: Field
@@ -33,6 +34,7 @@ class ShownField:
     error: str = ""
     rows: tuple[tuple[int, tuple["ShownField", ...]], ...] = ()
     name: str = ""
+    has_focus: bool = False
 
     @property
     def text(self) -> str:
@@ -61,9 +63,9 @@ class ShownGroup:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is unfolded: it holds something that is not the default, or an error."""
+        """Whether it is unfolded: it holds something that is not the default, an error, or rows asked for."""
         cells = [cell for one in self.fields for _, row in one.rows for cell in row]
-        has_rows = any(normalize(cell.texts) for cell in cells)
+        has_rows = any(normalize(cell.texts) or cell.has_focus for cell in cells)
         return self.holds_something or has_rows or any(one.has_error for one in self.fields)
 
 
@@ -167,7 +169,18 @@ def show_field(
             )
             for number, row in shown_rows(texts, extra=extra)
         )
+        rows = _with_focus(rows) if more else rows
     return ShownField(one, widget.kind, widget, texts, reasons.get("", ""), rows, name)
+
+
+def _with_focus(
+    rows: tuple[tuple[int, tuple[ShownField, ...]], ...],
+) -> tuple[tuple[int, tuple[ShownField, ...]], ...]:
+    """Return *rows* with the focus in the first that is empty."""
+    empty = (n for n, (_, cells) in enumerate(rows) if not any(normalize(cell.texts) for cell in cells))
+    place = next(empty, len(rows) - 1)
+    number, (first, *others) = rows[place]
+    return (*rows[:place], (number, (replace(first, has_focus=True), *others)), *rows[place + 1 :])
 
 
 def _show_cell(

@@ -235,6 +235,28 @@ async def test_rows_are_added_changed_and_removed(browser: Browser, api: Call) -
     assert {"X": " y "} == after["headers"]
 
 
+@pytest.mark.parametrize(
+    ("button", "place"),
+    [
+        ("more:params.headers", "params.headers.1.name"),  # the first row that is empty
+        ("more:notify", "notify.0.on"),
+        ("preview", "preview"),
+        ("use", "preview"),
+        ("save", "faults"),
+    ],
+)
+async def test_one_goes_on_where_a_button_was_pressed(browser: Browser, button: str, place: str) -> None:
+    await browser.sign_in()
+    typed = {"params.headers.0.name": "Accept", "params.url": "https://a.example", "schedule": "daily"}
+
+    page = (await fill(browser, f"{NEW}?type=http", do=button, **typed))[0].body.decode()
+
+    focused = re.findall(r'<[^>]* id="([^"]+)"[^>]* autofocus[ >]', page)
+    [*_, around] = ["</details>", *re.findall("</?details[^>]*>", page.partition(f'id="{place}"')[0])]
+    assert [place] == focused
+    assert around == "</details>" or " open>" in around, "it is not folded away"
+
+
 async def test_rules_of_notifications_are_added_and_removed(browser: Browser, api: Call) -> None:
     rules: list[dict[str, Any]] = [{"on": ["failure"], "channels": ["feishu"]}, {"on": ["late"], "after": 2}]
     await api("POST", "/api/tasks", TASK | {"notify": rules})

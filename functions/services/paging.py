@@ -13,17 +13,20 @@ TIME_RESOLUTION = timedelta(microseconds=1)
 
 
 async def iter_documents(
-    store: DocumentStore, kind: DocumentKind, *, prefix: str = ""
+    store: DocumentStore, kind: DocumentKind, *, prefix: str = "", page_size: int = PAGE_SIZE
 ) -> AsyncIterator[Document]:
-    """All documents of *kind* by id; with *prefix* those whose ids are longer and start with it."""
+    """All documents of *kind* by id; with *prefix* those whose ids are longer and start with it.
+
+    A page reads beyond the prefix: where few documents have it, a small *page_size* reads fewer.
+    """
     after = prefix
     while True:
-        page = await store.list_documents(kind, after=after, limit=PAGE_SIZE)
+        page = await store.list_documents(kind, after=after, limit=page_size)
         for document in page:
             if not document.id.startswith(prefix):
                 return
             yield document
-        if len(page) < PAGE_SIZE:
+        if len(page) < page_size:
             return
         after = page[-1].id
 

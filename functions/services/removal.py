@@ -1,10 +1,19 @@
-"""Removed tasks: kept for a month in a document each, so that a removal can be undone."""
+"""Removed tasks: kept for a month in a document each, so that a removal can be undone.
+
+The documents of an owner stand together, so that its page reads no others. A second one, of the task's id,
+leads those who see all tasks to them:
+
+    removed.ping                  a task without an owner
+    removed.@2bd806c97f0e.ping    one of alice
+    removal.ping@2bd806c97f0e     {"at": "2026-11-30T12:00:00+00:00"}
+"""
 
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -25,10 +34,12 @@ from functions.services.calendars.book import with_current_days
 from functions.services.calendars.loading import load_holidays_for
 from functions.services.compare_and_set import update_document
 from functions.services.dependencies import sync_links
-from functions.services.paging import iter_documents, iter_runs
+from functions.services.paging import PAGE_SIZE, iter_documents, iter_runs
 
 RETENTION: Final = timedelta(days=30)
-PREFIX: Final = "removed."  # of the documents' ids, before that of the task
+PREFIX: Final = "removed."  # of the documents' ids, before the owner's mark and the id of the task
+OWNER_PREFIX: Final = "removal."  # of the documents that say whose task of an id was removed
+OWN_PAGE, NAMESAKES = 100, 10  # documents read at once: of an owner, and of one id
 MAX_BYTES: Final = 60_000  # of a task as JSON: what a document holds
 MAX_SHOWN: Final = 500
 
@@ -60,10 +71,13 @@ class RemovedTask:
         return self.at + RETENTION
 
 
-def _document_id(task_id: str, owner: str) -> str:
-    """Return the name of the document: each owner's own, so that no owner's removal outdoes another's."""
-    mark = sha256(owner.encode("utf-8", "replace")).hexdigest()[:24]
-    return f"{PREFIX}{task_id}@{mark}" if owner else PREFIX + task_id
+def _prefix_of(mark: str) -> str:
+    return f"{PREFIX}@{mark}." if mark else PREFIX  # no id of a task begins with `@`
+
+
+def _mark_of(owner: str) -> str:
+    """Return what stands for *owner* in an id: each has its own, so that no removal outdoes another's."""
+    return sha256(owner.encode("utf-8", "replace")).hexdigest()[:24] if owner else ""
 
 
 async def keep_removed(store: DocumentStore, task: Task, *, by: str, now: datetime) -> None:
@@ -72,16 +86,19 @@ async def keep_removed(store: DocumentStore, task: Task, *, by: str, now: dateti
     data: dict[str, object] = {"task": whole, "by": by, "at": now.isoformat()}
     if len(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")) > MAX_BYTES:
         data["task"] = whole | {"memory": {}}
+    mark = _mark_of(task.owner)
+    documents = {_prefix_of(mark) + task.id: data}
+    if mark:
+        documents = {f"{OWNER_PREFIX}{task.id}@{mark}": {"at": data["at"]}} | documents
     try:
-        await update_document(
-            store,
-            "meta",
-            _document_id(task.id, task.owner),
-            lambda known: None if known is not None and known.data == data else data,
-            expire_at=now + RETENTION,
-        )
+        for name, kept in documents.items():
+            await update_document(store, "meta", name, partial(_replaced, kept), expire_at=now + RETENTION)
     except StoreError as exc:
         log.warning("removed_task_not_kept", extra={"task_id": task.id, "error": str(exc)})
+
+
+def _replaced(data: dict[str, object], known: Document | None) -> dict[str, object] | None:
+    return None if known is not None and known.data == data else data
 
 
 class RemovedTasks:
@@ -108,9 +125,11 @@ class RemovedTasks:
     async def list_removed(self) -> list[RemovedTask]:
         """Return those that are not there again, the latest first."""
         self._principal.require_scope("read")
+        mark = _mark_of(self._principal.owner)
+        size = OWN_PAGE if mark else PAGE_SIZE
         found = [
             one
-            async for document in iter_documents(self._store, "meta", prefix=PREFIX)
+            async for document in iter_documents(self._store, "meta", prefix=_prefix_of(mark), page_size=size)
             if (one := self._parse(document)) is not None
         ]
         newest = {one.task.id: one for one in sorted(found, key=lambda one: one.at)}  # of one id, as `get`
@@ -126,13 +145,13 @@ class RemovedTasks:
             NotFoundError: None is kept.
         """
         self._principal.require_scope("read")
-        owner = self._principal.owner
-        names = {PREFIX + task_id, _document_id(task_id, owner)}  # the first also of an older version
-        documents = list(await self._store.get_documents("meta", sorted(names)))
-        if not owner:
-            documents += [
-                one async for one in iter_documents(self._store, "meta", prefix=f"{PREFIX}{task_id}@")
-            ]
+        mark = _mark_of(self._principal.owner)
+        names = [_prefix_of(mark) + task_id]
+        if not mark:
+            prefix = f"{OWNER_PREFIX}{task_id}@"
+            others = iter_documents(self._store, "meta", prefix=prefix, page_size=NAMESAKES)
+            names += [_prefix_of(other.id.removeprefix(prefix)) + task_id async for other in others]
+        documents = await self._store.get_documents("meta", names)
         found = [one for document in documents if (one := self._parse(document)) is not None]
         if not found:
             raise NotFoundError(f"There is no removed task {task_id!r}")

@@ -9,8 +9,9 @@ from functions.app.application import App
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.lifecycle.edit import new_task
 from functions.domain.lifecycle.restore import restored_task
-from functions.domain.storage import TaskFilter
+from functions.domain.storage import Document, TaskFilter
 from functions.domain.types import Status
+from functions.stores.metering import count_operations
 from functions.taskfiles.validation import check_task
 from tests.conftest import NOON
 from tests.support.clock import Clock
@@ -181,3 +182,24 @@ async def test_a_place_that_another_process_took_is_given_back(
 
     assert "took%20the%20last%20places" in answer.headers["location"]
     assert 404 == (await api("GET", "/api/tasks/ping")).status
+
+
+async def test_the_removals_of_others_are_not_read(
+    browser: Browser, api: Call, wired: App, make_key: MakeKey
+) -> None:
+    """They were: each of a month for an owner's list, and 300 for the page of one removed task."""
+    others = [
+        f"{kind}{place}.t{n}" for kind in ("removed.@", "removal.") for place in "0z" for n in range(300)
+    ]
+    await wired.store.put_documents([Document("meta", one, {}) for one in others])
+    await api("POST", "/api/tasks", HEALTH | {"id": "ping", "title": "Alice's ping", "owner": "alice"})
+    await api("DELETE", "/api/tasks/ping")
+    reads, pages = [], []
+    for owner, path in (("alice", ""), ("alice", "/ping"), ("", "/ping")):
+        await browser.sign_in(await make_key("read", owner=owner))
+        with count_operations() as operations:
+            pages.append((await browser.get(f"/dashboard/removed{path}")).body)
+        reads.append(operations.reads)
+
+    assert all(b"Alice&#39;s ping" in page for page in pages)
+    assert all(found <= most for found, most in zip(reads, (110, 10, 20), strict=True)), reads

@@ -302,6 +302,19 @@ async def test_a_task_that_nothing_starts_is_not_made(browser: Browser) -> None:
     assert "is required; only a task with after or onEvent can do without" in refused.body.decode()
 
 
+@pytest.mark.parametrize("path", ["", "/runs", "/incidents", "/audit"])
+async def test_a_filter_takes_no_more_than_its_page_reads(browser: Browser, api: Call, path: str) -> None:
+    """A longer text led to a page without the others, or was cut off in silence."""
+    await api("POST", "/api/tasks", TASK)
+    await browser.sign_in()
+
+    page = (await browser.get(f"/dashboard{path}")).body.decode().partition("<main")[2]
+
+    inputs = re.findall(r'<input (?:[^>]* )?name="(?:search|tag|owner|subject)"[^>]*>', page)
+    assert inputs
+    assert [] == [one for one in inputs if "maxlength=" not in one and "hidden" not in one]
+
+
 async def test_two_people_editing_do_not_overwrite_each_other(browser: Browser, api: Call) -> None:
     await api("POST", "/api/tasks", TASK)
     await browser.sign_in()

@@ -58,6 +58,7 @@ class _Attempt:
     is_slow: bool = False
     is_late: bool = False  # whether its time was up
     is_over: bool = False
+    is_left: bool = False  # it did not end when it was cancelled, and nobody waits for its result
     cancel_outcome: Outcome | None = None  # why it was cancelled, when it was
     asyncio_task: asyncio.Task[None] | None = field(default=None, repr=False)  # once it has a slot
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)  # ends the wait, then the attempt
@@ -183,11 +184,18 @@ class Executor:
             attempt.asyncio_task.cancel()
 
     async def cancel_all(self, outcome: Outcome) -> None:
-        """End all attempts, with *outcome*. One that ignores its cancellation is left: its claim expires."""
+        """End all attempts, with *outcome*.
+
+        One that ignores its cancellation is left, so that its tick ends in time: it keeps its slot, and its
+        claim expires.
+        """
         for task_id in list(self._attempts):
             self.cancel(task_id, outcome)
         if not await self.wait_until_idle(within_s=CANCEL_TIMEOUT_S):
             log.error("attempts_stuck", extra={"tasks": sorted(self._attempts)})
+            for attempt in self._attempts.values():
+                attempt.is_left = True
+            self._attempts.clear()
 
     def _fill_slots(self) -> None:
         """Begin what waits longest, in this tick or another, as far as slots are free."""
@@ -254,10 +262,14 @@ class Executor:
         if attempt.timer is not None:
             attempt.timer.cancel()
         try:
-            now = self._clock()
-            self._finished(FinishedAttempt(attempt.stored, outcome, attempt.started_at, now, postponed, wait))
+            if not attempt.is_left:
+                now = self._clock()
+                self._finished(
+                    FinishedAttempt(attempt.stored, outcome, attempt.started_at, now, postponed, wait)
+                )
         finally:
-            del self._attempts[attempt.stored.task.id]
+            if not attempt.is_left:
+                del self._attempts[attempt.stored.task.id]
             self._slots.claimed -= 1
             self._slots.slow -= attempt.is_slow
             self._attempt_ended.set()

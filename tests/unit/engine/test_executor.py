@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -279,6 +280,35 @@ async def test_cancelling_all_ends_each_attempt_with_the_outcome_given(make_task
     assert ["a", "b"] == sorted(one.stored.task.id for one in world.done)
     assert [SHUT_DOWN] * 2 == [one.outcome for one in world.done]
     assert 0 == world.attempts.running
+
+
+async def test_one_that_ignores_its_end_is_not_waited_for_and_keeps_its_slot(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "CANCEL_TIMEOUT_S", 0.02)
+    world = World(make_task, limit=3)
+    released = asyncio.Event()
+
+    async def never_mind(job: Job) -> Outcome:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+        return succeeded("At last")
+
+    world.attempts = Executor(
+        never_mind, clock=world.clock, slots=world.slots, finished=world.finished.put_nowait
+    )
+    world.start("stubborn")
+    await turn()
+
+    await world.attempts.cancel_all(SHUT_DOWN)
+    left = (world.attempts.running, world.slots.claimed, world.slots.free)
+    released.set()
+    await turn()
+
+    assert (0, 1, 2) == left
+    assert (0, 3) == (world.slots.claimed, world.slots.free)
+    assert [] == world.done  # its claim expires: nobody writes what comes so late
 
 
 async def test_each_ends_at_its_own_deadline_whatever_the_order_they_were_begun_in(

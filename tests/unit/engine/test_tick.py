@@ -767,3 +767,31 @@ async def test_a_tick_that_is_cancelled_writes_what_is_done_whoever_ignores_his_
     found = await world.task("done")
     released.set()
     assert ("Done", Status.SCHEDULED) == (found.last_result_summary, found.status)
+
+
+async def test_a_tick_ends_in_time_whoever_ignores_his_end(
+    world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was waited for until the caller had no answer, with every tick in which it ran."""
+    monkeypatch.setattr(executor, "CANCEL_TIMEOUT_S", 0.02)
+    released = asyncio.Event()
+
+    async def work(job: Job) -> Outcome:
+        if job.task_id == "stubborn":
+            world.clock.at += timedelta(seconds=24)  # the time of the tick is up
+            while not released.is_set():
+                with suppress(asyncio.CancelledError):
+                    await released.wait()
+        return succeeded("Done")
+
+    world.work = work
+    await world.put(make_task("done"), make_task("stubborn"))
+
+    try:
+        async with asyncio.timeout(5):
+            report = await world.tick(PATIENT)
+    finally:
+        released.set()
+
+    assert ("ok", 2, 1) == (report["status"], report["started"], report["succeeded"])
+    assert Status.RUNNING is (await world.task("stubborn")).status  # until its claim expires

@@ -18,7 +18,9 @@ def chromium(
     *, width: int = 1280, height: int = 900, dark: bool = False, scripts: bool = True
 ) -> Iterator[webdriver.Chrome]:
     """A fresh browser, without anything kept from before; without *scripts* it runs none of a page's."""
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    # The shell is the same engine without windows, for a quarter less of a processor.
+    browser = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    driver = shutil.which("chromedriver")
     if browser is None or driver is None:
         refuse = pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip
         refuse(WITHOUT)
@@ -32,11 +34,9 @@ def chromium(
         "--hide-scrollbars",
         "--force-color-profile=srgb",
         f"--window-size={width},{height}",
-        *(["--blink-settings=preferredColorScheme=0"] if dark else []),
+        f"--blink-settings=preferredColorScheme={0 if dark else 1},scriptEnabled={str(scripts).lower()}",
     ):
         options.add_argument(argument)
-    if not scripts:
-        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     window = webdriver.Chrome(options=options, service=Service(driver))
     window.implicitly_wait(0)

@@ -23,7 +23,7 @@ from functions.domain.schedule.days.public_holidays import load as load_holidays
 from functions.domain.schedule.occurrences import needs_holidays
 from functions.domain.storage import QUERY_LIMIT, DuePosition, QueryResult, VersionedTask
 from functions.domain.task import Task
-from functions.domain.types import Status
+from functions.domain.types import Status, Trigger
 from functions.engine.report import TickReport
 from functions.errors import StoreError
 from functions.interfaces import TickStore
@@ -162,7 +162,8 @@ class DueTasks:
     ) -> None:
         """Find out from the run records whether a tick came, once, if one of *tasks* was missed.
 
-        What is due shows earlier ticks only where those ran the same tasks.
+        What is due shows earlier ticks only where those ran the same tasks; and it shows none where a user
+        had one task run, or a program called its heartbeat.
 
         Args:
             began_at: When this tick began; its own records show nothing.
@@ -174,7 +175,9 @@ class DueTasks:
             runs = await self._store.runs(before=began_at, limit=RECORDS_OF_TICKS)
         except StoreError:
             return  # then it stays unknown
-        self.ticks.add(run.started_at for run in runs if run.token)
+        by_ticks = {run.started_at for run in runs if run.token and run.trigger is not Trigger.MANUAL}
+        self.ticks.add(by_ticks)
+        self.ticks.remove({run.started_at for run in runs} - by_ticks)
 
     def _note_new(self, result: QueryResult) -> list[VersionedTask]:
         """Count what *result* has that was not read before, and return the tasks of it."""

@@ -221,6 +221,10 @@ class KnownTicks:
         """Note more of them."""
         self._moments = sorted({*self._moments, *moments})
 
+    def remove(self, moments: Iterable[datetime]) -> None:
+        """Note that no tick is known of *moments*."""
+        self._moments = sorted({*self._moments}.difference(moments))
+
     def any_between(self, since: datetime, before: datetime | None) -> bool:
         """Whether one is not before *since*, and before *before* unless that is None."""
         place = bisect_left(self._moments, since)

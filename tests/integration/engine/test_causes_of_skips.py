@@ -7,6 +7,10 @@ from typing import Any
 
 from functions.domain.alerts.model import Notification
 from functions.domain.capacity.time_budget import TimeBudget
+from functions.domain.task import QueuedRun
+from functions.domain.types import Trigger
+from functions.engine.scoped_store import TaskSubsetStore
+from functions.engine.tick import tick
 from functions.interfaces import AttemptSlots
 from functions.services.upkeep.watchdog import FULL_DOCUMENT_ID
 from tests.integration.engine.conftest import MINUTE, Installation, at_a_standstill
@@ -60,6 +64,28 @@ async def test_an_outage_is_still_a_misfire(installation: Installation) -> None:
 
     await installation.tick()
 
+    outcomes = await installation.outcomes()
+    assert (20, 0) == (outcomes["misfire"], outcomes["capacity"])
+
+
+@at_a_standstill
+async def test_what_a_user_runs_meanwhile_is_no_tick(installation: Installation) -> None:
+    """`scheduler run ID --wait` runs that task alone; others were skipped as if there had been no room."""
+    await installation.put_all([f"t{n:02}" for n in range(5)], path="0.01")
+    await installation.tick()
+    installation.pass_time(4.5 * MINUTE)
+    now = installation.now()
+    asked = {"backlog": (QueuedRun(at=now, trigger=Trigger.MANUAL),), "next_run_at": now}
+    asked |= {"next_occurrence": now + MINUTE / 2}  # due in the end as well
+    await installation.put("by-hand", path="0.01", state=asked)
+    dependencies = installation.app.tick_dependencies
+    alone = replace(dependencies, store=TaskSubsetStore(dependencies.store, {"by-hand"}))
+    by_hand = (await tick(alone, BUDGET)).as_json()
+    installation.pass_time(0.5 * MINUTE)
+
+    await installation.tick()
+
+    assert 1 == by_hand["succeeded"]
     outcomes = await installation.outcomes()
     assert (20, 0) == (outcomes["misfire"], outcomes["capacity"])
 

@@ -76,6 +76,7 @@ POISON_TASKS: Mapping[str, Mapping[str, Any]] = {
         "status": "running",
         "claim": {"token": "t.7", "until": "2026-11-20T12:00:00Z", "startedAt": "2026-11-20T11:59:00Z"},
     },
+    "retry-of-nothing": {"status": "retrying", "attempt": 1, "lastOutcome": "failed"},
     "far-budget": {"budget": {"creditsPerRun": -5}},
     "wild-spent": {"creditsSpent": {"month": "never", "credits": -1e308}},
 }

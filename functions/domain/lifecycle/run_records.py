@@ -72,10 +72,9 @@ def skipped_run(task: Task, skipped: SkippedRange, reason: SkipReason, summary: 
 
 def run_of_dropped_retry(task: Task, outcome: OutcomeKind, why: str, *, now: datetime) -> Run:
     """The last record of an occurrence that waited for a retry which will not be made."""
-    assert task.occurrence is not None  # a retrying task has one
     return Run(
         task_id=task.id,
-        occurrence=task.occurrence,
+        occurrence=task.occurrence or now,  # a row that was changed by hand may have none
         trigger=task.trigger,
         attempt=task.attempt,
         outcome=outcome,

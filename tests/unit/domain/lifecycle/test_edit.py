@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -166,6 +167,17 @@ class TestPause:
             (run.occurrence, run.outcome, run.final) for run in settlement.runs
         ]
         assert (Status.PAUSED, 1) == (after.status, after.consecutive_failures)
+
+    @pytest.mark.parametrize("given_up", [partial(pause, note="", until=None, by=""), cancel])
+    def test_a_row_changed_by_hand_may_wait_for_a_retry_of_nothing(
+        self, retrying: Task, given_up: Callable[..., Transition]
+    ) -> None:
+        retrying = retrying.model_copy(update={"occurrence": None})
+
+        settlement = given_up(retrying, now=NOON + MINUTE)
+
+        assert [(NOON + MINUTE, True)] == [(run.occurrence, run.final) for run in settlement.runs]
+        assert _after(retrying, settlement).status in (Status.PAUSED, Status.SCHEDULED)
 
     def test_resuming_skips_what_was_missed_and_counts_it(self, make_task: MakeTask) -> None:
         task = make_task(status=Status.PAUSED, pause=Pause())

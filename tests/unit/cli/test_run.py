@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -132,6 +133,17 @@ async def stopped_meanwhile(name: str) -> None:
     await asyncio.sleep(0.3 if signal.getsignal(number) is signal.SIG_IGN else 30)
 
 
+@pytest.fixture
+def as_from_a_shell() -> Iterator[None]:
+    """Nothing is done about signals, whatever started the tests: below `nohup` SIGHUP comes ignored."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_from_a_shell")
 @pytest.mark.parametrize("words", [("run", "a", "--wait"), ("tick",)], ids=["run", "tick"])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_ends_attempts_in_order_as_ctrl_c_does(

@@ -10,7 +10,10 @@ MOST = 15
 
 
 def processor_seconds() -> float:
-    """Of this process, and of those that it started and that have ended."""
+    """Of this process, and of those that it started and waited for.
+
+    A browser's are not among them: its driver does not wait for them.
+    """
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
 

@@ -19,8 +19,8 @@ def chromium(
     *, width: int = 1280, height: int = 900, dark: bool = False, scripts: bool = True
 ) -> Iterator[webdriver.Chrome]:
     """A fresh browser, without anything kept from before; without *scripts* it runs none of a page's."""
-    # The same engine without windows, for less of a processor. The script of its name in the path starts it as
-    # a child, which goes on when the script is ended.
+    # The same engine without windows, for less of a processor. The script of its name in the path starts
+    # it as a child, which goes on when the script is ended.
     browser = shutil.which("chromium-headless-shell", path=SHELL_FOLDER) or shutil.which("chromium")
     driver = shutil.which("chromedriver")
     if browser is None or driver is None:

@@ -101,10 +101,11 @@ MAX_SUMMARY_CHARS = 400
 DayEntry = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENTRY_CHARS)]
 
 
+FORMER_NAMES = {"recent": "recent"}  # of fields in documents of 0.2.0; a write of the field removes them
+
 # One text: twenty of their own would take two fifths of a task's memory. Lists are read as well: documents of
 # 0.2.0 have one, as `recent`. The text is stored under another name: 0.2.0 reads no task with a text as
 # `recent`, and whoever goes back to it would find none that has run.
-FORMER_NAMES = {"recent": "recent"}  # of fields in documents of 0.2.0; a write of the field removes them
 if TYPE_CHECKING:
     OutcomeLines = str
 else:

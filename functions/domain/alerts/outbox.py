@@ -191,20 +191,16 @@ def _settle(
     if attempt.lost:
         reasons[""] = attempt.lost
     failing = dict.fromkeys((*attempt.failed_channels, *attempt.failing_until))
+    lacking = {**notice.lacking, **attempt.lacking}
     if now - max(notice.at, alert.held_until or notice.at) >= GIVE_UP_AFTER:
-        lacking = {**notice.lacking, **attempt.lacking}
-        reasons |= {
-            name: "some recipients took no message for a day"
-            if name in lacking
-            else "it took no message for a day"
-            for name in failing
-            if name not in reasons
-        }
+        for name in failing:
+            who = "some recipients" if name in lacking else "it"
+            reasons.setdefault(name, f"{who} took no message for a day")
     channels = (*(name for name in failing if name not in reasons), *attempt.held_until)
     update = {
         "channels": channels,
         "unconfirmed": unconfirmed,
-        "lacking": {**notice.lacking, **attempt.lacking},
+        "lacking": lacking,
         "delivered": notice.delivered or bool(attempt.accepted),
     }
     return notice.model_copy(update=update), reasons

@@ -9,7 +9,7 @@ from functions.config.settings import Settings
 
 @pytest.mark.parametrize(
     ("url", "is_one_store"),
-    [("sqlite:////srv/s.db", False), ("json:///tasks.json", False), ("firestore://farm/jobs", True)],
+    [("sqlite:////srv/s.db", False), ("json:///tasks.json", False), ("firestore://example/jobs", True)],
 )
 @pytest.mark.parametrize("is_public", [True, False])
 def test_stores_in_files_of_one_name_are_two_schedulers_on_a_topic(

@@ -70,8 +70,9 @@ def decode(body: bytes, content_type: str, *, is_whole: bool = True) -> str:
     """Return *body* as text.
 
     A byte order mark counts first. Then UTF-8 when it is valid, or broken in a few places as a text is that
-    was cut by bytes: servers declare other charsets for it. Then the charset of the Content-Type, of a
-    `<meta>` or of the XML declaration. What means nothing becomes U+FFFD.
+    was cut by bytes: servers declare other charsets for it. Then the charset of the Content-Type, unless that
+    is UTF-8, which the text is not: many servers add it to everything. Then that of a `<meta>` or of the XML
+    declaration. What means nothing becomes U+FFFD.
 
     Args:
         is_whole: False when more followed, so that the last character may be cut in two.
@@ -151,8 +152,9 @@ def _candidates(body: bytes, content_type: str) -> tuple[str, str | None]:
     if declared is not None and declared.startswith("utf-16"):
         is_other = body[:1] in _STARTS and body[1:2] != b"\0"  # in UTF-16 a zero would follow
         declared = None if is_other else declared
-    if declared is None:
-        declared = _codec_within(body[:_LOOKED_AT])
+    within = _codec_within(body[:_LOOKED_AT]) if declared in (None, "utf-8") else None
+    if declared is None or within not in _NOT_LIKE_ASCII:
+        declared = within or declared
     if declared in _NOT_LIKE_ASCII:
         return declared, None  # its bytes would mostly pass for UTF-8
     return "utf-8", _UNDECLARED if declared in (None, "utf-8") else declared

@@ -114,6 +114,32 @@ def test_a_text_in_another_charset_is_not_taken_for_broken_utf_8(codec: str) -> 
     assert text == decode(text.encode(codec), f"text/html; charset={codec}")
 
 
+@pytest.mark.parametrize("filler", ["", "x" * 9000])
+@pytest.mark.parametrize(
+    ("codec", "declaration", "letters"),
+    [
+        ("gb18030", "<meta charset=gbk>", "库存：有货"),
+        ("cp932", "<?xml version='1.0' encoding='Shift_JIS'?>", "在庫あり"),
+        ("cp1251", "<meta http-equiv=Content-Type content='text/html; charset=windows-1251'>", "Есть"),
+        ("cp949", "<?xml version='1.0' encoding='EUC-KR'?>", "재고 있음"),
+    ],
+)
+def test_a_server_that_calls_everything_utf_8_is_not_believed(
+    codec: str, declaration: str, letters: str, filler: str
+) -> None:
+    text = f"{declaration}<p>{filler}{letters}"
+
+    assert text == decode(text.encode(codec), "text/html; charset=UTF-8")
+    search = TextSearch(letters, "text/html; charset=UTF-8")
+    assert any(search.feed(part) for part in split(text.encode(codec), 100))
+
+
+def test_a_text_that_is_utf_8_as_its_server_says_may_say_otherwise() -> None:
+    for name in ("gbk", "iso-2022-jp", "windows-1251"):
+        body = f"<meta charset={name}>Größe, süß, schön ~{{ \x1b(B".encode()
+        assert body.decode() == decode(body, "text/html; charset=utf-8")
+
+
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("content_type", ["text/html", "text/html; charset=utf-16"])
 def test_markup_in_utf_16_needs_no_mark(codec: str, content_type: str) -> None:

@@ -38,7 +38,7 @@ PARAM_WORDS = {
     "timeoutSeconds": Words("Longest wait for the answer, in seconds", example="20"),
     "expectedStatus": Words("Status codes that mean success", "Codes or ranges", "200-299, 304"),
     "bodyContains": Words("Text that the answer must contain", "Character for character"),
-    "followRedirects": Words("Follow redirects", "Up to three"),
+    "followRedirects": Words("Follow redirects", "Up to ten"),
     "certificateDaysLeft": Words("Days that the certificate must last", "Fewer are a failure", "14"),
     "http.auth.bearer": Words("Bearer token", _SECRET, "{{secret:HOOKS_TOKEN}}"),
     "http.auth.basic.user": Words("User name"),

@@ -122,7 +122,7 @@ CHINESE = {
     "Text that the answer must contain": "响应必须包含的文字",
     "Character for character": "逐字符比较",
     "Follow redirects": "跟随重定向",
-    "Up to three": "最多三次",
+    "Up to ten": "最多十次",
     "Days that the certificate must last": "证书至少剩余天数",
     "Fewer are a failure": "更少则算失败",
     "Bearer token": "Bearer 令牌",

@@ -25,6 +25,7 @@ from functions.task_types.support.context import (
     StatusRanges,
     Tools,
     WebUrl,
+    with_own_headers,
 )
 from functions.task_types.support.limits import REDACTION_MARGIN
 from functions.task_types.support.responses import (
@@ -229,7 +230,6 @@ def _form_value(value: _Scalar) -> str:
 
 
 def _request_headers(job: Job, content_type: str | None, params: Params) -> dict[str, str]:
-    """Return the headers; the task's own replace default ones of the same name."""
     headers = {
         "Idempotency-Key": job.idempotency_key,
         "X-Scheduled-Time": format_instant(job.scheduled_at),
@@ -242,10 +242,7 @@ def _request_headers(job: Job, content_type: str | None, params: Params) -> dict
         headers["Content-Type"] = content_type
     if params.auth is not None:
         headers["Authorization"] = params.auth.header()
-    if not params.headers:
-        return headers
-    names = {name.lower() for name in params.headers}
-    return {name: value for name, value in headers.items() if name.lower() not in names} | params.headers
+    return with_own_headers(headers, params.headers)
 
 
 def _to_outcome(

@@ -23,7 +23,7 @@ from functions.parsing.page_parts import (
 from functions.parsing.pool import parsing_time
 from functions.task_types.page_watch.memory import PageMemory, subject_of
 from functions.task_types.page_watch.selector import MAX_SELECTOR_CHARS, check_selector
-from functions.task_types.support.context import Seconds, Tools, WebUrl
+from functions.task_types.support.context import Headers, Seconds, Tools, WebUrl, with_own_headers
 from functions.task_types.support.responses import (
     elapsed_ms,
     is_truncated,
@@ -66,6 +66,7 @@ class Params(Model):
         ignore_numbers: Whether a text that differs in digits alone has not changed.
         when_missing: What it means when nothing on the page matches: a failure, or nothing.
         report_returns: Whether a text that was there within the last day is reported when it returns.
+        headers: Sent with the request, such as a language or who reads it.
     """
 
     url: WebUrl
@@ -74,6 +75,7 @@ class Params(Model):
     ignore_numbers: bool = False
     when_missing: Literal["fail", "ignore"] = "fail"
     report_returns: bool = False
+    headers: Headers = Field(default_factory=dict)
     timeout_seconds: Seconds = 10.0
 
 
@@ -105,7 +107,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     conditions = memory.version.conditional_headers(job.started_at)
     response = await tools.http.get(
         params.url,
-        headers={"Accept": _ACCEPT} | conditions,
+        headers=with_own_headers({"Accept": _ACCEPT} | conditions, params.headers),
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_PAGE_BYTES},
     )

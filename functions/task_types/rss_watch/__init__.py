@@ -15,7 +15,7 @@ from functions.parsing.feed_documents import MAX_DOCUMENT_BYTES
 from functions.parsing.feeds import Feed, FeedEntry, parse_feed
 from functions.parsing.pool import parsing_time
 from functions.task_types.rss_watch.memory import FeedMemory, entries_after
-from functions.task_types.support.context import Seconds, Tools, WebUrl
+from functions.task_types.support.context import Headers, Seconds, Tools, WebUrl, with_own_headers
 from functions.task_types.support.responses import (
     elapsed_ms,
     is_truncated,
@@ -48,6 +48,7 @@ class Params(Model):
         keywords: Only entries with one of these in a text, category or author are reported; empty means all.
         last_seen_guid: The id or link of the newest entry that another scheduler has reported: the first run
             reports what is newer, all of it when the feed no longer has it. Later runs do not read it.
+        headers: Sent with the request, for a feed that asks who reads it.
     """
 
     feed_url: WebUrl
@@ -57,6 +58,7 @@ class Params(Model):
         Field(max_length=50),
     ] = ()
     last_seen_guid: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2048)] = ""
+    headers: Headers = Field(default_factory=dict)
     timeout_seconds: Seconds = 10.0
 
 
@@ -66,7 +68,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     conditions = memory.version.conditional_headers(job.started_at)
     response = await tools.http.get(
         params.feed_url,
-        headers={"Accept": _ACCEPT} | conditions,
+        headers=with_own_headers({"Accept": _ACCEPT} | conditions, params.headers),
         timeout=params.timeout_seconds,
         extensions={"max_body_bytes": MAX_FEED_BYTES},
     )

@@ -219,6 +219,12 @@ def _validate_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def with_own_headers(defaults: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request: a task's *own* replace *defaults* of the same name, in any case."""
+    names = {name.lower() for name in own}
+    return {name: value for name, value in defaults.items() if name.lower() not in names} | dict(own)
+
+
 @lru_cache(4096)  # every attempt checks its params again
 def _validate_url(url: str) -> str:
     try:

@@ -176,6 +176,16 @@ async def test_or_it_is_ignored_and_what_was_known_stays(watch: Watch) -> None:
     assert outcome.summary.endswith("That is ignored")
 
 
+async def test_headers_of_the_task_are_sent_beside_the_version(watch: Watch) -> None:
+    tools = tools_with(answer(304))
+    first = await watch(page("A", headers={"etag": '"1"'}))
+
+    await watch(page(), first.memory, tools=tools, headers={"Accept-Language": "de", "ACCEPT": "text/html"})
+
+    sent = ("if-none-match", "accept-language", "accept")
+    assert ['"1"', "de", "text/html"] == [calls_of(tools)[0].headers[name] for name in sent]
+
+
 async def test_a_page_is_asked_for_by_its_version_and_once_a_day_as_a_whole(watch: Watch) -> None:
     named = {"etag": '"1"', "last-modified": "Fri, 20 Nov 2026 08:00:00 GMT"}
     first = await watch(page("A", headers=named))

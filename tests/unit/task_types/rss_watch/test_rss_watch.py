@@ -197,6 +197,18 @@ async def test_a_wait_asked_for_is_passed_on(watch: Callable[..., Any]) -> None:
     assert timedelta(seconds=60) == outcome.retry_after
 
 
+async def test_a_feed_that_asks_who_reads_it_is_told(make_job: Callable[..., Job]) -> None:
+    """Feeds of one's own, and those that refuse programs by their name."""
+    tools = tools_with(feed("a"))
+    headers = {"Authorization": "Bearer let-me-in", "accept": "text/xml", "User-Agent": "reader"}
+
+    await run_job(make_job("rss_watch", {"feedUrl": URL, "headers": headers}), tools)
+
+    (call,) = calls_of(tools)
+    sent = ("authorization", "accept", "user-agent")
+    assert ["Bearer let-me-in", "text/xml", "reader"] == [call.headers[name] for name in sent]
+
+
 async def test_the_request_is_bounded(make_job: Callable[..., Job]) -> None:
     tools = tools_with(feed("a"))
 

@@ -151,6 +151,7 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         {"feedUrl": st.just("https://example.com/feed")},
         keywords=st.lists(st.one_of(LINES, TEXTS), max_size=3),
         maxItems=st.integers(1, 20),
+        headers=HEADERS,
     ),
     "dns_check": _params(
         {"name": st.sampled_from(["example.com", "_dmarc.example.com", "bücher.example"])},
@@ -169,6 +170,7 @@ PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         ignoreNumbers=st.booleans(),
         whenMissing=st.sampled_from(["fail", "ignore"]),
         reportReturns=st.booleans(),
+        headers=HEADERS,
         timeoutSeconds=SECONDS,
     ),
     "agent": _params(

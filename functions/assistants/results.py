@@ -1,19 +1,23 @@
 """Results of tools: bounded, and with what users and strangers wrote kept apart."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from functions.domain.redaction import MASK
 from functions.domain.validation import Problem
 
 Redact = Callable[[str], str]
+_T = TypeVar("_T")
 
 MAX_TEXT_CHARS = 400  # of one stored text
 MAX_LIST_ITEMS = 50  # of one stored list or mapping
-MAX_RESULT_CHARS = 24_000  # of a whole result, as JSON
+MAX_RESULT_CHARS = 24_000  # of a whole result, as JSON; beside what the call itself gave
+MAX_SHOWN_CHARS = 16_000  # of one value of others, as JSON: what is beside it fits, too
 MAX_DEPTH = 8
+_ENTRY_CHARS = 16  # of an entry beside its text: its name, quotes, the start of its line
 CUT = "(cut)"
 SECRET_NAMES = ("authorization", "cookie", "token", "apikey", "api-key", "api_key", "password", "secret")
 PLACEHOLDER = "{{secret:"  # the name of a secret, which is none
@@ -49,30 +53,64 @@ def refuse(text: str, problems: Sequence[Problem] = (), *, remedy: str = "") -> 
     return ToolResult({name: value for name, value in data.items() if value}, is_error=True)
 
 
-def bound(value: Any, redact: Redact = str, *, name: str = "", depth: int = 0) -> Any:
-    """Return *value* with its texts, lists and depth cut to the limits, and without control characters.
+def bound(value: Any, redact: Redact = str, *, max_chars: int = MAX_SHOWN_CHARS) -> Any:
+    """Return *value* with its texts, lists, depth and size cut to the limits, without control characters.
+
+    What is left out of a list or a mapping leaves CUT there, so that nobody takes the rest for the whole.
 
     Args:
         redact: Masks secrets in a text; before it is cut, because half of one is one.
-        name: Under which the value stands: one that is named as a secret is masked whole.
+        max_chars: Of the whole, as JSON.
     """
-    if isinstance(value, str):
+    return _Bounds(redact, max_chars).apply(value, "", 0)
+
+
+@dataclass(slots=True)
+class _Bounds:
+    """The limits of one value.
+
+    Attributes:
+        room: The characters that it may still have.
+    """
+
+    redact: Redact
+    room: int
+
+    def apply(self, value: Any, name: str, depth: int) -> Any:
+        """Return *value* within the limits.
+
+        Args:
+            name: Under which it stands: one that is named as a secret is masked whole.
+        """
+        if isinstance(value, str):
+            shown = self._text(value, name)
+            self.room -= len(shown)
+            return shown
+        if not isinstance(value, Mapping | Sequence):
+            return value
+        if depth >= MAX_DEPTH:
+            return CUT
+        if isinstance(value, Mapping):
+            fields = {
+                self._text(str(key)): self.apply(one, str(key), depth + 1)
+                for key, one in self._fitting(value.items(), depth)
+            }
+            return fields if len(fields) == len(value) else fields | {CUT: CUT}
+        items = [self.apply(one, name, depth + 1) for one in self._fitting(value, depth)]
+        return items if len(items) == len(value) else [*items, CUT]
+
+    def _fitting(self, values: Iterable[_T], depth: int) -> Iterator[_T]:
+        for one in islice(values, MAX_LIST_ITEMS):
+            if self.room <= 0:
+                return
+            self.room -= depth + _ENTRY_CHARS
+            yield one
+
+    def _text(self, value: str, name: str = "") -> str:
         if value and PLACEHOLDER not in value and any(one in name.lower() for one in SECRET_NAMES):
             return MASK
-        plain = "".join(char if char.isprintable() or char in "\n\t" else " " for char in redact(value))
+        plain = "".join(char if char.isprintable() or char in "\n\t" else " " for char in self.redact(value))
         return plain if len(plain) <= MAX_TEXT_CHARS else f"{plain[:MAX_TEXT_CHARS]} {CUT}"
-    if isinstance(value, Mapping):
-        if depth >= MAX_DEPTH:
-            return CUT
-        items = list(value.items())[:MAX_LIST_ITEMS]
-        return {
-            bound(str(key), redact): bound(one, redact, name=str(key), depth=depth + 1) for key, one in items
-        }
-    if isinstance(value, Sequence):
-        if depth >= MAX_DEPTH:
-            return CUT
-        return [bound(one, redact, name=name, depth=depth + 1) for one in value[:MAX_LIST_ITEMS]]
-    return value
 
 
 def find_incomplete(value: Any, place: str) -> str:
@@ -90,16 +128,17 @@ def find_incomplete(value: Any, place: str) -> str:
 
 @dataclass(slots=True)
 class BoundedList:
-    """Items that are added as long as the whole stays below MAX_RESULT_CHARS."""
+    """Items that are added as long as the whole stays below *max_chars*."""
 
+    max_chars: int = MAX_RESULT_CHARS
     items: list[Any] = field(default_factory=list)
     is_cut: bool = False
     _size: int = 0
 
     def add(self, item: Any) -> bool:
         """Add *item* if there is room; return whether there was."""
-        self._size += len(json.dumps(item, ensure_ascii=False))
-        if self._size > MAX_RESULT_CHARS:
+        self._size += len(json.dumps([[item]], ensure_ascii=False, indent=1))  # as it stands in a result
+        if self._size > self.max_chars:
             self.is_cut = True
             return False
         self.items.append(item)

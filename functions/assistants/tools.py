@@ -12,7 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from functions.assistants import arguments as args
-from functions.assistants.results import UNTRUSTED, BoundedList, ToolResult, find_incomplete, refuse
+from functions.assistants.results import (
+    MAX_RESULT_CHARS,
+    UNTRUSTED,
+    BoundedList,
+    ToolResult,
+    find_incomplete,
+    refuse,
+)
 from functions.assistants.views import Dependencies, Views, instant, preview_to_json
 from functions.domain.access import Principal
 from functions.domain.history.tally import read_incidents
@@ -129,12 +136,18 @@ class AssistantTools:
             status=given.status, type=given.type or None, owner=given.owner or None, tag=given.tag or None
         )
         page = await self._service.list_tasks(which, after=given.after, limit=given.limit)
-        ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
-        data: dict[str, Any] = {"tasks": [self._views.task_in_brief(stored.task) for stored in page.tasks]}
-        if page.invalid and not self._service.principal.owner:
-            data["unreadable"] = sorted(one.id for one in page.invalid)
-        if len(ids) >= given.limit:
-            data["next"] = max(ids)
+        ids = sorted([stored.task.id for stored in page.tasks] + [one.id for one in page.invalid])
+        kept = BoundedList()
+        for stored in page.tasks:
+            if not kept.add(self._views.task_in_brief(stored.task)):
+                ids = ids[: ids.index(stored.task.id)]  # it begins the next page
+                break
+        data: dict[str, Any] = {"tasks": kept.items}
+        unreadable = sorted({one.id for one in page.invalid}.intersection(ids))
+        if unreadable and not self._service.principal.owner:
+            data["unreadable"] = unreadable
+        if kept.is_cut or len(ids) >= given.limit:
+            data["next"] = ids[-1]
         return ToolResult(data)
 
     async def get_task(self, given: args.OneTask) -> ToolResult:
@@ -286,11 +299,17 @@ class AssistantTools:
             for stored in page.tasks
             for one in read_incidents(stored.task.incidents)
         ]
+        kept = BoundedList(MAX_RESULT_CHARS // 2)
+        for one in failing:
+            if one.task.consecutive_failures and not kept.add(self._views.open_incident(one.task)):
+                break
         data: dict[str, Any] = {
-            "open": [self._views.open_incident(one.task) for one in failing if one.task.consecutive_failures],
+            "open": kept.items,
             "over": sorted(over, key=lambda one: str(one["until"]), reverse=True)[: given.limit],
         }
-        if len(page.tasks) + len(page.invalid) >= MAX_SEARCHED:
+        if kept.is_cut:
+            data["note"] = f"{len(kept.items)} of those that fail now fit here: narrow it with a tag"
+        elif len(page.tasks) + len(page.invalid) >= MAX_SEARCHED:
             data["note"] = f"only the first {MAX_SEARCHED} tasks were looked at: narrow it with a tag"
         return ToolResult(data)
 

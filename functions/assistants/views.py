@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from functions.assistants.results import UNTRUSTED, BoundedList, bound
+from functions.assistants.results import MAX_SHOWN_CHARS, UNTRUSTED, BoundedList, bound
 from functions.domain.lifecycle.edit import spec_hash
 from functions.domain.lifecycle.upcoming import describe_trigger, next_run, preview_task
 from functions.domain.run import Run
@@ -94,10 +94,15 @@ class Views:
             one.model_dump(mode="json", by_alias=True, include=set(TaskSpec.model_fields))
             for one in (before, after)
         )
+        changed = [name for name, value in new.items() if value != old[name]]
+        share = MAX_SHOWN_CHARS // (2 * len(changed) or 1)
         return [
-            {"field": name, "before": self._shown(old[name]), "after": self._shown(value)}
-            for name, value in new.items()
-            if value != old[name]
+            {
+                "field": name,
+                "before": self._shown(old[name], max_chars=share),
+                "after": self._shown(new[name], max_chars=share),
+            }
+            for name in changed
         ]
 
     def run(self, run: Run) -> dict[str, Any]:
@@ -143,9 +148,9 @@ class Views:
             "notes": [*report.notes, *([f"{left} messages more do not fit here"] if left else [])],
         }
 
-    def _shown(self, value: Any) -> Any:
+    def _shown(self, value: Any, *, max_chars: int = MAX_SHOWN_CHARS) -> Any:
         """Return *value*, which others wrote, as an assistant may see it."""
-        return bound(value, self._dependencies.redact)
+        return bound(value, self._dependencies.redact, max_chars=max_chars)
 
 
 def preview_to_json(found: SchedulePreview) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The tools of an assistant: they say first what they would do, and do no more than their principal may."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -390,6 +391,39 @@ async def test_what_strangers_wrote_is_marked_bounded_and_plain(ask: Ask, wired:
     assert len(found.data["runs"][0][UNTRUSTED]["metrics"]["page"]) <= MAX_TEXT_CHARS + len(" (cut)")
     assert len(shown) < 3 * MAX_RESULT_CHARS
     assert "narrow it" in found.data["note"]
+
+
+async def test_no_result_is_longer_than_a_model_can_take(ask: Ask) -> None:
+    """What does not fit is on the next page, or marked as cut; what the call itself gave does not count."""
+    body = {f"k{one}": {f"j{two}": "v" * 60 for two in range(20)} for one in range(20)}
+    large = SHOP | {"params": {"url": "https://example.com/", "json": body}}
+    await ask("create_task", task=large, dryRun=False)
+    for number in range(24):
+        named = {"title": f"{number:02} " + "T" * 190, "tags": [f"{one}{'x' * 60}" for one in range(10)]}
+        await ask("create_task", task=SHOP | named, dryRun=False)
+
+    first = await ask("list_tasks", limit=50)
+    second = await ask("list_tasks", limit=50, after=first.data["next"])
+    one = await ask("get_task", id="shop-front")
+    planned = await ask("edit_task", id="shop-front", changes={"params": {"json": {"k": body}}})
+
+    ids = [task["id"] for page in (first, second) for task in page.data["tasks"]]
+    assert (25, sorted(ids), None) == (len(set(ids)), ids, second.data.get("next"))
+    assert "(cut)" in one.data[UNTRUSTED]["params"]["json"]
+    given = json.dumps(planned.data["toConfirm"], indent=2)
+    sizes = [len(first.text()), len(one.text()), len(planned.text()) - len(given)]
+    assert [] == [size for size in sizes if size > MAX_RESULT_CHARS]
+
+
+async def test_a_list_that_was_shown_in_part_is_not_written_back(ask: Ask) -> None:
+    """Its other entries would be lost without a word."""
+    params = {"url": "https://example.com/", "method": "POST", "json": {"ids": list(range(60))}}
+    await ask("create_task", task=SHOP | {"params": params}, dryRun=False)
+    seen = (await ask("get_task", id="shop-front")).data[UNTRUSTED]["params"]
+
+    refused = await ask("edit_task", id="shop-front", changes={"params": {"json": seen["json"]}})
+
+    assert ["changes.params.json.ids[50]"] == [one["field"] for one in refused.data["errors"]]
 
 
 async def test_secrets_are_masked_and_what_was_masked_or_cut_is_not_written_back(

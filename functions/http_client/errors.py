@@ -45,9 +45,18 @@ def as_httpx_error(exc: FetchError, request: httpx.Request) -> FetchError:
     return error
 
 
-def timeout_error(timeout_s: float, request: httpx.Request) -> FetchError:
-    """Return the error of a call that took longer than *timeout_s*."""
-    error = TransportTimeoutError(f"No answer within {timeout_s:g} s", is_sent=request_sent.get())
+def timeout_error(timeout_s: float, request: httpx.Request, *, is_answered: bool = False) -> FetchError:
+    """Return the error of a call that took longer than *timeout_s*.
+
+    Args:
+        is_answered: Whether the headers of an answer came in time.
+    """
+    reason = (
+        f"The answer had not ended after {timeout_s:g} s"
+        if is_answered
+        else f"No answer within {timeout_s:g} s"
+    )
+    error = TransportTimeoutError(reason, is_sent=request_sent.get())
     error.request = request
     return error
 

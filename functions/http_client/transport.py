@@ -247,7 +247,7 @@ class _Body(httpx.AsyncByteStream):
             if not reader.truncated:
                 reader.end()
         except TimeoutError:
-            raise timeout_error(self._timeout_s or 0, self._request) from None
+            raise timeout_error(self._timeout_s or 0, self._request, is_answered=True) from None
         except FetchError as exc:
             raise as_httpx_error(exc, self._request) from None
         except (aiohttp.ClientError, OSError) as exc:

@@ -31,8 +31,8 @@ from functions.task_types.support.responses import (
     read_body,
     response_findings,
     retry_after,
+    status_hint,
     time_for_body,
-    wrong_port_hint,
 )
 
 EXAMPLE: dict[str, Any] = {
@@ -157,7 +157,7 @@ async def _check_contract(
     host = response.extensions.get("certificate_host")
     if problem := _certificate_problem(days_left, params.certificate_days_left, host):
         verdict = replace(verdict, unmet=(*verdict.unmet, lower_first(problem)))
-    hint = "" if body is None else wrong_port_hint(response, body)
+    hint = status_hint(response, body or Body())
     return outcome_of(
         verdict,
         succeeded(f"Answered {response.status_code} in {elapsed_ms(response)} ms", metrics=metrics),
@@ -178,7 +178,7 @@ async def _find_problem(response: httpx.Response, params: Params, *, within: Tim
     if status not in params.expected_status:
         needs_body = may_be_wrong_port(response)
         body = await read_body(response, within=within, text=None) if needs_body else Body()
-        return f"Answered {status}, expected {params.expected_status}{wrong_port_hint(response, body)}"
+        return f"Answered {status}, expected {params.expected_status}{status_hint(response, body)}"
     if params.body_contains is None:
         return None
     body = await read_body(response, within=within, text=params.body_contains)

@@ -41,8 +41,8 @@ from functions.task_types.support.responses import (
     refused,
     resolve_json_pointer,
     response_findings,
+    status_hint,
     time_for_body,
-    wrong_port_hint,
 )
 
 __all__ = ["EXAMPLE", "ONLY_REFERENCES", "Params", "perform"]
@@ -174,7 +174,7 @@ async def _check_contract(
         verdict,
         succeeded(f"Answered {status} in {elapsed_ms(response)} ms{rest}", metrics=metrics),
         job,
-        what_happened=f"Answered {status}{wrong_port_hint(response, body)}",
+        what_happened=f"Answered {status}{status_hint(response, body)}",
         permanent=refusal is not None and refusal.permanent,
         retry_after=None if refusal is None else refusal.retry_after,
     )
@@ -256,7 +256,7 @@ def _to_outcome(
     if snippet := _snippet(response, body, redact, limit):
         metrics["snippet"] = snippet
     if not is_expected:
-        reason = f"Answered {status}, expected {params.expected_status}{wrong_port_hint(response, body)}"
+        reason = f"Answered {status}, expected {params.expected_status}{status_hint(response, body)}"
         return refused(response, reason, now=job.started_at, metrics=metrics)
     if problem is not None:
         return failed(f"Answered {status}, but {problem}", metrics=metrics)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from functions.domain.charsets import TextSearch, decode
 from functions.domain.expectations import TOO_LONG, Findings
@@ -14,9 +15,11 @@ from functions.domain.task import Job
 from functions.http_client import FetchError, lower_first
 from functions.http_client.httpx import httpx
 from functions.http_client.responses import parse_retry_after
+from functions.parsing.markup import safe_http_url
 
 MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def is_retryable_status(status: int) -> bool:
@@ -177,14 +180,29 @@ def may_be_wrong_port(response: httpx.Response) -> bool:
     return response.status_code == 400 and response.request.url.scheme == "http"
 
 
-def wrong_port_hint(response: httpx.Response, body: Body) -> str:
-    """Return what to add to an answer that says so; empty for others."""
+def status_hint(response: httpx.Response, body: Body) -> str:
+    """Return what to add to a status that is not expected: where it redirects to, or the right port."""
+    if target := _redirect_target(response):
+        return f": it redirects to {target}"
     if not may_be_wrong_port(response):
         return ""
     text = body_text(response, body.content).lower()
     return (
         ": the port speaks TLS, write https://" if any(phrase in text for phrase in _TLS_PORT_PHRASES) else ""
     )
+
+
+def _redirect_target(response: httpx.Response) -> str:
+    """Return where a redirect that was not followed leads to, without what may be a password or a session."""
+    location = response.headers.get("location", "")
+    if response.status_code not in _REDIRECTS or not location:
+        return ""
+    try:
+        target = urlsplit(urljoin(str(response.request.url), location))
+    except ValueError:
+        return ""
+    host = target.netloc.rpartition("@")[2]
+    return safe_http_url(urlunsplit((target.scheme, host, target.path, "", "")))
 
 
 _STREAM_TYPES = ("text/event-stream", "multipart/x-mixed-replace", "audio/", "video/")

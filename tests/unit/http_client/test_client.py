@@ -473,7 +473,7 @@ async def test_the_longest_time_of_httpx_bounds_the_whole_call(
         extensions={"max_body_bytes": 10_000},
     )
 
-    assert "No answer within 0.2 s" == error.reason
+    assert "The answer had not ended after 0.2 s" == error.reason
     assert isinstance(error, httpx.TimeoutException)
 
 

@@ -129,7 +129,7 @@ async def test_a_redirect_is_followed_or_is_the_answer(
     itself = await run_job(make_job("http", {"url": f"{base}/away", "method": "POST"}), tools)
 
     assert OutcomeKind.SUCCEEDED is followed.kind
-    assert "Answered 302, expected 200-299" == itself.summary
+    assert f"Answered 302, expected 200-299: it redirects to {base}/feed" == itself.summary
 
 
 async def test_a_feed_is_fetched_once_and_then_only_asked_about(

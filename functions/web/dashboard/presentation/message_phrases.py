@@ -421,11 +421,13 @@ RESULTS = {
     "Answered {}, expected {}": "返回 {0}，应为 {1}",
     "Answered {}, but {}": "返回 {0}，但{1}",
     "{}: the port speaks TLS, write https://": "{0}：该端口使用 TLS，请写 https://",
+    "{}: it redirects to {}": "{0}：重定向到 {1}",
     "The certificate ends in {} days, sooner than the {} asked for": "证书 {0} 天后到期，少于要求的 {1} 天",
     "The certificate of {} ends in {} days, sooner than the {} asked for": (
         "{0} 的证书 {1} 天后到期，少于要求的 {2} 天"
     ),
     "No answer within {} s": "{0} 秒内没有响应",
+    "The answer had not ended after {} s": "{0} 秒后响应仍未结束",
     "No answer in time": "没有及时响应",
     "No result within {} s": "{0} 秒内没有结果",
     "No usable answer came": "没有可用的响应",

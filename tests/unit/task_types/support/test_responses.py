@@ -12,12 +12,14 @@ from functions.http_client.httpx import httpx
 from functions.task_types.support.context import ExpectedStatus, Headers, StatusRanges
 from functions.task_types.support.responses import (
     MISSING,
+    Body,
     http_failure,
     is_retryable_status,
     refused,
     resolve_json_pointer,
     response_text,
     retry_after,
+    status_hint,
 )
 from tests.unit.task_types.conftest import NOON, answer
 
@@ -192,6 +194,27 @@ def test_a_refusal_is_permanent_unless_it_may_end(
 
     assert permanent is outcome.permanent
     assert (timedelta(seconds=9) if headers.get("retry-after") == "9" else None) == outcome.retry_after
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "hint"),
+    [
+        (301, "https://example.com/hook/?state=abc#top", ": it redirects to https://example.com/hook/"),
+        (308, "//www.example.com/hook", ": it redirects to http://www.example.com/hook"),
+        (302, "login", ": it redirects to http://example.com/login"),
+        (303, "https://user:secret@example.com/", ": it redirects to https://example.com/"),
+        (307, "", ""),
+        (302, "javascript:alert(1)", ""),
+        (302, "http://[broken", ""),
+        (201, "/made/7", ""),
+    ],
+)
+def test_a_redirect_that_is_not_followed_says_where_it_leads(status: int, location: str, hint: str) -> None:
+    """A webhook at `http://` is answered so, and its body would be lost on the way."""
+    redirect = answer(status, headers={"location": location})
+    redirect.request = httpx.Request("POST", "http://example.com/hook?key=1")
+
+    assert hint == status_hint(redirect, Body())
 
 
 def test_a_status_that_a_type_raises_is_a_failure_without_the_url() -> None:

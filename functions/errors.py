@@ -11,7 +11,8 @@
       ConflictError       what the caller wants to change has changed since it was read
       InputError          the input is wrong; the message names field and remedy
         NotFoundError     there is no such task, run, key or owner
-        UnreadableError   what is stored of it cannot be read
+        StateError        nothing is wrong with the input, but the state of what it is about refuses it
+          UnreadableError   what is stored of it cannot be read
 
 A task that fails is not here: that is an `Outcome`, a value.
 """
@@ -61,7 +62,11 @@ class NotFoundError(InputError):
     """What was asked for does not exist, or the caller may not see it."""
 
 
-class UnreadableError(InputError):
+class StateError(InputError):
+    """The state of what the input is about refuses it; the same input is accepted in another state."""
+
+
+class UnreadableError(StateError):
     """What is stored cannot be read, and so nobody knows whose it is."""
 
 

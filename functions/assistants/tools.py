@@ -40,6 +40,7 @@ from functions.errors import (
     NotAllowedError,
     NotFoundError,
     SchedulerError,
+    StateError,
     StoreUnavailableError,
 )
 from functions.services.access.view import tolerate_missing_index
@@ -117,6 +118,8 @@ class AssistantTools:
             return refuse(str(exc), remedy="ask whoever made the key for a wider one")
         except NotFoundError as exc:
             return refuse(str(exc), remedy="list_tasks shows what there is")
+        except StateError as exc:  # which is about a task, and no field of the input
+            return refuse(str(exc))
         except InputError as exc:
             return refuse(str(exc), [_problem_of(str(exc))])
         except ConflictError as exc:

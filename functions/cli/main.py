@@ -31,8 +31,8 @@ from functions.errors import (
     NotFoundError,
     SchedulerError,
     SettingsError,
+    StateError,
     StoreUnavailableError,
-    UnreadableError,
 )
 from functions.observability import logs
 from functions.services.paging import describe_missing_task
@@ -104,7 +104,7 @@ def main(
             return asyncio.run(_run_command(command, CliContext(environment, screen)))
     except (InputError, SettingsError) as exc:
         screen.error(str(exc))
-        if isinstance(exc, NotFoundError | UnreadableError):  # of what is stored, whatever was typed
+        if isinstance(exc, NotFoundError | StateError):  # of what is stored, whatever was typed
             return EXIT_FAILED
         return EXIT_USAGE if isinstance(exc, SettingsError | UsageError) else command.input_error_code
     except OutputError:

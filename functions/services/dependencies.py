@@ -22,7 +22,7 @@ from hashlib import sha256
 from functions.domain.events import MAX_SUBSCRIBERS, Audience, Dependent, find_cycle
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskFields, TaskSpec
-from functions.errors import InputError
+from functions.errors import InputError, StateError
 from functions.interfaces import DocumentStore, Store, TaskStore
 from functions.services.compare_and_set import compare_and_set
 from functions.services.paging import iter_documents
@@ -134,8 +134,8 @@ async def sync_links(
     """Keep the links right around a write of *spec* in place of *before*, or a removal of *before*.
 
     Raises:
-        InputError: See `check_links`; or other tasks run after *before*, which is removed or changes its
-            owner.
+        InputError: See `check_links`; or other tasks run after *before*, which changes its owner.
+        StateError: Other tasks run after *before*, which is removed.
     """
     dependents = ""
     if before is not None and (spec is None or spec.owner != before.owner):
@@ -146,7 +146,7 @@ async def sync_links(
             raise InputError(f"owner: {dependents} run after it, and are not of {spec.owner or 'nobody'}")
         await add_links(store, spec, before=before)
     elif before is not None and dependents:
-        raise InputError(f"{before.id}: {dependents} run after it; change or remove them first")
+        raise StateError(f"{before.id}: {dependents} run after it; change or remove them first")
     yield
     if before is not None:
         await remove_links(store, before, spec=spec)

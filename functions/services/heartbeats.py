@@ -11,7 +11,7 @@ from functions.domain.heartbeat.model import HEARTBEAT, HeartbeatState, Ping
 from functions.domain.heartbeat.transitions import receive_ping
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.task import Task
-from functions.errors import InputError, NotFoundError
+from functions.errors import InputError, NotFoundError, StateError
 from functions.interfaces import TaskStore
 from functions.services.access.public_links import read_name, sign_name, task_subject
 from functions.services.access.signing import NOTHING_TO_SIGN_WITH, Signer
@@ -24,10 +24,11 @@ async def ping_name(signer: Signer, task: Task) -> str:
     """Return the name of the heartbeat in its address, `/ping/NAME`.
 
     Raises:
-        InputError: The task is no heartbeat, or there is no secret to sign with.
+        StateError: The task is no heartbeat.
+        InputError: There is no secret to sign with.
     """
     if task.type != HEARTBEAT:
-        raise InputError(f"{task.id} is no heartbeat, so it has no address to call: its type is {task.type}")
+        raise StateError(f"{task.id} is no heartbeat, so it has no address to call: its type is {task.type}")
     if not signer.is_ready:
         raise InputError(NOTHING_TO_SIGN_WITH)
     return await sign_name(signer, "ping", task_subject(task), revoked=_address_number(task))
@@ -65,10 +66,10 @@ def revoke_address(task: Task) -> Transition:
     """Revoke the address of a heartbeat; the next one cannot be derived from it.
 
     Raises:
-        InputError: The task is no heartbeat.
+        StateError: The task is no heartbeat.
     """
     if task.type != HEARTBEAT:
-        raise InputError(f"{task.id} is no heartbeat, so it has no address to revoke")
+        raise StateError(f"{task.id} is no heartbeat, so it has no address to revoke")
     state = task.heartbeat or HeartbeatState()
     return Transition({"heartbeat": state.model_copy(update={"address": state.address + 1})}, ())
 

@@ -21,7 +21,7 @@ TITLES = {
     404: "There is nothing at this address",
     405: "This address answers to other methods",
     408: "The request took too long",
-    409: "It conflicts with another change",
+    409: "The present state refuses it",
     412: "It has changed since",
     413: "The request is too large",
     415: "Send JSON",

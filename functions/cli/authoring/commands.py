@@ -20,7 +20,7 @@ from functions.cli.session import CliContext
 from functions.cli.tasks import task_to_json
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.task import Task, TaskSpec, why_never_started
-from functions.errors import InputError, NotFoundError
+from functions.errors import ConflictError, InputError, NotFoundError, SchedulerError
 from functions.taskfiles.validation import check_task
 
 FILE_ORIGIN = "file:"  # of tasks that `apply` made, and will change back
@@ -127,17 +127,17 @@ async def remove_tasks(context: CliContext, *, task_ids: Sequence[str], yes: boo
     return EXIT_OK
 
 
-async def _read(writer: TaskWriter, task_id: str) -> Task | InputError:
+async def _read(writer: TaskWriter, task_id: str) -> Task | SchedulerError:
     """Return the task, or why it cannot be read: such a one may be removed as well."""
     try:
         return (await writer.read(task_id)).task
     except NotFoundError:
         raise
-    except InputError as exc:
+    except (InputError, ConflictError) as exc:  # the latter over the API, which has one status for both
         return exc
 
 
-def _followers_first(tasks: Mapping[str, Task | InputError]) -> Iterator[str]:
+def _followers_first(tasks: Mapping[str, Task | SchedulerError]) -> Iterator[str]:
     """Yield the ids, each behind those of *tasks* that run after it: while one does, it stays."""
     left = {
         name: {one.task for one in task.after} if isinstance(task, Task) else set()

@@ -31,7 +31,7 @@ from functions.domain.schedule.occurrences import (
 )
 from functions.domain.task import MAX_RECENT_OUTCOMES, MAX_SUMMARY_CHARS, Pause, QueuedRun, SkippedRange, Task
 from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger, earliest
-from functions.errors import InputError
+from functions.errors import InputError, StateError
 
 TICK_INTERVAL = timedelta(minutes=1)  # a retry waits for the next tick like everything else
 ACTIVE_STATUSES = (Status.RUNNING, Status.RETRYING)
@@ -219,12 +219,13 @@ def pause(task: Task, *, note: str, until: datetime | None, by: str, now: dateti
     """Pause *task*. A run in progress finishes; a waiting retry is dropped.
 
     Raises:
-        InputError: *until* is not in the future, or the task has ended.
+        InputError: *until* is not in the future.
+        StateError: The task has ended.
     """
     if until is not None and until <= now:
         raise InputError("until: must be in the future")
     if task.status is Status.ENDED:
-        raise InputError(f"{task.id} has ended; there is nothing to pause")
+        raise StateError(f"{task.id} has ended; there is nothing to pause")
     changes: dict[str, Any] = {"pause": Pause(note=note, until=until, by=by, at=now)}
     if task.status is Status.RUNNING:
         return Transition(changes, ())
@@ -265,12 +266,12 @@ def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
     """End a pause or a quarantine.
 
     Raises:
-        InputError: The task is neither paused nor quarantined.
+        StateError: The task is neither paused nor quarantined.
     """
     if task.status in ACTIVE_STATUSES and task.pause is not None:
         return Transition({"pause": None}, ())
     if task.status not in (Status.PAUSED, Status.QUARANTINED):
-        raise InputError(f"{task.id} is not paused (it is {task.status})")
+        raise StateError(f"{task.id} is not paused (it is {task.status})")
     return end_pause(task, now=now, catch_up=catch_up)
 
 
@@ -278,12 +279,12 @@ def cancel(task: Task, *, now: datetime) -> Transition:
     """Cancel the current occurrence. A running attempt ends within seconds; a waiting retry is dropped.
 
     Raises:
-        InputError: There is no current occurrence.
+        StateError: There is no current occurrence.
     """
     if task.status is Status.RUNNING:
         return Transition({"cancel_requested": True} | look_soon(task), ())
     if task.status is not Status.RETRYING:
-        raise InputError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
+        raise StateError(f"{task.id} is not running (it is {task.status}); there is nothing to cancel")
     run = run_of_dropped_retry(task, OutcomeKind.CANCELLED, "Cancelled before the next try", now=now)
     return complete_occurrence(task, run, now=now)
 

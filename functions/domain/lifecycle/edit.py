@@ -26,7 +26,7 @@ from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.sharding import shard_of
 from functions.domain.task import QueuedRun, SkippedRange, Task, TaskCalendar, TaskFields, TaskSpec
 from functions.domain.types import SkipReason, Status, Trigger, format_instant
-from functions.errors import InputError
+from functions.errors import InputError, StateError
 
 
 def spec_hash(task: TaskFields) -> str:
@@ -218,10 +218,10 @@ def acknowledge(task: Task, *, by: str) -> Transition:
     """Stop the reminders of the present failures of *task*; its recovery is notified of as ever.
 
     Raises:
-        InputError: It does not fail.
+        StateError: It does not fail.
     """
     if not task.consecutive_failures:
-        raise InputError(f"{task.id} does not fail; there is nothing to acknowledge")
+        raise StateError(f"{task.id} does not fail; there is nothing to acknowledge")
     return Transition({"alert": task.alert.model_copy(update={"acknowledged_by": by or "a user"})}, ())
 
 
@@ -229,18 +229,18 @@ def queue_runs(task: Task, instants: Sequence[datetime], trigger: Trigger, *, no
     """Queue the runs that a user asked for; the schedule of *task* stays where it is.
 
     Raises:
-        InputError: Too many wait already, or the task is quarantined.
+        StateError: Too many wait already, or the task is quarantined, or a heartbeat.
     """
     if task.type == HEARTBEAT:
-        raise InputError(
+        raise StateError(
             f"{task.id} is a heartbeat, which is not run from here: its program calls its address"
         )
     if task.status is Status.QUARANTINED:
-        raise InputError(f"{task.id} is quarantined; resume it first")
+        raise StateError(f"{task.id} is quarantined; resume it first")
     waiting = {extra.at for extra in task.backlog} | ({task.occurrence} if task.occurrence else set())
     extras = [QueuedRun(at=at, trigger=trigger) for at in instants if at not in waiting]
     if len(task.backlog) + len(extras) > BACKLOG_LIMIT:
-        raise InputError(f"{task.id}: at most {BACKLOG_LIMIT} runs may wait; {len(task.backlog)} do already")
+        raise StateError(f"{task.id}: at most {BACKLOG_LIMIT} runs may wait; {len(task.backlog)} do already")
     changes: dict[str, Any] = {"backlog": (*task.backlog, *extras)}
     changes |= {"next_run_at": now} if task.status not in ACTIVE_STATUSES else look_soon(task)
     return Transition(changes, ())

@@ -77,7 +77,7 @@ async def list_owners(principal: CurrentPrincipal, dependencies: Dependencies) -
     )
 
 
-@owner_router.get("/{id:path}", responses=error_responses(404), summary="Read an owner")
+@owner_router.get("/{id:path}", responses=error_responses(404, 409), summary="Read an owner")
 async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName) -> OwnerOut:
     """Return an account."""
     principal.require_scope("read")
@@ -86,7 +86,9 @@ async def read_owner(principal: CurrentPrincipal, dependencies: Dependencies, ow
     return OwnerOut.from_account(await dependencies.accounts.get(owner))
 
 
-@owner_router.put("/{id:path}", responses=error_responses(404), summary="Set an owner's plan and credits")
+@owner_router.put(
+    "/{id:path}", responses=error_responses(404, 409), summary="Set an owner's plan and credits"
+)
 async def set_owner(
     principal: CurrentPrincipal, dependencies: Dependencies, owner: OwnerName, body: OwnerRequest
 ) -> OwnerOut:

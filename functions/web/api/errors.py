@@ -19,6 +19,7 @@ from functions.errors import (
     NotAllowedError,
     NotFoundError,
     SchedulerError,
+    StateError,
     StoreError,
     StoreUnavailableError,
 )
@@ -106,7 +107,7 @@ def http_status_of(error: SchedulerError) -> int:
             return 404
         case NotAllowedError():
             return 403
-        case ConflictError():
+        case ConflictError() | StateError():
             return 409
         case InputError():
             return 422

@@ -130,7 +130,9 @@ async def _read_end_of_body(request: Request) -> bytes:
     return body
 
 
-@task_router.get("/{id}/heartbeat", responses=error_responses(404), summary="Where a heartbeat is called")
+@task_router.get(
+    "/{id}/heartbeat", responses=error_responses(404, 409), summary="Where a heartbeat is called"
+)
 async def read_heartbeat(
     request: Request, service: TaskServiceDep, dependencies: Dependencies, task_id: TaskId
 ) -> HeartbeatOut:
@@ -140,7 +142,7 @@ async def read_heartbeat(
 
 
 @task_router.post(
-    "/{id}/heartbeat", responses=error_responses(404), summary="Give a heartbeat another address"
+    "/{id}/heartbeat", responses=error_responses(404, 409), summary="Give a heartbeat another address"
 )
 async def renew_heartbeat(
     request: Request, service: TaskServiceDep, dependencies: Dependencies, task_id: TaskId

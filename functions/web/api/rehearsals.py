@@ -50,7 +50,7 @@ class RehearsalOut(Schema):
     simulated: Literal[True] = True
 
 
-@router.post("/{id}/rehearse", responses=error_responses(404), summary="Rehearse alert rules")
+@router.post("/{id}/rehearse", responses=error_responses(404, 409), summary="Rehearse alert rules")
 async def rehearse_task(
     service: TaskServiceDep,
     dependencies: Dependencies,

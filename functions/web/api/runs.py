@@ -106,7 +106,7 @@ MAX_RUNS_READ = 2000  # run records that one request reads, those of a rare outc
 READ_SIZE = 200  # of them at once
 
 
-@router.get("", responses=error_responses(404), summary="List runs")
+@router.get("", responses=error_responses(404, 409), summary="List runs")
 async def list_runs(
     service: TaskServiceDep,
     dependencies: Dependencies,

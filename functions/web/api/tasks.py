@@ -226,7 +226,7 @@ async def create_task(
 
 @router.get(
     "/{id}",
-    responses=error_responses(404) | {304: {"description": "You have this version"}},
+    responses=error_responses(404, 409) | {304: {"description": "You have this version"}},
     response_model=TaskOut,
     summary="Read a task",
 )
@@ -330,7 +330,7 @@ async def resume_many(service: TaskServiceDep, body: BulkResumeRequest) -> BulkR
     return BulkResponse(ids=await resume_by_tag(service, body.tag, catch_up=body.catch_up))
 
 
-@action_router.post("/{id}/pause", responses=error_responses(404), summary="Pause a task")
+@action_router.post("/{id}/pause", responses=error_responses(404, 409), summary="Pause a task")
 async def pause_task(service: TaskServiceDep, task_id: TaskId, body: PauseRequest | None = None) -> TaskOut:
     """Pause a task, with a note for other users. A current run finishes."""
     request = body or PauseRequest()
@@ -339,7 +339,7 @@ async def pause_task(service: TaskServiceDep, task_id: TaskId, body: PauseReques
     )
 
 
-@action_router.post("/{id}/resume", responses=error_responses(404), summary="Resume a task")
+@action_router.post("/{id}/resume", responses=error_responses(404, 409), summary="Resume a task")
 async def resume_task(service: TaskServiceDep, task_id: TaskId, body: ResumeRequest | None = None) -> TaskOut:
     """End a pause or a quarantine."""
     return to_task_out(
@@ -347,7 +347,7 @@ async def resume_task(service: TaskServiceDep, task_id: TaskId, body: ResumeRequ
     )
 
 
-@action_router.post("/{id}/run", responses=error_responses(404), summary="Run a task now")
+@action_router.post("/{id}/run", responses=error_responses(404, 409), summary="Run a task now")
 async def run_task(
     service: TaskServiceDep, dependencies: Dependencies, task_id: TaskId, body: RunRequest | None = None
 ) -> RunResponse:
@@ -362,20 +362,20 @@ async def run_task(
     )
 
 
-@action_router.post("/{id}/cancel", responses=error_responses(404), summary="Cancel the current run")
+@action_router.post("/{id}/cancel", responses=error_responses(404, 409), summary="Cancel the current run")
 async def cancel_task(service: TaskServiceDep, task_id: TaskId) -> TaskOut:
     """Cancel the current run: a running attempt within seconds, a waiting retry at once."""
     return to_task_out(await service.cancel(task_id), now=service.now())
 
 
-@action_router.post("/{id}/backfill", responses=error_responses(404), summary="Run past occurrences")
+@action_router.post("/{id}/backfill", responses=error_responses(404, 409), summary="Run past occurrences")
 async def backfill_task(service: TaskServiceDep, task_id: TaskId, body: BackfillRequest) -> BackfillResponse:
     """Run the past occurrences of a period that have not succeeded."""
     occurrences = await service.backfill(task_id, first=body.first, until=body.until, dry_run=body.dry_run)
     return BackfillResponse(occurrences=occurrences, dry_run=body.dry_run)
 
 
-@router.get("/{id}/audit", responses=error_responses(404), summary="Who changed a task")
+@router.get("/{id}/audit", responses=error_responses(404, 409), summary="Who changed a task")
 async def read_audit_trail(service: TaskServiceDep, task_id: TaskId) -> AuditPage:
     """Return who changed the task, when and why, newest first."""
     return AuditPage(entries=await service.audit_trail(task_id))

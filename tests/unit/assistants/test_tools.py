@@ -22,8 +22,8 @@ from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, Principal
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, Document, RunBatch, TaskFilter
-from functions.domain.task import Task
-from functions.domain.types import OutcomeKind
+from functions.domain.task import QueuedRun, Task
+from functions.domain.types import OutcomeKind, Trigger
 from functions.errors import MissingIndexError, StoreError, StoreUnavailableError
 from functions.services.calendars.service import CalendarService
 from tests.conftest import NOON
@@ -91,6 +91,22 @@ async def test_a_key_with_a_long_name_pauses(ask: Ask, wired: App) -> None:
     assert not paused.is_error, paused.data
     authors = {entry.by for entry in await _trail(wired, "shop-front")}
     assert {f"{'n' * 100} (mcp) ({'o' * 100})"} == authors
+
+
+async def test_a_refusal_by_the_state_of_a_task_names_no_field(ask: Ask, wired: App) -> None:
+    """`shop-front: at most 100 ...` named a field `shop-front`, which the assistant was to correct."""
+    await ask("create_task", task=SHOP, dryRun=False)
+    [stored] = (await wired.store.get_tasks(["shop-front"])).tasks
+    full = {
+        "backlog": tuple(
+            QueuedRun(at=NOON - timedelta(minutes=n), trigger=Trigger.MANUAL) for n in range(1, 101)
+        )
+    }
+    await wired.store.write([ConditionalWrite.for_changes(stored, full)])
+
+    refused = await ask("run_task", id="shop-front")
+
+    assert {"error": "shop-front: at most 100 runs may wait; 100 do already"} == refused.data
 
 
 async def test_alert_rules_are_rehearsed_before_they_are_proposed(ask: Ask, wired: App) -> None:

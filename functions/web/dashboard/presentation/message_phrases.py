@@ -405,7 +405,7 @@ FLASHES = {
     "This key may not do this": "此密钥无权这样做",
     "This address answers to other methods": "此地址只接受其他方法",
     "The request took too long": "请求超时",
-    "It conflicts with another change": "与另一更改冲突",
+    "The present state refuses it": "当前状态不允许此操作",
     "The request is too large": "请求过大",
     "The request is invalid": "请求无效",
     "Too many requests": "请求过多",

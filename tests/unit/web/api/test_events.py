@@ -266,7 +266,7 @@ async def test_after_and_events_are_checked_as_a_task_is_made(api: Call) -> None
 
     assert (422, "after.0.task: there is no task 'nobody'") == (missing.status, missing.json["detail"])
     assert (201, "", None) == (made.status, made.json["schedule"], made.json["nextRunAt"])
-    assert (422, [{"task": "pack", "on": "failure"}]) == (followed.status, upstream.json["dependents"])
+    assert (409, [{"task": "pack", "on": "failure"}]) == (followed.status, upstream.json["dependents"])
     assert 204 == free.status
 
 

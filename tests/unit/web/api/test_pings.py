@@ -163,7 +163,7 @@ async def test_a_later_task_of_the_same_id_has_another_address(api: Call, path: 
     await api("POST", "/api/tasks", BACKUP)
     assert (await api("GET", path, key=None)).status == 404
     await api("PATCH", "/api/tasks/backup", {"type": "http", "params": {"url": "https://example.com"}})
-    assert (await api("GET", "/api/tasks/backup/heartbeat")).status == 422
+    assert (await api("GET", "/api/tasks/backup/heartbeat")).status == 409
 
 
 async def test_reading_the_address_takes_the_scope_run(
@@ -228,5 +228,5 @@ async def test_bad_run_ids_are_refused_with_a_reason(api: Call, path: str) -> No
 
 async def test_run_now_is_refused(api: Call, path: str) -> None:
     refused = await api("POST", "/api/tasks/backup/run")
-    assert refused.status == 422
+    assert refused.status == 409
     assert "its program calls its address" in refused.json["detail"]

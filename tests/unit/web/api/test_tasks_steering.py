@@ -1,11 +1,16 @@
 """Steering tasks over the API: run, pause, resume, cancel, backfill, all with a tag, and who did it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from functions.app.application import App
 from functions.domain.capacity.time_budget import TimeBudget
+from functions.domain.storage import ConditionalWrite
+from functions.domain.task import QueuedRun
+from functions.domain.types import Status, Trigger
+from tests.conftest import NOON
 from tests.support.clock import Clock
 from tests.unit.web.api.conftest import HEALTH, Call
 
@@ -17,6 +22,7 @@ BRIEFING = {
     "timezone": "UTC",
     "tags": ["office"],
 }
+FULL = tuple(QueuedRun(at=NOON - timedelta(minutes=n), trigger=Trigger.MANUAL) for n in range(1, 101))
 BUDGET = TimeBudget(start_limit=timedelta(seconds=40), response_limit=timedelta(seconds=50))
 
 
@@ -165,9 +171,32 @@ async def test_what_makes_no_sense_is_refused_with_the_reason(api: Call) -> None
     cancelled = await api("POST", "/api/tasks/briefing/cancel")
     paused = await api("POST", "/api/tasks/briefing/pause", {"until": "2020-01-01T00:00:00Z"})
 
-    assert [422, 422, 422] == [resumed.status, cancelled.status, paused.status]
+    assert [409, 409, 422] == [resumed.status, cancelled.status, paused.status]
     assert "briefing is not paused (it is scheduled)" == resumed.json["detail"]
     assert [{"field": "until", "reason": "must be in the future"}] == paused.json["errors"]
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "reason"),
+    [
+        ({"status": Status.ENDED, "schedule": "", "next_run_at": None}, "pause", "has ended"),
+        ({"status": Status.QUARANTINED, "next_run_at": None}, "run", "is quarantined; resume it first"),
+        ({"backlog": FULL}, "run", "at most 100"),
+        ({"type": "heartbeat", "params": {"graceSeconds": 60}}, "run", "is a heartbeat"),
+    ],
+)  # fmt: skip
+async def test_what_its_state_refuses_is_a_conflict_and_blames_no_field(
+    api: Call, wired: App, state: dict[str, Any], action: str, reason: str
+) -> None:
+    """Nothing in the request can be corrected; `briefing: at most 100 ...` named a field `briefing`."""
+    await api("POST", "/api/tasks", BRIEFING)
+    [stored] = (await wired.store.get_tasks(["briefing"])).tasks
+    await wired.store.write([ConditionalWrite.for_changes(stored, state)])
+
+    refused = await api("POST", f"/api/tasks/briefing/{action}")
+
+    assert (409, True) == (refused.status, reason in refused.json["detail"]), refused.json
+    assert "errors" not in refused.json
 
 
 async def test_a_tag_stops_and_starts_all_that_have_it(api: Call) -> None:

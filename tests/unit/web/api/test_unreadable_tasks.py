@@ -51,7 +51,7 @@ async def test_an_owner_gets_the_answer_of_a_task_that_is_not_there(
 async def test_the_operator_is_told_what_is_wrong_with_it(api: Call) -> None:
     answers = [await api("GET", "/api/tasks/broken"), await api("POST", "/api/tasks/broken/pause", {})]
 
-    assert [422, 422] == [answer.status for answer in answers]
+    assert [409, 409] == [answer.status for answer in answers]
     assert all(b"broken cannot be read: priority" in answer.body for answer in answers)
 
 

@@ -1,11 +1,13 @@
 """`If-Match` and `If-None-Match` (RFC 9110, section 13): lists of entity tags, or `*`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Header
 
 from functions.domain.storage import VersionedTask
-from functions.errors import NotFoundError
+from functions.errors import ConflictError, NotFoundError
 from functions.services.tasks import TaskService
 from functions.web.api.errors import ProblemError
 
@@ -42,6 +44,22 @@ async def get_unchanged_task(
     if if_none_match and has_tag(if_none_match, stored):
         raise ProblemError(412, f"{task_id} exists, and If-None-Match asks that it does not")
     return stored
+
+
+@contextmanager
+def matching(if_match: str | None, stored: VersionedTask) -> Iterator[str | None]:
+    """Yield the revision that a write in here may change; None for any, as without *if_match* and with `*`.
+
+    Raises:
+        ProblemError: 412: another writer changed it since `get_unchanged_task` compared it.
+    """
+    expected = str(stored.revision) if if_match and not has_tag(if_match, None) else None
+    try:
+        yield expected
+    except ConflictError as exc:
+        if expected is None:
+            raise
+        raise ProblemError(412, str(exc)) from None
 
 
 def has_tag(header: str, stored: VersionedTask | None) -> bool:

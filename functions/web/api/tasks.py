@@ -28,7 +28,7 @@ from functions.web.api.dependencies import (
     to_task_out,
 )
 from functions.web.api.errors import error_responses
-from functions.web.api.preconditions import IfMatch, IfNoneMatch, get_unchanged_task, has_tag
+from functions.web.api.preconditions import IfMatch, IfNoneMatch, get_unchanged_task, has_tag, matching
 from functions.web.api.runs import to_run_out
 from functions.web.api.scheduler import ApiDependencies
 from functions.web.api.schemas import (
@@ -265,8 +265,9 @@ async def replace_task(
         default_timezone=dependencies.default_timezone,
         runs_when_asked=bool(why_never_started(stored.task)),
     )
-    expected = None if if_match is None else str(stored.revision)
-    return await _with_etag(await service.edit(task_id, spec, expected=expected), response, dependencies)
+    with matching(if_match, stored) as expected:
+        changed = await service.edit(task_id, spec, expected=expected)
+    return await _with_etag(changed, response, dependencies)
 
 
 @router.patch(
@@ -292,8 +293,8 @@ async def update_task(
         default_timezone=dependencies.default_timezone,
         runs_when_asked=bool(why_never_started(stored.task)),
     )
-    expected = None if if_match is None else str(stored.revision)
-    changed = await service.edit(task_id, spec, expected=expected, definition=spec_hash(stored.task))
+    with matching(if_match, stored) as expected:
+        changed = await service.edit(task_id, spec, expected=expected, definition=spec_hash(stored.task))
     return await _with_etag(changed, response, dependencies)
 
 
@@ -306,7 +307,8 @@ async def delete_task(
         await service.delete(task_id)
         return
     stored = await get_unchanged_task(service, task_id, if_match, if_none_match)
-    await service.delete(task_id, expected=None if if_match is None else str(stored.revision))
+    with matching(if_match, stored) as expected:
+        await service.delete(task_id, expected=expected)
 
 
 async def _with_etag(stored: VersionedTask, response: Response, dependencies: ApiDependencies) -> TaskOut:

@@ -1,5 +1,6 @@
 """What clients really send: values that no JSON holds, preconditions, HEAD, and bodies by the description."""
 
+import asyncio
 import copy
 import gzip
 import json
@@ -131,6 +132,36 @@ async def test_if_match_takes_a_list_of_tags(header: str, expected: int, api: Ca
     headers = {"If-Match": header.format(etag=made.headers["etag"])}
 
     assert expected == (await api("PATCH", "/api/tasks/shop", {"priority": "high"}, headers=headers)).status
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_of_writes_of_one_version_at_once_one_succeeds_and_the_others_are_412(
+    method: str, api: Call
+) -> None:
+    """Who lost between the comparison and the write got 409, which no client of If-Match waits for."""
+    tag = (await api("POST", "/api/tasks", HEALTH)).headers["etag"]
+
+    def change(number: int) -> Any:
+        body = None if method == "DELETE" else {**HEALTH, "title": f"Title {number}"}
+        return api(method, "/api/tasks/shop-front-answers", body, headers={"If-Match": tag})
+
+    answers = await asyncio.gather(*map(change, range(4)))
+
+    lost = {412, 404} if method == "DELETE" else {412}
+    assert [1, lost] == [
+        sum(answer.status < 300 for answer in answers),
+        {answer.status for answer in answers if answer.status >= 300} | lost,
+    ]
+
+
+async def test_if_match_any_takes_whatever_version_there_is(api: Call) -> None:
+    await api("POST", "/api/tasks", HEALTH)
+
+    def change(number: int) -> Any:
+        body = {**HEALTH, "title": f"Title {number}"}
+        return api("PUT", "/api/tasks/shop-front-answers", body, headers={"If-Match": "*"})
+
+    assert [200] * 4 == [answer.status for answer in await asyncio.gather(*map(change, range(4)))]
 
 
 async def test_if_match_any_fails_where_there_is_no_task(api: Call) -> None:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.domain.capacity.time_budget import CLOUD_SCHEDULER_BUDGET, TimeBudget
 from functions.domain.sharding import WorkerAssignment, parse_assignment
-from functions.errors import InputError, SchedulerError, StoreError, StoreUnavailableError
+from functions.errors import InputError, SchedulerError
 from functions.observability.metrics import CONTENT_TYPE
 from functions.web import responses
 from functions.web.auth import (
@@ -271,7 +271,7 @@ class TriggerApp:
                 return await call(self._get_app())
         except Exception as exc:  # noqa: BLE001  # the caller gets a response, never a traceback
             failure = exc
-        reason = "It took too long" if timeout.expired() else _failure_reason(failure)
+        reason = "It took too long" if timeout.expired() else responses.failure_reason(failure)
         is_expected = isinstance(failure, SchedulerError) or timeout.expired()
         log.error(
             event,
@@ -293,7 +293,7 @@ class TriggerApp:
                 self._api = build_api(app)
         except SchedulerError as exc:
             log.error("rest_degraded", extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
-            return responses.degraded_response(_failure_reason(exc), status=503)
+            return responses.degraded_response(responses.failure_reason(exc), status=503)
         return self._api
 
 
@@ -301,16 +301,6 @@ def _report_response(report: Mapping[str, object] | Degraded, *, degraded_status
     if isinstance(report, Degraded):
         return responses.degraded_response(report.reason, status=degraded_status)
     return JSONResponse(report, headers=responses.COMMON_HEADERS)
-
-
-def _failure_reason(failure: Exception) -> str:
-    match failure:
-        case StoreUnavailableError():
-            return "The store could not be reached in time"
-        case StoreError():
-            return "The store refused the work"
-        case _:
-            return "The scheduler failed; its log has the details"
 
 
 async def _read_body(request: Request) -> bytes | None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from functions.errors import StoreError, StoreUnavailableError
 from functions.web.auth import AuthFailure
 
 REALM = 'Bearer realm="cronfire"'
@@ -86,6 +87,17 @@ def auth_failure_response(failure: AuthFailure) -> Response:
         return _problem(403, "This caller may not do this", headers)
     challenge = f'{REALM}, error="invalid_token"' if failure.has_token else REALM
     return _problem(401, "A valid bearer token is required", {"WWW-Authenticate": challenge})
+
+
+def failure_reason(failure: Exception) -> str:
+    """Return the neutral sentence of `degraded_response` for *failure*."""
+    match failure:
+        case StoreUnavailableError():
+            return "The store could not be reached in time"
+        case StoreError():
+            return "The store refused the work"
+        case _:
+            return "The scheduler failed; its log has the details"
 
 
 def degraded_response(reason: str, *, status: int) -> Response:

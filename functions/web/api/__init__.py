@@ -1,7 +1,8 @@
 """The API: FastAPI routes over the services, described by OpenAPI; errors are problem details."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from functions.domain.access import Principal
 from functions.domain.task import TaskSpec
+from functions.errors import StoreError
 from functions.observability.metrics import CONTENT_TYPE
 from functions.web.api import (
     admin,
@@ -28,6 +30,9 @@ from functions.web.api.dependencies import ApiAuth, ApiRoute, CurrentPrincipal, 
 from functions.web.api.errors import ProblemDetails, ProblemError, add_error_handlers
 from functions.web.api.scheduler import ApiDependencies
 from functions.web.auth import GoogleTokenVerifier
+from functions.web.responses import degraded_response, failure_reason
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
@@ -40,8 +45,32 @@ async def describe(request: Request) -> JSONResponse:
     return JSONResponse({**described, "servers": [{"url": root}]} if root else described)
 
 
-@router.get("/metrics")
-@router.get("/metrics/")  # as `web.app` has it for other callers
+class StateRoute(ApiRoute):
+    """A route about the scheduler's state, which a store that does not work is a part of.
+
+    The response is that of `web.app` to other callers, also where the key itself cannot be looked up.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of requests."""
+        handle = super().get_route_handler()
+        event = f"{self.name}_degraded"
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except StoreError as exc:
+                log.error(event, extra={"error": str(exc)})  # noqa: TRY400  # known, and no secret in it
+                return degraded_response(failure_reason(exc), status=503)
+
+        return answer
+
+
+state_router = APIRouter(include_in_schema=False, route_class=StateRoute)
+
+
+@state_router.get("/metrics")
+@state_router.get("/metrics/")  # as `web.app` has it for other callers
 async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Response:
     """Return figures for Prometheus about all tasks, for a key that is bound to no owner.
 
@@ -51,8 +80,8 @@ async def metrics(principal: CurrentPrincipal, dependencies: Dependencies) -> Re
     return Response(await dependencies.metrics(), media_type=CONTENT_TYPE)
 
 
-@router.get("/status")
-@router.get("/status/")
+@state_router.get("/status")
+@state_router.get("/status/")
 async def status(principal: CurrentPrincipal, dependencies: Dependencies) -> JSONResponse:
     """Return how many tasks there are and when the last tick was, as `metrics` does its figures."""
     _require_operator(principal)
@@ -115,6 +144,7 @@ def build_api(
         admin.owner_router,
         admin.key_router,
         router,
+        state_router,
     )
     add_routes(app, *routers)
     add_error_handlers(app)

@@ -16,7 +16,7 @@ from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.events import Event
 from functions.domain.json_depth import check_values
 from functions.domain.run import Run
-from functions.domain.storage import ConditionalWrite, TaskFilter, WriteStatus
+from functions.domain.storage import TaskFilter, WriteStatus
 from functions.domain.task import Task, TaskFields, TaskSpec, why_never_started
 from functions.domain.types import check_instant
 from functions.domain.validation import validation_sentence
@@ -28,6 +28,7 @@ from functions.services.dependencies import sync_links
 from functions.services.events import PublishResult
 from functions.services.manual_runs import create_and_run, find_attempt
 from functions.services.paging import all_tasks
+from functions.services.removal import remove_stored
 from functions.task_types import registry
 
 log = logging.getLogger(__name__)
@@ -157,10 +158,8 @@ class Scheduler:
         """
         stored = await get_task(self._app.store, task_id)
         async with sync_links(self._app.store, None, before=stored.task):
-            [written] = await self._app.store.write(
-                [ConditionalWrite(stored.task, stored.revision, delete=True)]
-            )
-        if written.status is not WriteStatus.APPLIED:
+            status = await remove_stored(self._app.store, stored, by="library", now=self._app.now())
+        if status is not WriteStatus.APPLIED:
             raise InputError(f"{task_id} was changed at the same moment; try again")
 
     async def runs(

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from functions.domain.alerts.outbox import DeliveryAttempt, Undelivered
 from functions.domain.alerts.routing import Route, drop_superseded
 from functions.domain.lifecycle.after_delivery import after_delivery
 from functions.domain.lifecycle.complete import Transition
+from functions.domain.lifecycle.removal import has_delivered_all
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task
 from functions.engine.writer import PendingTransition, TickWriter
@@ -132,7 +134,10 @@ def _after_delivery(
         log.error("notice_given_up", extra=facts | {"lost": one.is_lost})
     lost += [one for one in undelivered if one.is_lost]
 
-    def recompute(task: Task) -> Transition:
-        return Transition(after_delivery(task, attempts, now=now)[0], ())
+    def transition(task: Task, changes: dict[str, Any]) -> Transition:
+        return Transition(changes, (), removes=has_delivered_all(task.model_copy(update=changes)))
 
-    return PendingTransition(stored, Transition(changes, ()), recompute)
+    def recompute(task: Task) -> Transition:
+        return transition(task, after_delivery(task, attempts, now=now)[0])
+
+    return PendingTransition(stored, transition(stored.task, changes), recompute)

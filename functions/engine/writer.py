@@ -180,9 +180,7 @@ class TickWriter:
         runs = tuple(run for item in items.values() for run in item.transition.runs)
         batch = self._run_batch(runs) if runs else None
         written = {index: item for index, item in items.items() if not item.is_deferred}
-        writes = [
-            ConditionalWrite.for_changes(item.task, item.transition.changes) for item in written.values()
-        ]
+        writes = [_to_write(item) for item in written.values()]
         results, is_recorded = await self._send_recorded(batch, writes)
         if batch is not None:
             await self._remove_void_runs(batch, written.values(), results)
@@ -288,6 +286,11 @@ class TickWriter:
     def _seconds_left(self) -> float:
         """Return the seconds until the deadline."""
         return math.inf if self._deadline is None else (self._deadline - self._clock()).total_seconds()
+
+
+def _to_write(item: PendingTransition) -> ConditionalWrite:
+    write = ConditionalWrite.for_changes(item.task, item.transition.changes)
+    return replace(write, delete=True) if item.transition.removes else write
 
 
 def _task_after_deferred(item: PendingTransition) -> VersionedTask:

@@ -29,6 +29,7 @@ KINDS_BY_SEVERITY: tuple[NotificationKind, ...] = (  # the worst first
     "late",
     "recovery",
     "stable",
+    "removed",
     "news",
     "success",
     "test",

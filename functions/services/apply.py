@@ -8,6 +8,7 @@ from typing import Literal, Self
 from functions.domain.alerts.routing import DailyDigest
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.edit import edit_task, new_task, spec_hash
+from functions.domain.lifecycle.removal import notifications_left_by
 from functions.domain.lifecycle.upcoming import next_run
 from functions.domain.run import Run
 from functions.domain.storage import (
@@ -36,7 +37,7 @@ from functions.services.paging import all_tasks
 
 SPEC_FIELDS = set(TaskSpec.model_fields)
 FILE_ORIGIN = "file:"
-APPLIED_BY = "apply"  # who changed a calendar that a file has
+APPLIED_BY = "apply"  # who changed a calendar that a file has, or removed what it has no more
 MAX_NAMED = 10  # of tasks in a message
 
 
@@ -94,11 +95,16 @@ class TaskSource:
 
 @dataclass(frozen=True, slots=True)
 class _PlannedWrite:
-    """A change with what is written for it: nothing when the task is unchanged."""
+    """A change with what is written for it: nothing when the task is unchanged.
+
+    Attributes:
+        before_it: What delivers the notifications that a removed task owes, see `lifecycle.removal`.
+    """
 
     change: PlannedChange
     write: ConditionalWrite | None = None
     runs: tuple[Run, ...] = ()
+    before_it: ConditionalWrite | None = None
 
 
 async def apply_plan(
@@ -320,7 +326,12 @@ def _days_alone(transition: Transition) -> tuple[str, ...]:
 def _plan_removal(stored: VersionedTask, *, now: datetime) -> _PlannedWrite:
     task = stored.task
     change = PlannedChange(task.id, "remove", before=next_run(task, now=now), timezone=task.timezone)
-    return _PlannedWrite(change, ConditionalWrite(stored.task, stored.revision, delete=True))
+    left = notifications_left_by(task, by=APPLIED_BY, now=now)
+    return _PlannedWrite(
+        change,
+        ConditionalWrite(task, stored.revision, delete=True),
+        before_it=None if left is None else ConditionalWrite(left, None),
+    )
 
 
 async def _write_all(
@@ -337,7 +348,9 @@ async def _write_all(
         ConflictError: Another writer changed one of the tasks since it was read.
         UnreadableError: See `_not_in_effect`.
     """
-    writes = [
+    owed = {planned.change.id: planned.before_it for planned in plan if planned.before_it is not None}
+    writes: list[tuple[ConditionalWrite, tuple[Run, ...]]] = [(write, ()) for write in owed.values()]
+    writes += [
         (with_dependents(planned.write, kept), planned.runs) for planned in plan if planned.write is not None
     ]
     for start in range(0, len(writes), RUNS_PER_BATCH):
@@ -351,7 +364,16 @@ async def _write_all(
             if result.status is not WriteStatus.APPLIED
         ]
         if unanswered and (missing := await _not_in_effect(store, unanswered)):
+            await _withdraw(store, owed)
             raise ConflictError(f"{name_some(missing)}: changed by another writer meanwhile; apply again")
+
+
+async def _withdraw(store: TaskStore, owed: Mapping[str, ConditionalWrite]) -> None:
+    """Remove what was to deliver the news of removals, by task, that did not come about."""
+    if owed:
+        left = [owed[one.task.id].task.id for one in (await store.get_tasks(list(owed))).tasks]
+        found = await store.get_tasks(left)
+        await store.write([ConditionalWrite(one.task, one.revision, delete=True) for one in found.tasks])
 
 
 def unreadable_text(found: InvalidDocument) -> str:

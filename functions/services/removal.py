@@ -1,4 +1,6 @@
-"""Removed tasks: kept for a month in a document each, so that a removal can be undone.
+"""Removals: of a task that fails people are notified, and each can be undone for a month.
+
+A removed task is kept in a document.
 
 The documents of an owner stand together, so that its page reads no others. A second one, of the task's id,
 leads those who see all tasks to them:
@@ -20,13 +22,14 @@ from typing import Final
 from pydantic import ValidationError
 
 from functions.domain.access import Principal
+from functions.domain.lifecycle.removal import notifications_left_by
 from functions.domain.lifecycle.restore import restored_task
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, Document, VersionedTask, WriteStatus
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Instant, Model
 from functions.errors import ConflictError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
-from functions.interfaces import DocumentStore, Store
+from functions.interfaces import DocumentStore, Store, TaskStore
 from functions.services.access.audit import record_change
 from functions.services.access.limits import OwnerLimits
 from functions.services.access.view import is_run_of
@@ -95,6 +98,24 @@ async def keep_removed(store: DocumentStore, task: Task, *, by: str, now: dateti
             await update_document(store, "meta", name, partial(_replaced, kept), expire_at=now + RETENTION)
     except StoreError as exc:
         log.warning("removed_task_not_kept", extra={"task_id": task.id, "error": str(exc)})
+
+
+async def remove_stored(store: TaskStore, stored: VersionedTask, *, by: str, now: datetime) -> WriteStatus:
+    """Remove the task, if it is still the revision of *stored*; what it owes people is delivered by a tick.
+
+    That is written first: when this process dies in between, they have news of a removal that has yet to
+    come, where the other order would leave the incident open for ever.
+    """
+    left = notifications_left_by(stored.task, by=by, now=now)
+    kept = None
+    if left is not None:
+        [kept] = await store.write([ConditionalWrite(left, None)])
+        if kept.status is not WriteStatus.APPLIED:
+            return WriteStatus.UNKNOWN
+    [written] = await store.write([ConditionalWrite(stored.task, stored.revision, delete=True)])
+    if written.status is WriteStatus.CONFLICT and left is not None and kept is not None:
+        await store.write([ConditionalWrite(left, kept.revision, delete=True)])
+    return written.status
 
 
 def _replaced(data: dict[str, object], known: Document | None) -> dict[str, object] | None:

@@ -43,7 +43,7 @@ from functions.services.compare_and_set import (
 from functions.services.dependencies import check_links, sync_links
 from functions.services.heartbeats import revoke_address
 from functions.services.meta import find_first_request
-from functions.services.removal import keep_removed
+from functions.services.removal import keep_removed, remove_stored
 from functions.services.task_commands import backfill_task
 
 NEXT_HORIZON = timedelta(days=7)  # how far ahead what is due next is looked for
@@ -300,7 +300,8 @@ class TaskService:
             except UnreadableError:
                 found = await self._store.get_tasks([task_id])
                 for invalid in found.invalid:
-                    await self._write_removal(ConditionalWrite.for_removal(invalid))
+                    [written] = await self._store.write([ConditionalWrite.for_removal(invalid)])
+                    _check_removed(task_id, written.status)
             else:
                 await keep_removed(self._store, stored.task, by=self.principal.author, now=self._clock())
                 await self._remove(stored)
@@ -311,17 +312,8 @@ class TaskService:
 
     async def _remove(self, stored: VersionedTask) -> None:
         async with sync_links(self._store, None, before=stored.task):
-            await self._write_removal(ConditionalWrite(stored.task, stored.revision, delete=True))
-
-    async def _write_removal(self, write: ConditionalWrite) -> None:
-        task_id = write.task.id
-        [written] = await self._store.write([write])
-        if written.status is WriteStatus.UNKNOWN:
-            raise StoreUnavailableError(
-                f"The store did not say whether {task_id} was deleted; look, and try again"
-            )
-        if written.status is WriteStatus.CONFLICT:
-            raise OvertakenError(f"{task_id} was changed at the same moment; read it again")
+            by, now = self.principal.author, self._clock()
+            _check_removed(stored.task.id, await remove_stored(self._store, stored, by=by, now=now))
 
     async def pause(self, task_id: str, *, note: str = "", until: datetime | None = None) -> VersionedTask:
         """Stop a task; see `lifecycle.complete.pause`."""
@@ -431,6 +423,15 @@ class TaskService:
 
 
 SPEC_FIELDS = frozenset(TaskSpec.model_fields)
+
+
+def _check_removed(task_id: str, status: WriteStatus) -> None:
+    if status is WriteStatus.UNKNOWN:
+        raise StoreUnavailableError(
+            f"The store did not say whether {task_id} was deleted; look, and try again"
+        )
+    if status is WriteStatus.CONFLICT:
+        raise OvertakenError(f"{task_id} was changed at the same moment; read it again")
 
 
 # Commands on all tasks with a tag.

@@ -22,7 +22,10 @@ MARKS = ("<!-- previews -->\n", "<!-- end of previews -->\n")
 VOICE = Locale.from_settings({"PUBLIC_URL": "https://cron.example.com"})
 KINDS: tuple[NotificationKind, ...] = tuple(
     dict.fromkeys(
-        [*get_args(NotificationTrigger), "reminder", "stable", "channel", "undelivered", "credits", "test"]
+        [
+            *get_args(NotificationTrigger),
+            *("reminder", "stable", "removed", "channel", "undelivered", "credits", "test"),
+        ]
     )
 )
 SHOP: dict[str, Any] = {
@@ -72,6 +75,11 @@ DIFFERENT: dict[NotificationKind, dict[str, Any]] = {
     },
     "flapping": {"summary": "6 changes within its last 20 runs", "since": NOON - timedelta(hours=1)},
     "stable": {"summary": "Answered 200 in 84 ms"},
+    "removed": {
+        "summary": "by alice; last: Answered 503, expected 200",
+        "since": NOON - timedelta(hours=4),
+        "failures": 48,
+    },
     "late": {"summary": "Due at 2026-11-20T12:00:00Z, looked at 14 min later: was the scheduler pinged?"},
     "silent": {"summary": "No success since 2026-11-20T09:00:00Z", "since": NOON - timedelta(hours=3)},
     "reminder": {

@@ -224,11 +224,7 @@ def _after_success(task: Task, run: Run, *, now: datetime) -> tuple[AlertState, 
         alert, notices = _notify_flapping(task, run, alert, recovered, now=now)
         alert = alert.model_copy(update=over)
     else:
-        recovered = [
-            rule
-            for rule in _unmuted_rules(task, alert, "recovery")
-            if alert.notified and has_reached_threshold(rule, task, task.consecutive_failures)
-        ]
+        recovered = _rules_for_recovery(task, alert)
         alert, notices = _notify_recovery(task, run, alert, recovered, now=now)
         alert = alert.model_copy(update=over) if failing else alert
     return _notify_success(task, run, alert, notices, recovered, now=now)
@@ -262,6 +258,21 @@ def _notify_recovery(
         notices.append(_notification(task, run, "stable", alert.flapping, now=now))
         alert = alert.model_copy(update={"flapping": (), "outcome_history": ""})
     return append(alert, *notices), tuple(notices)
+
+
+def ending_channels(task: Task) -> tuple[str, ...]:
+    """The channels that await the end of what *task* is in: of its failures, or of its flapping."""
+    rules = _rules_for_recovery(task, task.alert)
+    names = (*channel_names(rules), *_without_rule(task, task.alert), *task.alert.flapping)
+    return tuple(dict.fromkeys(names))
+
+
+def _rules_for_recovery(task: Task, alert: AlertState) -> list[NotifyRule]:
+    return [
+        rule
+        for rule in _unmuted_rules(task, alert, "recovery")
+        if alert.notified and has_reached_threshold(rule, task, task.consecutive_failures)
+    ]
 
 
 def _without_rule(task: Task, alert: AlertState) -> list[str]:

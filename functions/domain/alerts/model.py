@@ -14,7 +14,8 @@ NotificationTrigger = Literal[
     "failure", "recovery", "success", "paused", "news", "flapping", "late", "silent"
 ]
 NotificationKind = (
-    NotificationTrigger | Literal["reminder", "stable", "channel", "undelivered", "credits", "test"]
+    NotificationTrigger
+    | Literal["reminder", "stable", "removed", "channel", "undelivered", "credits", "test"]
 )
 
 

@@ -23,6 +23,7 @@ _IMPORTANCE: dict[NotificationKind, int] = {
     "flapping": 2,
     "silent": 2,
     "paused": 2,
+    "removed": 2,
     "channel": 2,
     "undelivered": 2,
     "credits": 2,

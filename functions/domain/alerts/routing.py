@@ -191,6 +191,7 @@ def _second_of_day(time_of_day: str) -> int:
 MIN_RECOVERED_FAILURE = timedelta(hours=2)  # a shorter failure that was over while held is not sent
 
 _FAILURE_KINDS: frozenset[NotificationKind] = frozenset({"failure", "reminder", "silent"})
+_END_KINDS: frozenset[NotificationKind] = frozenset({"recovery", "removed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +298,7 @@ def drop_superseded(
             if notice.kind in _FAILURE_KINDS:
                 waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
                 waiting.append(number)
-            elif notice.kind == "recovery" and any(pending[one].since == notice.since for one in waiting):
+            elif notice.kind in _END_KINDS and any(pending[one].since == notice.since for one in waiting):
                 waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
                 is_short = notice.since is not None and notice.at - notice.since < MIN_RECOVERED_FAILURE
                 if is_short and name not in notified:

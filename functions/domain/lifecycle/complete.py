@@ -50,10 +50,12 @@ class Transition:
     Attributes:
         changes: Fields of the task by Python name, with their new values.
         runs: The record of the attempt first, then those of occurrences skipped with it.
+        removes: Whether the task is removed with it.
     """
 
     changes: dict[str, Any]
     runs: tuple[Run, ...]
+    removes: bool = False
 
 
 def complete_occurrence(

@@ -135,7 +135,7 @@ def build_message(
 
 
 STATES: frozenset[NotificationKind] = frozenset(
-    {"failure", "silent", "reminder", "paused", "flapping", "recovery", "stable"}
+    {"failure", "silent", "reminder", "paused", "flapping", "recovery", "stable", "removed"}
 )  # of which a task is in the newest
 
 

@@ -33,11 +33,12 @@ def said(*words: str, folder: Path, **variables: str) -> str:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda file: file.name)
 def test_a_script_knows_its_checkout(script: Path, checkout: Path, tmp_path: Path) -> None:
-    """By its path, with CDPATH exported, from its own folder, and through a link in some folder of PATH."""
+    """By its path, with CDPATH exported, from its own folder, by sh, and through a link in PATH."""
     text = script.read_text()
     [line] = [one for one in text.splitlines() if NEEDED in one]
+    before, found_line, _ = text.partition(line)
     file = checkout / "scripts" / script.name
-    file.write_text(f"#!/usr/bin/env bash\nset -euo pipefail\n{line}\nprintf '%s\\n' \"$root\"\n")
+    file.write_text(f"{before}{found_line}\nprintf '%s\\n' \"$root\"\n")
     file.chmod(0o755)
     (tmp_path / "link").symlink_to(file)
     elsewhere = str(tmp_path / "elsewhere")
@@ -47,7 +48,8 @@ def test_a_script_knows_its_checkout(script: Path, checkout: Path, tmp_path: Pat
         said(f"scripts/{script.name}", folder=checkout, CDPATH=f"{elsewhere}:."),
         said(f"scripts/{script.name}", folder=checkout, CDPATH="."),
         said("bash", script.name, folder=file.parent),
+        said("sh", f"scripts/{script.name}", folder=checkout),
         said(str(tmp_path / "link"), folder=tmp_path),
     ]
 
-    assert [str(checkout)] * 5 == found
+    assert [str(checkout)] * 6 == found

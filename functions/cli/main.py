@@ -118,12 +118,31 @@ def main(
 def build_command() -> Any:
     """Return the parser of all commands and their options, with an example in the help of each."""
     command: Any = typer.main.get_command(app)
+    _refuse_repeated_options(command)
     for path, example in EXAMPLES.items():
         found = command
         for name in path.split():
             found = found.commands[name]
         found.epilog = f"Example: scheduler {example}"
     return command
+
+
+def _refuse_repeated_options(command: Any) -> None:
+    """Let *command*, and the commands of a group, refuse a second value: click drops all but the last."""
+    parse = command.parse_args
+
+    def parse_once(context: Any, words: list[str]) -> Any:
+        if not context.resilient_parsing:  # of a completion
+            _, _, given = command.make_parser(context).parse_args(list(words))
+            for option in (one for one in given if one.param_type_name == "option" and not one.multiple):
+                takes_no_value = option.is_flag and not option.secondary_opts
+                if given.count(option) > 1 and not takes_no_value:
+                    context.fail(f"{option.opts[0]} is given twice; give it once")
+        return parse(context, words)
+
+    command.parse_args = parse_once
+    for inner in getattr(command, "commands", {}).values():
+        _refuse_repeated_options(inner)
 
 
 async def _run_command(command: CommandContext, context: CliContext) -> int:

@@ -34,6 +34,10 @@ from tests.unit.cli.conftest import Scheduler, WriteTasks
         (("serve", "--port", "99999"), "--port"),
         (("serve", "--port", "http"), "'--port': must be a whole number:"),
         (("import", "x.json", "--timeout", "long"), "'--timeout': must be a number:"),
+        (("next", "daily", "--count", "1", "--count=2"), "--count is given twice; give it once:"),
+        (("create", "A", "--schedule", "daily", "--schedule", "0 9 * * 6"), "--schedule is given twice"),
+        (("apply", "a.yaml", "--no-prune", "--prune"), "--prune is given twice"),
+        (("owners", "set", "a", "--max-tasks", "1", "--max-tasks", "2"), "--max-tasks is given twice"),
     ],
 )
 def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
@@ -44,6 +48,15 @@ def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
     assert (2, "") == (said.code, said.out)
     assert (1, True) == (said.err.count("\n"), said.err.startswith("scheduler: "))
     assert part in said.err
+
+
+def test_an_option_of_several_values_and_one_without_any_may_be_repeated(scheduler: Scheduler) -> None:
+    made = scheduler(
+        *("create", "A", "--type", "daily_briefing", "--schedule", "daily"),
+        *("--tag", "a", "--tag", "b", "--json", "--json"),
+    )
+
+    assert (0, ["a", "b"]) == (made.code, made.data["tags"])
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])

@@ -119,6 +119,7 @@ def build_command() -> Any:
     """Return the parser of all commands and their options, with an example in the help of each."""
     command: Any = typer.main.get_command(app)
     _refuse_repeated_options(command)
+    options.finish_installed_completion(command)
     for path, example in EXAMPLES.items():
         found = command
         for name in path.split():

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from functions.cli.console import OutputError
 from functions.domain.task import MAX_SUMMARY_CHARS
 from functions.domain.types import timezone_or_utc, to_local
 from functions.domain.validation import DocumentSyntaxError
@@ -75,6 +76,32 @@ async def _find_task_ids(incomplete: str) -> list[str]:
             return [stored.task.id for stored in page.tasks if stored.task.id.startswith(incomplete)]
     finally:
         await store.close()
+
+
+# zsh calls the file itself for the first Tab of a session, and only then the function that the file defines.
+ZSH_FIRST_TAB = '\n[[ $funcstack[1] != _scheduler ]] || _scheduler_completion "$@"\n'
+
+
+def finish_installed_completion(command: Any) -> None:
+    """Let `--install-completion` of *command* answer zsh's first Tab too, and say what it cannot write."""
+    [option] = [one for one in command.params if one.name == "install_completion"]
+    install = option.callback
+
+    def install_whole(context: Any, given: Any, value: Any) -> Any:
+        script = Path("~/.zfunc/_scheduler").expanduser()
+        try:
+            return install(context, given, value)
+        except SystemExit:  # it is done
+            if script.is_file() and ZSH_FIRST_TAB not in script.read_text():
+                script.write_text(script.read_text() + ZSH_FIRST_TAB)
+            raise
+        except OSError as exc:
+            raise OutputError(
+                f"the completion cannot be installed: {exc.filename}: {exc.strerror}; "
+                "scheduler --show-completion prints what your shell has to read"
+            ) from None
+
+    option.callback = install_whole
 
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2

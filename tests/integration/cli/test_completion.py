@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from functions.cli.console import OutputError
+from functions.cli.main import main
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
 ROOT = Path(__file__).parents[3]
@@ -77,3 +80,30 @@ def test_a_store_that_is_not_there_completes_nothing_and_says_nothing(environmen
     done = asked(gone, START, **told)
 
     assert ("", "") == (done.stdout.strip(), done.stderr)
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty home of somebody who uses zsh."""
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("zsh", "/bin/zsh"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_zsh_completes_at_its_first_tab_which_calls_the_file_itself(home: Path) -> None:
+    for _ in range(2):  # a second time changes nothing
+        with pytest.raises(SystemExit) as ended:
+            main(["--install-completion"], {}, out=StringIO(), err=StringIO())
+        assert 0 == ended.value.code
+
+    script = (home / ".zfunc" / "_scheduler").read_text()
+
+    assert script.endswith('[[ $funcstack[1] != _scheduler ]] || _scheduler_completion "$@"\n')
+    assert 1 == script.count("funcstack")
+
+
+def test_a_home_that_takes_no_completion_is_named(home: Path) -> None:
+    (home / ".zfunc").write_text("a file where the folder would be")
+
+    with pytest.raises(OutputError, match=r"cannot be installed: .*\.zfunc: File exists; .*--show"):
+        main(["--install-completion"], {}, out=StringIO(), err=StringIO())

@@ -11,6 +11,7 @@ from functions.domain.access import ApiKey, AuditVerb, audit_subject
 from functions.domain.validation import Problem, problems_of
 from functions.errors import InputError, NotAllowedError, NotFoundError
 from functions.services.access.audit import record_change
+from functions.web.api.addresses import is_https
 from functions.web.api.schemas import KeyRequest
 from functions.web.dashboard.context import CurrentPage, PageContext
 from functions.web.dashboard.forms.settings_form import key_form
@@ -18,18 +19,30 @@ from functions.web.dashboard.rendering import redirect
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
+PATH = "/dashboard/keys"
+COOKIE_NAME = "cronfire_new_key"
+COOKIE_LIFETIME_S = 60  # for the way to the page that shows it, and no longer
+
 KeyId = Annotated[str, Path(alias="id", max_length=100)]
 
 
 @router.get("/keys")
 async def list_keys(context: CurrentPage) -> Response:
-    """Show all keys and the form for a new one."""
-    return await _render(context)
+    """Show all keys and the form for a new one; once, the token of one that was just made."""
+    token = context.request.cookies.get(COOKIE_NAME, "")
+    if not token or await context.dependencies.keys.find(token) is None:
+        return await _render(context)
+    response = await _render(context, token=token)
+    response.delete_cookie(COOKIE_NAME, path=PATH, httponly=True, samesite="strict")
+    return response
 
 
 @router.post("/keys")
 async def create_key(context: CurrentPage) -> Response:
-    """Create a key and show its token once."""
+    """Create a key, whose token the page that follows shows once.
+
+    It is no answer to the form, as a page that is loaded anew would send the form again and make another key.
+    """
     typed = await context.read_form()
     fields, problems = key_form(owner=context.service.principal.owner, zone=context.zone).read(typed)
     try:
@@ -50,7 +63,17 @@ async def create_key(context: CurrentPage) -> Response:
     except (InputError, NotAllowedError) as exc:
         return await _render(context, typed=typed, problems=[_as_problem(exc)])
     await _audit(context, "key issued", key)
-    return await _render(context, token=token)
+    response = redirect(PATH)
+    response.set_cookie(
+        COOKIE_NAME,
+        token,
+        max_age=COOKIE_LIFETIME_S,
+        path=PATH,
+        secure=is_https(context.request),
+        httponly=True,
+        samesite="strict",
+    )
+    return response
 
 
 @router.get("/keys/{id}/revoke")

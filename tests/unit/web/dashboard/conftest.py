@@ -21,7 +21,7 @@ class Browser:
 
     def __init__(self, app: object) -> None:
         self._app = app
-        self.cookie = ""
+        self.cookies: dict[str, str] = {}
         self.proof = ""
         self.extra_headers: dict[str, str] = {}
 
@@ -44,9 +44,20 @@ class Browser:
     def _headers(self) -> list[tuple[str, str]]:
         return [*([("Cookie", self.cookie)] if self.cookie else []), *self.extra_headers.items()]
 
+    @property
+    def cookie(self) -> str:
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
+    @cookie.setter
+    def cookie(self, header: str) -> None:
+        self.cookies = dict(one.split("=", 1) for one in header.split("; ") if one)
+
     def _seen(self, answer: Answer) -> Answer:
         if given := answer.headers.get("set-cookie"):
-            self.cookie = given.partition(";")[0]
+            name, _, value = given.partition(";")[0].partition("=")
+            self.cookies[name] = value
+            if "Max-Age=0" in given:
+                del self.cookies[name]
         if found := re.search(rb'name="csrf_token" value="([0-9a-f]+)"', answer.body):
             self.proof = found[1].decode()
         return answer

@@ -406,7 +406,8 @@ async def test_what_a_form_came_to_is_said_in_chinese(chinese: tuple[Browser, st
         if words := english_in((await browser.get(answer.headers["location"])).body.decode()):
             found[f"{path} {typed}"] = words
     made = await browser.post("/dashboard/keys", do="save", name="小王", **{"scopes.read": "on"})
-    [key] = set(re.findall(r"/dashboard/keys/(\w+)/revoke", made.body.decode()))
+    page = await browser.get(made.headers["location"])
+    [key] = set(re.findall(r"/dashboard/keys/(\w+)/revoke", page.body.decode()))
     for path in (f"/keys/{key}/revoke", "/keys", "/audit", "/owners", "/removed", "/incidents", "/channels"):
         if words := english_in((await browser.get(f"/dashboard{path}")).body.decode()):
             found[path] = words

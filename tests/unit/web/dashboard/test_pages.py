@@ -387,7 +387,8 @@ async def test_an_administrator_makes_and_revokes_keys(browser: Browser, api: Ca
     made = await browser.post(
         "/dashboard/keys", do="save", name="Phone", **{"scopes.read": "on", "scopes.sent": "1"}
     )
-    found = re.search(rb'<code id="token">(cf_\w+?_[\w-]+)</code>', made.body)
+    page = await browser.get(made.headers["location"])
+    found = re.search(rb'<code id="token">(cf_\w+?_[\w-]+)</code>', page.body)
     assert found is not None
     token = found[1].decode()
     opened = await api("GET", "/api/tasks", key=token)
@@ -397,6 +398,26 @@ async def test_an_administrator_makes_and_revokes_keys(browser: Browser, api: Ca
     assert 200 == opened.status
     assert 401 == (await api("GET", "/api/tasks", key=token)).status
     assert token.encode() not in (await browser.get("/dashboard/keys")).body
+
+
+async def test_a_new_key_is_shown_once_and_reloading_its_page_makes_no_other(
+    browser: Browser, api: Call
+) -> None:
+    await browser.sign_in()
+
+    made = await browser.post("/dashboard/keys", do="save", name="Phone", **{"scopes.read": "on"})
+    first, again = [await browser.get(made.headers["location"]) for _ in range(2)]
+
+    assert (303, True, False) == (made.status, b'id="token"' in first.body, b'id="token"' in again.body)
+    assert ["Phone"] == [key["name"] for key in (await api("GET", "/api/keys")).json["keys"]]
+
+
+async def test_no_other_text_is_shown_as_a_new_key(browser: Browser) -> None:
+    """A neighbour below the same domain can set cookies as well."""
+    await browser.sign_in()
+    browser.cookies["cronfire_new_key"] = "cf_0123456789abc_theirs"
+
+    assert b"theirs" not in (await browser.get("/dashboard/keys")).body
 
 
 async def test_a_badge_is_for_whoever_has_its_link(browser: Browser, api: Call, clock: Clock) -> None:

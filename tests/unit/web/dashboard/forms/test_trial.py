@@ -141,7 +141,8 @@ async def test_tests_are_few(browser: Browser, shop: Shop) -> None:
 
 
 async def test_who_may_not_write_tasks_tests_nothing(browser: Browser, app: App, shop: Shop) -> None:
-    made = await browser.post("/dashboard/keys", do="save", name="Reader", **{"scopes.read": "on"})
+    await browser.post("/dashboard/keys", do="save", name="Reader", **{"scopes.read": "on"})
+    made = await browser.get("/dashboard/keys")
     reader = make_browser(app)()
     await reader.sign_in(made.body.decode().partition('id="token">')[2].partition("<")[0])
 

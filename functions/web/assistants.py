@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from functions.assistants.messages import ONE_MESSAGE, is_message
 from functions.domain.access import Principal
 from functions.web.api.dependencies import (
     ApiRoute,
@@ -20,11 +21,6 @@ from functions.web.api.dependencies import (
 )
 from functions.web.api.errors import problem_response
 from functions.web.api.scheduler import ApiDependencies
-
-ONE_MESSAGE = (
-    'Send one JSON-RPC message at a time, an object with "jsonrpc": "2.0" and "method"; its "id", if any, is '
-    'text or a whole number, its "params" an object; batches are not read'
-)
 
 router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
@@ -37,7 +33,7 @@ async def answer_assistant(
     check_media_type(request)
     body = await request.body()
     message = check_body(body)  # what no store can hold is refused as everywhere
-    if not _is_message(message):
+    if not is_message(message):
         return problem_response(400, ONE_MESSAGE)  # the SDK's answer would quote its models
     return _Answer(dependencies, principal, body)
 
@@ -46,20 +42,6 @@ async def answer_assistant(
 async def refuse_other_methods(_: CurrentPrincipal) -> Response:
     """Refuse to open a stream, or to end a session: there are none."""
     return problem_response(405, "Send each message by POST: no stream is kept", headers={"Allow": "POST"})
-
-
-def _is_message(value: Any) -> bool:
-    """Whether *value* is one JSON-RPC message as MCP has them.
-
-    The SDK takes a request with another id, such as null, for a notification, and answers nothing.
-    """
-    return (
-        isinstance(value, dict)
-        and value.get("jsonrpc") == "2.0"
-        and isinstance(value.get("method"), str)
-        and type(value.get("id", 0)) in (str, int)  # True is no number
-        and isinstance(value.get("params"), dict | None)
-    )
 
 
 class _Answer(Response):

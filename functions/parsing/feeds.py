@@ -31,7 +31,8 @@ class FeedEntry:
     Attributes:
         names: Short keys of what it is called, each of one part more than the one before: its id, with its
             link, with its title, with its date (its text, when it has none). Without an id the link comes
-            first, without a link the title with the date. It is known by the first that no other entry has.
+            first, without a link the title with the date, then the text. It is known by the first that no
+            other entry has.
         likeness: A key of what stays when ids change: its title and date, or, without a date, its title, the
             path of its link and its text. Empty when it is not the only one in the feed.
         at: When it was published, in seconds of the epoch; None when that is not known.
@@ -153,11 +154,11 @@ def _to_entry(item: FeedItem, names: Names, likeness: str, keywords: Sequence[st
 
 
 def _names(item: FeedItem) -> Names:
-    date = item.written_date if item.at is None else str(item.at)
-    date_or_text = date or "\n".join(text.value for text in item.texts)
+    text = "\n".join(text.value for text in item.texts)
     if item.id or item.link:
-        return entry_names((stable_name(item.id), stable_name(item.link), item.title.value, date_or_text))
-    return entry_names((f"{item.title.value}\n{item.written_date}", date_or_text))
+        date = item.written_date if item.at is None else str(item.at)
+        return entry_names((stable_name(item.id), stable_name(item.link), item.title.value, date or text))
+    return entry_names((f"{item.title.value}\n{item.written_date}", text))
 
 
 def _likeness(item: FeedItem) -> str:

@@ -61,6 +61,17 @@ IDENTITY = [
         [{"Outage"}],
     ),
     Case(
+        "notes by hand: no guid, no link, the same title twice a day",
+        [
+            rss(item("Update", description="North closed", pubDate="2026-11-01")),
+            rss(
+                item("Update", description="South closed", pubDate="2026-11-01"),
+                item("Update", description="North closed", pubDate="2026-11-01"),
+            ),
+        ],
+        [{"Update"}],
+    ),
+    Case(
         "a page of one note, which links to itself",
         [rss(item("Up", link=HOME, pubDate=day(1))), rss(item("Down", link=HOME, pubDate=day(2)))],
         [{"Down"}],

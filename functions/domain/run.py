@@ -147,5 +147,5 @@ class Run(Model):
 
     @property
     def outcome_line(self) -> str:
-        """This record in one short line, as in `Task.recent`."""
+        """This record in one short line of `Task.recent`, which `OutcomeLine` reads."""
         return f"{self.outcome} {self.duration_ms} {format_instant(self.started_at)}"

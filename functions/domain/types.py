@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from operator import methodcaller
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 import tzdata
@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 # Far enough inside of what a datetime can hold that no zone and no wait leads out of it.
 FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(9000, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+MAX_DURATION_DIGITS = 12  # of milliseconds: thirty years, with which times can be computed
 OUT_OF_RANGE = "is out of range; use a year from 1970 to 9000"
 # The only zone data that is read. The machine's own may be older, and then shows other times than it runs at.
 TZDATA_DIR = Path(tzdata.__file__).parent
@@ -204,6 +205,30 @@ class OutcomeKind(StrEnum):
     CANCELLED = "cancelled"
     ABANDONED = "abandoned"  #: Cut short from outside: its tick ended, or its process.
     SKIPPED = "skipped"
+
+
+class OutcomeLine(NamedTuple):
+    """A line of `Task.recent`, one attempt, e.g. `succeeded 42 2026-11-20T12:00:00Z`; see `Run.outcome_line`.
+
+    All is as it is written, since stores are edited by hand; empty where the line ends before.
+    """
+
+    outcome: str
+    milliseconds: str
+    started_at: str
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Read any text as such a line."""
+        outcome, _, rest = line.partition(" ")
+        milliseconds, _, started_at = rest.partition(" ")
+        return cls(outcome, milliseconds, started_at)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """How long the attempt took; None for what is no such number."""
+        text = self.milliseconds
+        return int(text) if text.isdecimal() and len(text) <= MAX_DURATION_DIGITS else None
 
 
 class SkipReason(StrEnum):

@@ -70,6 +70,18 @@ POISON_TASKS: Mapping[str, Mapping[str, Any]] = {
         "recent": ["succeeded ² x", "a b c", "succeeded 1 " + FAR, "x"],
         "consecutiveFailures": 1,
     },
+    "long-recent": {
+        "recent": ["succeeded 99999999999999999999 2026-11-20T11:00:00Z", f"failed {'9' * 5000} x"],
+        "consecutiveFailures": 1,
+    },
+    "wild-counts": {
+        "attempt": 10**30,
+        "expiredClaims": 10**30,
+        "interruptions": 10**30,
+        "consecutiveFailures": 10**30,
+        "runCount": 10**30,
+        "lastDurationMs": 10**30,
+    },
     "wild-status": {"status": "asleep"},
     "wild-outcome": {"lastOutcome": ["failed"]},
     "no-occurrence": {

@@ -25,7 +25,7 @@ from functions.domain.alerts.subscriptions import (
 )
 from functions.domain.run import Run
 from functions.domain.task import MAX_SUMMARY_CHARS, NotifyRule, Task
-from functions.domain.types import OutcomeKind, SkipReason, parse_stored_instant
+from functions.domain.types import OutcomeKind, OutcomeLine, SkipReason, parse_stored_instant
 
 # Flapping: a task that changes too often between success and failure.
 
@@ -363,9 +363,9 @@ def _notification(
 
 
 def _last_success_at(task: Task) -> datetime | None:
-    """When *task* last succeeded, by `Task.recent`, e.g. `succeeded 42 2026-11-20T12:00:00Z`."""
-    for compact in reversed(task.recent.splitlines()):
-        outcome, _, rest = compact.partition(" ")
-        if outcome == OutcomeKind.SUCCEEDED:
-            return parse_stored_instant(rest.partition(" ")[2])
+    """When *task* last succeeded, by `Task.recent`."""
+    for line in reversed(task.recent.splitlines()):
+        attempt = OutcomeLine.parse(line)
+        if attempt.outcome == OutcomeKind.SUCCEEDED:
+            return parse_stored_instant(attempt.started_at)
     return None

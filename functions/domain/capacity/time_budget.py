@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from functions.domain.types import OutcomeKind, Priority, Status
+from functions.domain.types import OutcomeKind, OutcomeLine, Priority, Status
 
 if TYPE_CHECKING:  # this is loaded before the server forks, and these need not be
     from functions.domain.storage import VersionedTask
@@ -125,10 +125,10 @@ def expected_duration(task: "Task") -> timedelta:
     Example: `recent` has 3,010, 2,950, 9,000, 3,100 and 2,990 ms: 5.65 s.
     """
     whole = timedelta(seconds=task.timeout_seconds)
-    recent = [line.split(" ") for line in task.recent.splitlines()[-RECENT_DURATIONS:]]
-    if task.interruptions or (recent and recent[-1][0] in _WITHOUT_END):
+    recent = [OutcomeLine.parse(line) for line in task.recent.splitlines()[-RECENT_DURATIONS:]]
+    if task.interruptions or (recent and recent[-1].outcome in _WITHOUT_END):
         return whole
-    durations = sorted([int(words[1]) for words in recent if len(words) > 1 and words[1].isdecimal()])
+    durations = sorted([took for one in recent if (took := one.duration_ms) is not None])
     if not durations:
         return whole if task.delivery == "at_most_once" else min(whole, FIRST_DURATION)
     slow = timedelta(milliseconds=durations[-2] if len(durations) > 2 else durations[-1])

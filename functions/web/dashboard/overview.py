@@ -16,7 +16,7 @@ from starlette.responses import Response
 from functions.domain.costs.credits import Account
 from functions.domain.storage import QueryResult, TaskFilter
 from functions.domain.task import Task
-from functions.domain.types import Status, parse_stored_instant
+from functions.domain.types import OutcomeLine, Status, parse_stored_instant
 from functions.errors import InputError, NotFoundError
 from functions.services.access.public_links import PageWords, read_page_words
 from functions.services.access.view import OwnerView, tolerate_missing_index
@@ -204,8 +204,8 @@ def recent_changes(tasks: Iterable[Task]) -> list[Change]:
     for task in {task.id: task for task in tasks}.values():
         before = ""
         for line in task.recent.splitlines():
-            words = line.split(" ")
-            tone, instant = severity(words[0]), parse_stored_instant(words[-1])
+            attempt = OutcomeLine.parse(line)
+            tone, instant = severity(attempt.outcome), parse_stored_instant(attempt.started_at)
             if tone in (GOOD, BAD) and instant is not None:
                 if before and tone != before:
                     found.append(Change(instant, task, is_recovery=tone == GOOD))

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from functions.domain.history.tally import DAYS, read_incidents, read_tally
 from functions.domain.storage import TaskFilter
 from functions.domain.task import Task
-from functions.domain.types import OutcomeKind, Status
+from functions.domain.types import OutcomeKind, OutcomeLine, Status
 from functions.errors import NotFoundError
 from functions.services.access.public_links import (
     LinkKind,
@@ -176,5 +176,5 @@ NO_VERDICTS = frozenset({OutcomeKind.SKIPPED, OutcomeKind.CANCELLED})  # nothing
 
 def _last_verdict(task: Task) -> str:
     """Return the newest outcome that says whether the task works; empty without one."""
-    outcomes = [line.partition(" ")[0] for line in task.recent.splitlines()]
+    outcomes = [OutcomeLine.parse(line).outcome for line in task.recent.splitlines()]
     return next((one for one in reversed(outcomes) if one not in NO_VERDICTS), "")

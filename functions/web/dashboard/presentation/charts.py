@@ -6,6 +6,7 @@ from datetime import datetime
 
 from functions.domain.history.tally import Slot
 from functions.domain.run import Run
+from functions.domain.types import OutcomeLine
 from functions.web.dashboard.presentation.formatting import BAD, duration, severity
 
 BAR_WIDTH = 5  # width of one bar of a sparkline, and the gap after it
@@ -29,14 +30,11 @@ class Bar:
 def sparkline(recent: str) -> tuple[Bar, ...]:
     """Return a bar for each outcome in `Task.recent`, oldest first; the slowest run has the highest bar.
 
-    A line of *recent* is `succeeded 120 2026-11-20T12:00:00Z`: outcome, milliseconds, instant.
+    A line that is not whole has none.
     """
-    runs = [one.split(" ") for one in recent.splitlines() if one.count(" ") == 2]
-    slowest = max((int(took) for _, took, _ in runs if took.isdecimal()), default=0)
-    return tuple(
-        _build_bar(number, outcome, int(took) if took.isdecimal() else 0, at, slowest)
-        for number, (outcome, took, at) in enumerate(runs)
-    )
+    attempts = [one for line in recent.splitlines() if (one := OutcomeLine.parse(line)).started_at]
+    slowest = max((one.duration_ms or 0 for one in attempts), default=0)
+    return tuple(_build_bar(number, one, slowest) for number, one in enumerate(attempts))
 
 
 def sparkline_width(bars: Sequence[Bar]) -> int:
@@ -44,12 +42,14 @@ def sparkline_width(bars: Sequence[Bar]) -> int:
     return max(1, len(bars) * (BAR_WIDTH + BAR_GAP) - BAR_GAP)
 
 
-def _build_bar(number: int, outcome: str, milliseconds: int, at: str, slowest: int) -> Bar:
+def _build_bar(number: int, attempt: OutcomeLine, slowest: int) -> Bar:
+    milliseconds = attempt.duration_ms or 0
     height = (
         max(MIN_BAR_HEIGHT, round(SPARKLINE_HEIGHT * milliseconds / slowest)) if slowest else MIN_BAR_HEIGHT
     )
     x, y = number * (BAR_WIDTH + BAR_GAP), SPARKLINE_HEIGHT - height
-    return Bar(x, y, height, severity(outcome), outcome, f"{duration(milliseconds)}, {at}")
+    detail = f"{duration(milliseconds)}, {attempt.started_at}"
+    return Bar(x, y, height, severity(attempt.outcome), attempt.outcome, detail)
 
 
 # Uptime: a bar for each hour or day, of which the lower part failed.

@@ -1,6 +1,7 @@
 """The commands about API keys: `keys create`, `keys list` and `keys revoke`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,17 +15,14 @@ from functions.cli.tasks import PRINCIPAL_NAME
 from functions.domain.access import (
     ADMINISTRATOR,
     ApiKey,
-    AuditVerb,
     ListedKey,
     Scope,
-    audit_subject,
 )
 from functions.domain.lifecycle.permissions import ANY, Capabilities
 from functions.domain.validation import suggest, validation_sentence
-from functions.services.access import audit
 from functions.task_types.registry import type_names
 
-PRINCIPAL = ADMINISTRATOR  # access to the store is access to everything in it
+PRINCIPAL = replace(ADMINISTRATOR, name=PRINCIPAL_NAME)  # access to the store is access to everything in it
 
 
 async def create_key(
@@ -46,7 +44,6 @@ async def create_key(
         capabilities=allow(Capabilities(), allowed) if allowed else None,
         by=PRINCIPAL,
     )
-    await _audit_key(context, "key issued", key)
     return show_new_key(context, {"key": key.model_dump(mode="json", by_alias=True), "token": token})
 
 
@@ -111,7 +108,6 @@ def allow(before: Capabilities, allowed: Mapping[str, Any]) -> Capabilities:
 async def revoke_key(context: CliContext, *, key_id: str) -> int:
     """Revoke a key permanently."""
     key = await context.app.keys.revoke(key_id, by=PRINCIPAL)
-    await _audit_key(context, "key revoked", key)
     return show_revoked_key(context, key.model_dump(mode="json", by_alias=True))
 
 
@@ -129,15 +125,3 @@ def _key_state(key: ListedKey, now: datetime) -> Cell:
     if key.signature == "previous" and key.is_active(now):
         return Cell("active, signed by the secret being retired", "yellow")
     return Cell("active", "green") if key.is_active(now) else Cell("expired", "dim")
-
-
-async def _audit_key(context: CliContext, verb: AuditVerb, key: ApiKey) -> None:
-    await audit.record_change(
-        context.store,
-        verb,
-        audit_subject("key", key.id),
-        by=PRINCIPAL_NAME,
-        at=context.now(),
-        new_id=context.new_id,
-        note=key.name,
-    )

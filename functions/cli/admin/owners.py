@@ -1,14 +1,13 @@
 """The commands about owners: `owners list`, `owners show` and `owners set`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from functions.cli.admin.keys import PRINCIPAL, allow
 from functions.cli.console import Cell, Screen
 from functions.cli.options import UsageError
 from functions.cli.session import CliContext
-from functions.cli.tasks import PRINCIPAL_NAME
 from functions.domain.costs.credits import Account
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import NotFoundError
@@ -94,7 +93,7 @@ async def set_owner(
         context.store,
         owner,
         asdict(changes) | {"capabilities": capabilities},
-        by=replace(PRINCIPAL, name=PRINCIPAL_NAME),
+        by=PRINCIPAL,
         now=context.now(),
         new_id=context.new_id,
     )

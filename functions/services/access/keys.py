@@ -1,4 +1,4 @@
-"""API keys in the store: created, found by their token or id, listed and revoked.
+"""API keys in the store: created, found by their token or id, listed and revoked; the audit trail has it.
 
 A row carries a MAC made with a secret that is not in the store. A row without a valid one grants nothing.
 """
@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from functions.domain.access import (
     ApiKey,
+    AuditVerb,
     KeySignature,
     ListedKey,
     Principal,
     Scope,
+    audit_subject,
     excess_of,
     format_token,
     hash_token,
@@ -31,6 +33,7 @@ from functions.domain.types import NOT_A_NAME, SHOWS_NOTHING, is_owner_name, sho
 from functions.domain.validation import validation_sentence
 from functions.errors import InputError, NotAllowedError, NotFoundError, StoreError, StoreUnavailableError
 from functions.interfaces import DocumentStore
+from functions.services.access.audit import record_change
 from functions.services.access.signing import NOTHING_TO_SIGN_WITH, Signer
 from functions.services.compare_and_set import update_document
 from functions.services.paging import iter_documents
@@ -130,6 +133,7 @@ class KeyStore:
         [written] = await self._store.put_documents([Document(KIND, key.id, data, expire_at=expires_at)])
         if written.status is not WriteStatus.APPLIED:
             raise StoreUnavailableError("The store did not say whether the key was kept; make another one")
+        await self._record("key issued", key, by=by)
         return key, token
 
     async def find(self, token: str) -> Principal | None:
@@ -182,6 +186,11 @@ class KeyStore:
         """
         if not by.has_scope("admin"):
             raise NotAllowedError("Keys take the scope admin")
+        key = await self._end(key_id, by=by)
+        await self._record("key revoked", key, by=by)
+        return key
+
+    async def _end(self, key_id: str, *, by: Principal) -> ApiKey:
         async for document in iter_documents(self._store, KIND):
             key, signature = await self._read_row(document)
             if key is None and document.id == key_id and not by.owner:
@@ -212,6 +221,12 @@ class KeyStore:
 
         await update_document(self._store, KIND, key.id, decide)
         return revoked
+
+    async def _record(self, verb: AuditVerb, key: ApiKey, *, by: Principal) -> None:
+        subject = audit_subject("key", key.id)
+        await record_change(
+            self._store, verb, subject, by=by.author, at=self._clock(), new_id=self._new_id, note=key.name
+        )
 
     async def _to_row(self, key: ApiKey, token_hash: str) -> dict[str, object]:
         data = key.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {DIGEST: token_hash}

@@ -5,11 +5,10 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import Field
 
-from functions.domain.access import ApiKey, AuditVerb, Principal, audit_subject
+from functions.domain.access import ApiKey
 from functions.domain.costs.credits import Account, PlanChange
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.errors import NotFoundError
-from functions.services.access import audit
 from functions.services.access.accounts import set_owner_plan
 from functions.web.api.channels import require_admin
 from functions.web.api.dependencies import CurrentPrincipal, Dependencies, make_api_router
@@ -127,7 +126,6 @@ async def create_key(principal: CurrentPrincipal, dependencies: Dependencies, bo
         capabilities=body.capabilities,
         by=principal,
     )
-    await _audit(principal, dependencies, "key issued", key)
     return KeyCreated(key=key, token=token)
 
 
@@ -138,18 +136,4 @@ async def revoke_key(
     key_id: Annotated[str, Path(alias="id", min_length=1, max_length=32)],
 ) -> ApiKey:
     """Revoke a key permanently, effective at once."""
-    key = await dependencies.keys.revoke(key_id, by=principal)
-    await _audit(principal, dependencies, "key revoked", key)
-    return key
-
-
-async def _audit(principal: Principal, dependencies: Dependencies, verb: AuditVerb, key: ApiKey) -> None:
-    await audit.record_change(
-        dependencies.store,
-        verb,
-        audit_subject("key", key.id),
-        by=principal.author,
-        at=dependencies.now(),
-        new_id=dependencies.new_id,
-        note=key.name,
-    )
+    return await dependencies.keys.revoke(key_id, by=principal)

@@ -7,10 +7,8 @@ from fastapi import APIRouter, Path
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from functions.domain.access import ApiKey, AuditVerb, audit_subject
 from functions.domain.validation import Problem, problems_of
 from functions.errors import InputError, NotAllowedError, NotFoundError
-from functions.services.access.audit import record_change
 from functions.web.api.addresses import is_https
 from functions.web.api.schemas import KeyRequest
 from functions.web.dashboard.context import CurrentPage, PageContext
@@ -52,7 +50,7 @@ async def create_key(context: CurrentPage) -> Response:
     if problems or typed.get("do") != "save":
         return await _render(context, typed=typed, problems=problems)
     try:
-        key, token = await context.dependencies.keys.create(
+        _, token = await context.dependencies.keys.create(
             name=request.name,
             scopes=request.scopes,
             owner=request.owner,
@@ -62,7 +60,6 @@ async def create_key(context: CurrentPage) -> Response:
         )
     except (InputError, NotAllowedError) as exc:
         return await _render(context, typed=typed, problems=[_as_problem(exc)])
-    await _audit(context, "key issued", key)
     response = redirect(PATH)
     response.set_cookie(
         COOKIE_NAME,
@@ -99,7 +96,6 @@ async def revoke_key(context: CurrentPage, key_id: KeyId) -> Response:
     """Revoke a key."""
     await context.read_form()
     key = await context.dependencies.keys.revoke(key_id, by=context.service.principal)
-    await _audit(context, "key revoked", key)
     return redirect("/dashboard/keys", message=f"{key.name} is revoked")
 
 
@@ -133,16 +129,3 @@ def _require_admin(context: PageContext) -> None:
 def _as_problem(error: InputError | NotAllowedError) -> Problem:
     name, colon, reason = str(error).partition(": ")
     return Problem((name,), reason) if colon and name.isidentifier() else Problem((), str(error))
-
-
-async def _audit(context: PageContext, verb: AuditVerb, key: ApiKey) -> None:
-    dependencies = context.dependencies
-    await record_change(
-        dependencies.store,
-        verb,
-        audit_subject("key", key.id),
-        by=context.service.principal.author,
-        at=dependencies.now(),
-        new_id=dependencies.new_id,
-        note=key.name,
-    )

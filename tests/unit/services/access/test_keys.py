@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.access import ADMINISTRATOR
+from functions.domain.access import ADMINISTRATOR, audit_subject
 from functions.domain.storage import Document, WriteResult, WriteStatus
 from functions.errors import InputError, StoreUnavailableError
-from functions.services.access.audit import record_change
+from functions.services.access.audit import list_entries, record_change
 from functions.services.meta import MAX_ENDED_SESSIONS, end_session, has_session_ended
 from functions.web.dashboard.session import SESSION_LIFETIME
 from tests.conftest import NOON
@@ -55,6 +56,20 @@ async def test_a_key_outlives_its_secret_when_it_is_used_meanwhile(make_app: Mak
     assert await rotating.keys.find(token)
     assert "current" == await signature(rotating)
     assert await make_app(SIGNING_SECRET=NEW).keys.find(token)
+
+
+async def test_whoever_makes_or_revokes_a_key_is_in_its_trail(make_app: MakeApp) -> None:
+    """The store of keys itself records it, so that no caller can forget to."""
+    app, ann = make_app(SIGNING_SECRET=NEW), replace(ADMINISTRATOR, name="ann")
+    key, _ = await app.keys.create(name="ops", scopes=("read",), owner="", expires_at=None, by=ann)
+    await app.keys.revoke(key.id, by=ADMINISTRATOR)
+
+    trail = await list_entries(app.store, audit_subject("key", key.id))
+
+    assert {("key issued", "ann", "ops"), ("key revoked", "administrator", "ops")} == {
+        (entry.verb, entry.by, entry.note) for entry in trail
+    }
+    assert "ann" == key.created_by
 
 
 async def test_a_key_that_is_not_used_ends_with_its_secret(make_app: MakeApp) -> None:

@@ -9,6 +9,7 @@ from functions.domain.lifecycle.complete import Transition, cancel, pause, resum
 from functions.domain.lifecycle.edit import acknowledge, edit_task, new_task, queue_runs, spec_hash
 from functions.domain.run import Run
 from functions.domain.storage import (
+    MAX_RUNS_READ,
     ConditionalWrite,
     OrderedPage,
     OrderPosition,
@@ -192,8 +193,7 @@ class TaskService:
         now = self._clock()
         first_at: datetime | None = None
         if idempotency_key:
-            key = f"{self.principal.id}\n{idempotency_key}"
-            first_at = await find_first_request(self._store, key, spec.model_dump_json(), now=now)
+            first_at = await self._find_first_request(idempotency_key, spec.model_dump_json(), now=now)
         if first_at and (known := await self._find_made(spec.id, since=first_at)):
             return known
         calendars = await calendars_of(self._store, spec)
@@ -338,12 +338,32 @@ class TaskService:
         """End the current occurrence; see `lifecycle.complete.cancel`."""
         return await self._update("cancelled", task_id, partial(cancel, now=self._clock()))
 
-    async def request_run(self, task_id: str) -> datetime:
-        """Request a run at the next tick; return the instant that names its occurrence."""
-        now = self._clock()
-        decide = partial(queue_runs, instants=[now], trigger=Trigger.MANUAL, now=now)
-        await self._update("run", task_id, decide)
-        return now
+    async def request_run(self, task_id: str, *, idempotency_key: str = "") -> datetime:
+        """Request a run at the next tick; return the instant that names its occurrence.
+
+        The same request under the same *idempotency_key* within a day is about the same occurrence, which
+        runs once. One that was recorded and not carried out is carried out then.
+        """
+        self.principal.require_scope("run")
+        at = now = self._clock()
+        if idempotency_key:
+            await self.get_task(task_id)  # before anything is recorded
+            first_at = await self._find_first_request(idempotency_key, f"run {task_id}", now=now)
+            at = first_at or now
+            if first_at and await self.find_run(task_id, at):
+                return at
+        await self._update(
+            "run", task_id, partial(queue_runs, instants=[at], trigger=Trigger.MANUAL, now=now)
+        )
+        return at
+
+    async def find_run(self, task_id: str, occurrence: datetime) -> Run | None:
+        """Return the newest attempt at *occurrence*; None when none has ended yet."""
+        runs = await self.list_runs(task_id, since=occurrence, limit=MAX_RUNS_READ)
+        return next((run for run in runs if run.occurrence == occurrence), None)
+
+    async def _find_first_request(self, key: str, request: str, *, now: datetime) -> datetime | None:
+        return await find_first_request(self._store, f"{self.principal.id}\n{key}", request, now=now)
 
     async def backfill(
         self, task_id: str, *, first: datetime, until: datetime, dry_run: bool = False

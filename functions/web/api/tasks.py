@@ -75,31 +75,46 @@ class RequestedRun:
 
 
 async def run_and_wait(
-    service: TaskService, dependencies: ApiDependencies, task_id: str, *, wait_s: float
+    service: TaskService,
+    dependencies: ApiDependencies,
+    task_id: str,
+    *,
+    wait_s: float,
+    idempotency_key: str = "",
 ) -> RequestedRun:
     """Request a run and, if the task's timeout fits into *wait_s* seconds, make an attempt in this request.
 
     Otherwise the next tick runs it. It is never started here without waiting for its end: a Cloud Run
     instance has no processor after its response. A retry is left to a tick as well.
     """
-    occurrence = await service.request_run(task_id)
+    asked_at = service.now()
+    occurrence = await service.request_run(task_id, idempotency_key=idempotency_key)
+    run = await service.find_run(task_id, occurrence) if occurrence < asked_at else None
     task = (await service.get_task(task_id)).task
-    return await _finish_run(service, dependencies, task, occurrence, wait_s=wait_s)
+    return await _finish_run(service, dependencies, task, occurrence, wait_s=wait_s, run=run)
 
 
 async def _finish_run(
-    service: TaskService, dependencies: ApiDependencies, task: Task, occurrence: datetime, *, wait_s: float
+    service: TaskService,
+    dependencies: ApiDependencies,
+    task: Task,
+    occurrence: datetime,
+    *,
+    wait_s: float,
+    run: Run | None = None,
 ) -> RequestedRun:
-    """Make an attempt at what waits of *task* in this request, if *wait_s* is enough for it."""
-    run: Run | None = None
+    """Make an attempt at what waits of *task* in this request, if *wait_s* is enough for it.
+
+    Args:
+        run: An attempt that an earlier request of the same run has led to.
+    """
     retry_at: datetime | None = None
-    if task.timeout_seconds <= wait_s:
+    if run is None and task.timeout_seconds <= wait_s:
         longest = timedelta(seconds=wait_s) + FINISH_MARGIN + START_MARGIN
         await dependencies.run_tasks([task.id], TimeBudget(start_limit=longest, response_limit=longest))
-        runs = await service.list_runs(task.id, since=occurrence)
-        run = next((one for one in runs if one.occurrence == occurrence), None)
-        if run is not None and not run.final:
-            retry_at = (await service.get_task(task.id)).task.retry_at
+        run = await service.find_run(task.id, occurrence)
+    if run is not None and not run.final:
+        retry_at = (await service.get_task(task.id)).task.retry_at
     text = describe_requested_run(run, retry_at=retry_at, timezone=task.timezone)
     return RequestedRun(occurrence, run, retry_at, text)
 
@@ -109,6 +124,15 @@ action_router = make_api_router("/api/tasks", "task actions")
 
 TaskId = Annotated[
     str, Path(alias="id", min_length=1, max_length=MAX_DOCUMENT_ID_CHARS, examples=["shop-front"])
+]
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="a repeated request with the same key changes nothing",
+    ),
 ]
 
 EXAMPLE: dict[str, Any] = {
@@ -198,14 +222,7 @@ async def create_task(
     body: TaskBody,
     dependencies: Dependencies,
     response: Response,
-    idempotency_key: Annotated[
-        str,
-        Header(
-            alias="Idempotency-Key",
-            max_length=200,
-            description="a repeated request with the same key changes nothing",
-        ),
-    ] = "",
+    idempotency_key: IdempotencyKey = "",
     run: Annotated[bool, Query(description="also run it once, now; then `schedule` may be left out")] = False,
     wait: Annotated[float, Query(ge=0, le=50, description="with `run`: seconds to wait for its end")] = 0,
 ) -> TaskOut:
@@ -351,10 +368,17 @@ async def resume_task(service: TaskServiceDep, task_id: TaskId, body: ResumeRequ
 
 @action_router.post("/{id}/run", responses=error_responses(404, 409), summary="Run a task now")
 async def run_task(
-    service: TaskServiceDep, dependencies: Dependencies, task_id: TaskId, body: RunRequest | None = None
+    service: TaskServiceDep,
+    dependencies: Dependencies,
+    task_id: TaskId,
+    body: RunRequest | None = None,
+    idempotency_key: IdempotencyKey = "",
 ) -> RunResponse:
     """Run a task once: at the next tick, or in this request with `wait`. Its schedule is unchanged."""
-    requested = await run_and_wait(service, dependencies, task_id, wait_s=(body or RunRequest()).wait)
+    wait_s = (body or RunRequest()).wait
+    requested = await run_and_wait(
+        service, dependencies, task_id, wait_s=wait_s, idempotency_key=idempotency_key
+    )
     return RunResponse.model_construct(
         state=requested.state,
         occurrence=requested.occurrence,

@@ -10,6 +10,7 @@ from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.storage import ConditionalWrite
 from functions.domain.task import QueuedRun
 from functions.domain.types import Status, Trigger
+from functions.services.meta import find_first_request
 from tests.conftest import NOON
 from tests.support.clock import Clock
 from tests.unit.web.api.conftest import HEALTH, Call
@@ -85,6 +86,45 @@ async def test_a_run_nobody_waits_for_is_done_by_the_next_tick(api: Call, wired:
     } == asked.json
     [run] = (await api("GET", "/api/runs?task=briefing")).json["runs"]
     assert ("succeeded", "2026-11-20T12:00:00Z") == (run["outcome"], run["occurrence"])
+
+
+async def test_a_request_to_run_is_repeated_under_its_key_and_runs_once(
+    api: Call, clock: Clock, wired: App
+) -> None:
+    """A client whose proxy gave up while it waited sends the request again; it ran twice."""
+    await api("POST", "/api/tasks", BRIEFING)
+    key = {"Idempotency-Key": "build-17"}
+
+    def ask(wait: int = 0) -> Any:
+        clock.now += timedelta(seconds=5)
+        return api("POST", "/api/tasks/briefing/run", {"wait": wait}, headers=key)
+
+    first, waiting = await ask(), await ask()
+    await wired.tick(BUDGET)
+    finished, waited = await ask(), await ask(30)
+    other = await api("POST", "/api/tasks", BRIEFING | {"id": "other"})
+    misused = await api("POST", "/api/tasks/other/run", {}, headers=key)
+
+    answers = [first.json, waiting.json, finished.json, waited.json]
+    assert ["queued", "queued", "finished", "finished"] == [one["state"] for one in answers]
+    assert 1 == len({one["occurrence"] for one in answers})
+    assert 1 == len((await api("GET", "/api/runs?task=briefing")).json["runs"])
+    assert (201, 422) == (other.status, misused.status)
+    assert "make a new one" in misused.json["detail"]
+
+
+async def test_a_request_to_run_that_was_recorded_and_not_carried_out_runs_when_it_is_repeated(
+    api: Call, clock: Clock, wired: App
+) -> None:
+    await api("POST", "/api/tasks", BRIEFING)
+    await find_first_request(wired.store, "administrator\nbuild-17", "run briefing", now=clock.now)
+    clock.now += timedelta(seconds=5)
+
+    again = await api("POST", "/api/tasks/briefing/run", {}, headers={"Idempotency-Key": "build-17"})
+    await wired.tick(BUDGET)
+
+    assert "2026-11-20T12:00:00Z" == again.json["occurrence"]
+    assert 1 == len((await api("GET", "/api/runs?task=briefing")).json["runs"])
 
 
 async def test_a_run_longer_than_anybody_waits_is_left_to_the_next_tick(api: Call) -> None:

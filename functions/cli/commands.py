@@ -1,6 +1,7 @@
 """The commands: names, arguments, options and help texts; each names the handler that runs it.
 
 A handler is `async (context, **options) -> exit code`. A command here returns the call, and `main` runs it.
+The handler's module is loaded then, so that no command waits for another's.
 """
 
 from pathlib import Path
@@ -9,16 +10,12 @@ from typing import Annotated
 import typer
 
 from functions import __version__
-from functions.cli import apply as files
-from functions.cli import assistant, heartbeats, rehearsals, transfer
-from functions.cli import run as run_command
-from functions.cli import tasks as task_commands
 from functions.cli.arguments.filters import TaskQuery, with_filter_options
 from functions.cli.arguments.moments import Moment, moment_option
 from functions.cli.authoring.typed import add_commands
 from functions.cli.groups import GROUPS
-from functions.cli.local import doctor as doctor_command
 from functions.cli.options import (
+    LOOPBACK,
     CommandContext,
     JsonOption,
     OptionalTaskIdsArgument,
@@ -35,7 +32,6 @@ from functions.cli.options import (
     parse_optional_seconds,
     parse_seconds,
 )
-from functions.cli.serve import command
 
 app = typer.Typer(
     name="scheduler",
@@ -55,7 +51,7 @@ def apply(
     paths: PathsArgument, prune: PruneOption = True, source: SourceOption = "", as_json: JsonOption = False
 ) -> CommandContext:
     """Make the store match task files."""
-    return invoke(files.apply_files, as_json, paths=paths, prune=prune, dry_run=False, source=source)
+    return invoke("apply:apply_files", as_json, paths=paths, prune=prune, dry_run=False, source=source)
 
 
 @app.command()
@@ -63,7 +59,7 @@ def plan(
     paths: PathsArgument, prune: PruneOption = True, source: SourceOption = "", as_json: JsonOption = False
 ) -> CommandContext:
     """Show what apply would change, in run times as well as fields, and what it would cost."""
-    return invoke(files.apply_files, as_json, paths=paths, prune=prune, dry_run=True, source=source)
+    return invoke("apply:apply_files", as_json, paths=paths, prune=prune, dry_run=True, source=source)
 
 
 @app.command()
@@ -74,7 +70,7 @@ def cost(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Estimate what tasks cost on Google Cloud, and how much of that is free."""
-    return invoke(files.show_cost, as_json, paths=paths or [])
+    return invoke("apply:show_cost", as_json, paths=paths or [])
 
 
 # -- showing -----------------------------------------------------------------------------------------------
@@ -97,13 +93,13 @@ def main(
 @with_filter_options
 def list_(*, query: TaskQuery, as_json: JsonOption = False) -> CommandContext:
     """List the tasks; an outcome is that of the last run."""
-    return invoke(task_commands.list_tasks, as_json, query=query)
+    return invoke("tasks:list_tasks", as_json, query=query)
 
 
 @app.command()
 def show(task_id: TaskIdArgument, as_json: JsonOption = False) -> CommandContext:
     """Show a task with all its fields."""
-    return invoke_refusable(task_commands.show_task, as_json, task_id=task_id)
+    return invoke_refusable("tasks:show_task", as_json, task_id=task_id)
 
 
 @app.command()
@@ -120,19 +116,19 @@ def runs(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Show the newest runs of one task or of all."""
-    return invoke_refusable(task_commands.show_runs, as_json, task_id=task_id, limit=limit, query=query)
+    return invoke_refusable("tasks:show_runs", as_json, task_id=task_id, limit=limit, query=query)
 
 
 @app.command()
 def status(as_json: JsonOption = False) -> CommandContext:
     """Show how many tasks there are, and when the last tick was."""
-    return invoke(task_commands.show_status, as_json)
+    return invoke("tasks:show_status", as_json)
 
 
 @app.command()
 def types(as_json: JsonOption = False) -> CommandContext:
     """List the task types, with examples."""
-    return invoke(task_commands.list_types, as_json)
+    return invoke("tasks:list_types", as_json)
 
 
 @app.command()
@@ -142,7 +138,7 @@ def schema(
     ] = "",
 ) -> CommandContext:
     """Print the JSON Schema of task files, for editors."""
-    return invoke(task_commands.show_schema, False, type_name=type_name)
+    return invoke("tasks:show_schema", False, type_name=type_name)
 
 
 @app.command(name="next")
@@ -173,7 +169,7 @@ def next_(
 ) -> CommandContext:
     """Show the next occurrences of a schedule; needs no store, unless --except names a calendar."""
     return invoke(
-        task_commands.show_next,
+        "tasks:show_next",
         as_json,
         expression=expression,
         timezone=timezone,
@@ -198,11 +194,46 @@ def doctor(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Check settings, store, secrets, clock, pinger and channels; exit code 1 when something is wrong."""
-    return invoke(doctor_command.run_doctor, as_json, send=send, mend=mend)
+    return invoke("local.doctor:run_doctor", as_json, send=send, mend=mend)
 
 
 add_commands(app)
-heartbeats.add_commands(app)
+
+
+@app.command()
+def heartbeat(
+    task_id: TaskIdArgument,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Make another address; the one in use ends.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> CommandContext:
+    """Show the address that the program of a heartbeat calls."""
+    return invoke_refusable("heartbeats:show_heartbeat", as_json, task_id=task_id, renew=renew)
+
+
+@app.command()
+def ping(
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="As scheduler heartbeat ID shows it.", show_default=False)
+    ],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND...]", help="The program to run and report.", show_default=False),
+    ] = None,
+    start: Annotated[bool, typer.Option("--start", help="Say that a run begins.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Say that a run failed.")] = False,
+) -> CommandContext:
+    """Call a heartbeat, or run a program and report its start, exit code and output.
+
+    The exit code is the program's, whether or not the call was taken: `scheduler ping ADDRESS -- backup.sh`
+    """
+    if start and fail:
+        raise typer.BadParameter("choose one of --start and --fail")
+    if command and (start or fail):
+        raise typer.BadParameter("--start and --fail are for calls without a command")
+    what = "/start" if start else "/fail" if fail else ""
+    return invoke("heartbeats:ping", False, address=address, what=what, command=command or [])
 
 
 # -- control -----------------------------------------------------------------------------------------------
@@ -223,7 +254,7 @@ def run(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Run tasks once: at the next tick, or here with --wait."""
-    return invoke_refusable(run_command.run_tasks, as_json, task_ids=ids or [], file=file, wait=wait)
+    return invoke_refusable("run:run_tasks", as_json, task_ids=ids or [], file=file, wait=wait)
 
 
 @app.command()
@@ -238,7 +269,7 @@ def rehearse(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Show which messages alert rules would have sent in the last 30 days; nothing is sent."""
-    return invoke(rehearsals.rehearse_task, as_json, task_id=task_id, notify=notify, quiet=quiet)
+    return invoke("rehearsals:rehearse_task", as_json, task_id=task_id, notify=notify, quiet=quiet)
 
 
 @app.command()
@@ -251,7 +282,7 @@ def pause(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Pause a task until it is resumed, or until a time: --until 2h, --until 2026-12-01T09:00 (its zone)."""
-    return invoke_refusable(task_commands.pause_task, as_json, task_id=task_id, note=note, until=until)
+    return invoke_refusable("tasks:pause_task", as_json, task_id=task_id, note=note, until=until)
 
 
 @app.command()
@@ -261,13 +292,13 @@ def resume(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """End a pause or a quarantine."""
-    return invoke_refusable(task_commands.resume_task, as_json, task_id=task_id, catch_up=catch_up)
+    return invoke_refusable("tasks:resume_task", as_json, task_id=task_id, catch_up=catch_up)
 
 
 @app.command()
 def cancel(task_id: TaskIdArgument, as_json: JsonOption = False) -> CommandContext:
     """Cancel the current run of a task."""
-    return invoke_refusable(task_commands.cancel_task, as_json, task_id=task_id)
+    return invoke_refusable("tasks:cancel_task", as_json, task_id=task_id)
 
 
 @app.command()
@@ -280,14 +311,14 @@ def backfill(
 ) -> CommandContext:
     """Run past occurrences that have not succeeded."""
     return invoke_refusable(
-        task_commands.backfill_task, as_json, task_id=task_id, first=first, until=until, dry_run=dry_run
+        "tasks:backfill_task", as_json, task_id=task_id, first=first, until=until, dry_run=dry_run
     )
 
 
 @app.command()
 def tick(as_json: JsonOption = False) -> CommandContext:
     """Run one tick in this process; exit code 1 if a task failed."""
-    return invoke(task_commands.run_tick, as_json)
+    return invoke("tasks:run_tick", as_json)
 
 
 @app.command()
@@ -315,7 +346,7 @@ def serve(
     source: SourceOption = "",
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 for everybody who reaches it.")
-    ] = command.LOOPBACK,
+    ] = LOOPBACK,
     sign_in: Annotated[
         bool, typer.Option("--sign-in", help="Print a link to the dashboard that signs in once, and the key.")
     ] = False,
@@ -326,10 +357,12 @@ def serve(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Serve the function on this machine and trigger its ticks."""
-    options = command.ServeOptions(
-        port, every, status_every, tuple(tasks or ()), log, source, host, sign_in, config
-    )
-    return invoke(command.serve, as_json, options=options)
+    from functions.cli.serve.command import (
+        ServeOptions,
+    )  # with the server's parts, which no other command needs
+
+    options = ServeOptions(port, every, status_every, tuple(tasks or ()), log, source, host, sign_in, config)
+    return invoke("serve.command:serve", as_json, options=options)
 
 
 @app.command()
@@ -338,7 +371,7 @@ def mcp(
     read_only: Annotated[bool, typer.Option("--read-only", help="It may change nothing.")] = False,
 ) -> CommandContext:
     """Let an assistant see and change tasks, by MCP over standard input and output."""
-    return invoke(assistant.serve_assistant, False, owner=owner, read_only=read_only)
+    return invoke("assistant:serve_assistant", False, owner=owner, read_only=read_only)
 
 
 # -- transfer ---------------------------------------------------------------------------------------------
@@ -349,7 +382,7 @@ def export(
     path: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)], as_json: JsonOption = False
 ) -> CommandContext:
     """Write the whole store into a file: tasks, history, channels, owners; no keys."""
-    return invoke_refusable(transfer.export_store, as_json, path=path)
+    return invoke_refusable("transfer:export_store", as_json, path=path)
 
 
 @app.command(name="import")
@@ -373,7 +406,7 @@ def import_(
 ) -> CommandContext:
     """Import an export, or the files of another scheduler; repeating it is harmless."""
     return invoke(
-        transfer.import_file,
+        "transfer:import_file",
         as_json,
         paths=paths,
         format_name=format_name,

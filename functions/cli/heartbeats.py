@@ -6,20 +6,11 @@ import sys
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, BinaryIO
-
-import typer
+from typing import BinaryIO
 
 from functions.cli.local.location import STATE_FOLDER
 from functions.cli.local.running import find_service_url
-from functions.cli.options import (
-    CommandContext,
-    JsonOption,
-    TaskIdArgument,
-    UsageError,
-    invoke,
-    invoke_refusable,
-)
+from functions.cli.options import UsageError
 from functions.cli.session import CliContext
 from functions.domain.access import ADMINISTRATOR
 from functions.domain.heartbeat.model import MAX_OUTPUT_CHARS
@@ -155,49 +146,3 @@ async def _copy(source: asyncio.StreamReader, target: BinaryIO, written: bytearr
         with suppress(BrokenPipeError):
             target.write(chunk)
             target.flush()
-
-
-# -- names, arguments and options ---------------------------------------------------------------------------
-
-AddressArgument = Annotated[
-    str, typer.Argument(metavar="ADDRESS", help="As scheduler heartbeat ID shows it.", show_default=False)
-]
-CommandArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[-- COMMAND...]", help="The program to run and report.", show_default=False),
-]
-
-
-def heartbeat(
-    task_id: TaskIdArgument,
-    renew: Annotated[
-        bool, typer.Option("--renew", help="Make another address; the one in use ends.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> CommandContext:
-    """Show the address that the program of a heartbeat calls."""
-    return invoke_refusable(show_heartbeat, as_json, task_id=task_id, renew=renew)
-
-
-def ping_address(
-    address: AddressArgument,
-    command: CommandArgument = None,
-    start: Annotated[bool, typer.Option("--start", help="Say that a run begins.")] = False,
-    fail: Annotated[bool, typer.Option("--fail", help="Say that a run failed.")] = False,
-) -> CommandContext:
-    """Call a heartbeat, or run a program and report its start, exit code and output.
-
-    The exit code is the program's, whether or not the call was taken: `scheduler ping ADDRESS -- backup.sh`
-    """
-    if start and fail:
-        raise typer.BadParameter("choose one of --start and --fail")
-    if command and (start or fail):
-        raise typer.BadParameter("--start and --fail are for calls without a command")
-    what = "/start" if start else "/fail" if fail else ""
-    return invoke(ping, False, address=address, what=what, command=command or [])
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add `heartbeat` and `ping` to *app*."""
-    app.command(name="heartbeat")(heartbeat)
-    app.command(name="ping")(ping_address)

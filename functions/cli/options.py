@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,24 +120,31 @@ class CommandContext:
     """A parsed command line.
 
     Attributes:
-        handler: Runs the command, given a CliContext and *options*; returns the exit code.
+        target: Where the handler is, below `functions.cli`: `module:function`.
         input_error_code: The exit code when the handler raises InputError.
     """
 
-    handler: Handler
+    target: str
     as_json: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     input_error_code: int = EXIT_USAGE
 
+    @property
+    def handler(self) -> Handler:
+        """Runs the command, given a CliContext and *options*; returns the exit code. Its module is loaded."""
+        module, _, name = self.target.partition(":")
+        handler: Handler = getattr(import_module(f"functions.cli.{module}"), name)
+        return handler
 
-def invoke(handler: Handler, as_json: bool, /, **options: Any) -> CommandContext:
-    """Return the call of *handler*; input that it refuses is wrong usage (exit code 2)."""
-    return CommandContext(handler, as_json, options)
+
+def invoke(target: str, as_json: bool, /, **options: Any) -> CommandContext:
+    """Return the call of the handler at *target*; input that it refuses is wrong usage (exit code 2)."""
+    return CommandContext(target, as_json, options)
 
 
-def invoke_refusable(handler: Handler, as_json: bool, /, **options: Any) -> CommandContext:
-    """Return the call of *handler*; input that the store refuses, such as an unknown task, is exit code 1."""
-    return CommandContext(handler, as_json, options, EXIT_FAILED)
+def invoke_refusable(target: str, as_json: bool, /, **options: Any) -> CommandContext:
+    """As `invoke`, but input that the store refuses, such as an unknown task, is exit code 1."""
+    return CommandContext(target, as_json, options, EXIT_FAILED)
 
 
 def option_parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -198,6 +206,8 @@ def parse_optional_seconds(text: str) -> int:
     """Return the seconds between two lines, or 0 for none."""
     return _parse_int(text, 0, 86_400, "a number of seconds")
 
+
+LOOPBACK = "127.0.0.1"  # where `serve` listens, unless --host says otherwise
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TaskIdArgument = Annotated[

@@ -17,6 +17,25 @@ def test_importing_the_package_loads_nothing_else() -> None:
     assert "[]" == done.stdout.strip()
 
 
+def test_a_command_waits_for_no_others_handler() -> None:
+    script = """
+import sys
+from functions.cli.main import build_command
+words = ["list", "--json"]
+parsed = build_command().main(words, prog_name="scheduler", standalone_mode=False)
+handlers = "apply tasks transfer rehearsals heartbeats run local.doctor serve.command admin.keys"
+loaded = lambda: [name for name in handlers.split() if f"functions.cli.{name}" in sys.modules]
+before = loaded()
+parsed.handler
+print(before, loaded(), sorted({"functions.transfer", "functions.services.apply"} & sys.modules.keys()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+
+    assert "[] ['tasks'] []" == done.stdout.strip()
+
+
 def test_a_type_is_imported_when_it_is_needed() -> None:
     """Checking params pays neither for feeds nor for connections it has no use for."""
     script = """

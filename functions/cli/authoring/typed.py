@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from functions.cli.authoring import commands as authoring
-from functions.cli.authoring.fields import FieldOptions
 from functions.cli.options import (
     CommandContext,
     JsonOption,
@@ -48,6 +46,8 @@ def create(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Create a task, e.g. create 'My site' --type health_check_url --schedule hourly --param url=https://x.org."""
+    from functions.cli.authoring.fields import FieldOptions  # with the task types, for these commands alone
+
     fields = FieldOptions(
         task_id,
         title,
@@ -60,7 +60,7 @@ def create(
         params or (),
         others or (),
     )
-    return invoke(authoring.create_task, as_json, fields=fields)
+    return invoke("authoring.commands:create_task", as_json, fields=fields)
 
 
 def edit(
@@ -76,10 +76,12 @@ def edit(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Change a task by options, or without any in $EDITOR; what is not touched is not changed."""
+    from functions.cli.authoring.fields import FieldOptions  # with the task types, for these commands alone
+
     fields = FieldOptions(
         "", title, type_, schedule, timezone, "", priority or "", tags or (), params or (), others or ()
     )
-    return invoke(authoring.edit_task, as_json, task_id=task_id, fields=fields)
+    return invoke("authoring.commands:edit_task", as_json, task_id=task_id, fields=fields)
 
 
 def rm(
@@ -88,7 +90,7 @@ def rm(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Remove tasks; their history stays until it expires."""
-    return invoke_refusable(authoring.remove_tasks, as_json, task_ids=ids, yes=yes)
+    return invoke_refusable("authoring.commands:remove_tasks", as_json, task_ids=ids, yes=yes)
 
 
 def add_commands(app: typer.Typer) -> None:

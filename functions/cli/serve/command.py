@@ -19,6 +19,7 @@ from functions.cli.console import replace_unprintable
 from functions.cli.local.location import CODE_FOLDER, STATE_FOLDER
 from functions.cli.local.running import announce_service
 from functions.cli.local.secret_files import secret_file
+from functions.cli.options import LOOPBACK
 from functions.cli.serve.config import OlderConfig, read_config
 from functions.cli.serve.sign_in import find_api_key, sign_in_lines
 from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, WatchedFiles
@@ -29,7 +30,6 @@ from functions.errors import ConflictError, InputError, SchedulerError, StoreErr
 
 # The server: a child process.
 
-LOOPBACK = "127.0.0.1"  # local only, unless --host says otherwise
 WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104  # what is called to reach ourselves
 STOP_TIMEOUT_S = 10.0  # then it is killed; a tick gives its attempts 7 s, and has to end and record them
 MAX_LINE_BYTES = 1_048_576  # of the server's output

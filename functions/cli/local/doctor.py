@@ -104,6 +104,8 @@ async def _run_checks(context: CliContext, *, send: bool, mend: bool) -> AsyncIt
             yield finding
         async for finding in _check_keys(context):
             yield finding
+    async for finding in _check_agents(context):
+        yield finding
     async for finding in _check_channels(context, send=send):
         yield finding
 
@@ -366,6 +368,22 @@ def _check_timeouts(tasks: Sequence[Task], longest: timedelta) -> Iterator[Findi
 
 def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMED]) + (" ..." if len(names) > MAX_NAMED else "")
+
+
+async def _check_agents(context: CliContext) -> AsyncIterator[Finding]:
+    """Ask the model's server and the MCP servers, all at once; nothing is billed, and no tool is called."""
+    if context.settings.llm_base_url is None:
+        return
+    from functions.task_types.agent.probe import probe_mcp_server, probe_model
+
+    tools = context.app.toolbox.tools
+    assert tools.model is not None  # it has an address
+    servers = [probe_mcp_server(name, one, tools.redact) for name, one in tools.mcp_servers.items()]
+    model, *others = await asyncio.gather(probe_model(tools.model), *servers)
+    for check, found in [("model", model), *(("mcp", one) for one in others)]:
+        yield Finding(
+            check, "FAIL" if found.fails else "warn" if found.remedy else "ok", found.text, found.remedy
+        )
 
 
 async def _check_channels(context: CliContext, *, send: bool) -> AsyncIterator[Finding]:

@@ -190,7 +190,7 @@ def test_what_tasks_need_and_is_not_set_up_fails_with_their_names_and_the_remedy
         TASK_SECRET_OTHER="another-secret",
         ALLOW_COMMANDS="1",
         PYTHON_TASKS="json",
-        LLM_BASE_URL="https://model.example.com/v1",
+        LLM_BASE_URL="http://127.0.0.1:9/v1",
         LLM_MODEL="small",
         GITHUB_TOKEN="a-token-of-the-tests",
         SLACK_WEBHOOK_URL="https://hooks.slack.com/services/T/B/x",
@@ -308,3 +308,13 @@ def test_hooks_are_imported_and_named(
 
     [(found, sentence)] = findings(said)["hooks"]
     assert (status, True) == (found, sentence.startswith(text)), sentence
+
+
+def test_the_servers_of_agents_are_asked(scheduler: Scheduler, site: str) -> None:
+    """The first run would find out; the site is a server, and neither a model's nor one of MCP."""
+    said = scheduler("doctor", "--json", LLM_BASE_URL=site, AGENT_MCP_SERVERS=json.dumps({"docs": site}))
+
+    found = findings(said)
+    assert [("warn", True)] == [(verdict, "check LLM_BASE_URL" in text) for verdict, text in found["model"]]
+    assert [("FAIL", True)] == [(verdict, "MCP server docs" in text) for verdict, text in found["mcp"]]
+    assert 1 == said.code

@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from operator import methodcaller
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 import tzdata
@@ -92,9 +93,13 @@ SHOWS_NOTHING = "must have a letter, a digit or another sign that can be seen"
 NOT_A_NAME = "must be printable characters, without spaces at its beginning and end"
 
 
+# Letters and symbols by category, and empty all the same: a Braille cell, fillers of Hangul, a null note.
+_BLANKS = frozenset("\u2800\u115f\u1160\u3164\uffa0\U0001d159")
+
+
 def shows_something(text: str) -> bool:
-    """Whether anything of *text* can be seen: it has more than spaces and control characters."""
-    return any(character.isprintable() and not character.isspace() for character in text)
+    """Whether anything of *text* can be seen: a letter, a digit, or another sign that stands by itself."""
+    return any(category(character)[0] in "LNPS" and character not in _BLANKS for character in text)
 
 
 def is_owner_name(text: str) -> bool:

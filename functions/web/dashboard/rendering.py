@@ -63,6 +63,7 @@ def _template_environment(language: str) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=formatting.without_turns,  # inputs keep what was typed: `as_typed` makes it markup
     )
     translate = phrasebook(language)
     environment.filters |= {
@@ -83,6 +84,8 @@ def _template_environment(language: str) -> Environment:
         "trigger": partial(describe_trigger, words=translate.schedule),
         "next_run": _next_run,
         "local": formatting.local_time,
+        "json": formatting.json_text,
+        "as_typed": environment.filters["escape"],
     }
     environment.globals |= {"version": __version__, "_": translate}
     return environment

@@ -1,7 +1,9 @@
 """Values as text: times, durations, states."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind, Status, timezone_or_utc, to_local
@@ -10,6 +12,20 @@ Translate = Callable[[str], str]
 
 _UNITS = ((86_400, "{n} d"), (3600, "{n} h"), (60, "{n} min"), (1, "{n} s"))
 GOOD, BAD, WARN, QUIET = "good", "bad", "warn", "quiet"
+_TURNS = str.maketrans("", "", "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def without_turns(value: Any) -> Any:
+    """Return a text without the characters that turn the direction of what stands behind them; else *value*.
+
+    Letters have a direction of their own, so Arabic and Hebrew need none of them. Markup stays as it is.
+    """
+    return value.translate(_TURNS) if type(value) is str and not value.isascii() else value
+
+
+def json_text(value: Any) -> str:
+    """Return *value* as JSON for people: letters and signs as they are."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def severity(outcome: str) -> str:

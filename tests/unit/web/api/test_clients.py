@@ -137,7 +137,9 @@ async def test_an_address_with_nothing_at_it_says_where_to_look(api: Call, path:
     )
 
 
-@pytest.mark.parametrize("text", [" ", "\n\t", "\u200b", "\u202e\x1b"], ids=ascii)
+@pytest.mark.parametrize(
+    "text", [" ", "\n\t", "\u200b", "\u202e\x1b", "\u2800", "\u3164\uffa0", "\u034f\ufe0f"], ids=ascii
+)
 async def test_a_name_that_shows_nothing_is_refused(api: Call, text: str) -> None:
     """A page would have a link that nobody sees, and a list of keys a row without a name."""
     titled = await api("POST", "/api/tasks", HEALTH | {"title": text, "id": "blank"})

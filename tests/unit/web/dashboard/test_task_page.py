@@ -1,5 +1,6 @@
 """The page of one task: how it does, and all of its history."""
 
+import html
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -213,3 +214,30 @@ async def test_what_a_task_waits_for_is_on_its_page(
 
     assert "Its group is shop-api: 3 start in a minute." in " ".join(page.split())
     assert "It waits for its group shop-api: 3 of 3 have started this minute." in page
+
+
+async def test_no_text_turns_what_stands_behind_it(browser: Browser, wired: App, make_task: MakeTask) -> None:
+    """U+202E in a title or an output mirrored the address after it, or the words of the next sentence."""
+    odd = "invoice\u202egnp \u2067x\u2066"
+    task = make_task(title=odd, params={"url": "https://example.com/", "body": odd}, type="http")
+    await keep(wired, task, run(1, summary=odd))
+    await browser.sign_in()
+
+    pages = [
+        (await browser.get(address)).body.decode() for address in (PAGE, "/dashboard", "/dashboard/runs")
+    ]
+    form = (await browser.get(f"{PAGE}/edit")).body.decode()
+
+    assert ["invoicegnp x" in page and "\u202e" not in page for page in pages] == [True] * 3
+    assert 2 == form.count(odd)  # what is saved again is not changed
+
+
+async def test_params_are_read_as_they_were_written(
+    browser: Browser, wired: App, make_task: MakeTask
+) -> None:
+    await keep(wired, make_task(params={"url": "https://example.com/?a=1&b=<2>", "text": "\u6bcf\u5929"}))
+    await browser.sign_in()
+
+    page = html.unescape((await browser.get(PAGE)).body.decode())
+
+    assert '"text": "\u6bcf\u5929",\n  "url": "https://example.com/?a=1&b=<2>"\n' in page

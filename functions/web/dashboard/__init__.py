@@ -33,7 +33,8 @@ from functions.web.dashboard.rendering import redirect, render_page
 from functions.web.dashboard.session import Sessions
 from functions.web.responses import TITLES
 
-NOT_FOUND, SERVER_ERROR = 404, 500
+NOT_FOUND, NOT_ALLOWED, SERVER_ERROR = 404, 405, 500
+PASSING = (429, 503)  # another try may succeed: what was typed is kept for it
 TRIALS_PER_MINUTE, TRIAL_BURST = 6, 6  # requests that a key makes to test them
 
 
@@ -87,7 +88,10 @@ def _as_page(
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code
         if status == NOT_FOUND and request.method == "GET" and path.endswith("/"):
             return redirect(quote(path.rstrip("/")))  # as people type addresses
-        said = "" if isinstance(error, HTTPException) else json.loads(bytes(problem.body))["detail"]
+        is_of_address = isinstance(error, HTTPException) and status in (NOT_FOUND, NOT_ALLOWED)
+        said = (
+            "" if is_of_address else json.loads(bytes(problem.body))["detail"]
+        )  # which is for programs there
         text = said if status < SERVER_ERROR else "Try again in some seconds"
         page = render_page(
             "problem",
@@ -98,6 +102,7 @@ def _as_page(
             status=status,
             title=TITLES[status],
             text=text,
+            typed=await views.typed_again(request) if status in PASSING else {},
         )
         page.headers.update({name: problem.headers[name] for name in KEPT_HEADERS if name in problem.headers})
         return page

@@ -177,4 +177,5 @@ async def show_csrf_error(request: Request, _: Exception) -> Response:
         status=403,
         title="Not sent",
         text=text,
+        typed={},
     )

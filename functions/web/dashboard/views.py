@@ -105,6 +105,13 @@ async def refuse_form(request: Request, error: Exception) -> Response:
     return _render_kept(request, session, request.url.path, fields, Response())
 
 
+async def typed_again(request: Request) -> dict[str, str]:
+    """Return what brings a form that could not be saved back to the user, with the token that it brought."""
+    if not (fields := _parse_kept(await _read_kept(request))):
+        return {}
+    return fields | {"csrf_token": str((await request.form()).get("csrf_token", ""))}
+
+
 async def _read_kept(request: Request) -> str:
     """Return the fields of a form as JSON; empty for one that is not kept, and where they are too long."""
     is_form = request.method == "POST" and KEPT_FORM.fullmatch(request.url.path)

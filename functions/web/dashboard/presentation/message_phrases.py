@@ -392,6 +392,8 @@ FLASHES = {
     "This link was used before or is too old: sign in with the key": "此链接已用过或已过期：请用密钥登录",
     "Try again in some seconds": "请几秒后重试",
     "There is nothing at this address": "此地址没有内容",
+    "Send at most {} KB": "最多发送 {0} KB",
+    "Send the body within {} s": "请在 {0} 秒内发送内容",
     "There is no such run": "没有这次运行",
     "There is no removed task {}": "没有已删除的任务 {0}",
     "There is no key {}": "没有密钥 {0}",

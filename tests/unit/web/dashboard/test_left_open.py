@@ -4,10 +4,12 @@ import html
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from unittest.mock import AsyncMock
 
 import pytest
 
 from functions.app.application import App
+from functions.errors import StoreUnavailableError
 from functions.web.dashboard.session import SESSION_LIFETIME
 from tests.support.clock import Clock
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
@@ -191,3 +193,35 @@ async def test_the_form_of_a_task_that_was_removed_is_that_of_a_new_one(browser:
     assert "/dashboard/new" == target(form)
     assert TYPED["title"] in html.unescape(text_of(form))
     assert re.search(r'name="id"[^>]*value="shop"|value="shop"[^>]*name="id"', text_of(form))
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [("/dashboard/tasks/shop/edit", "get_documents"), ("/dashboard/new", "write")],
+    ids=["before the form is read", "after"],
+)
+async def test_what_was_typed_is_there_when_the_store_answers_again(
+    browser: Browser, api: Call, wired: App, monkeypatch: pytest.MonkeyPatch, path: str, operation: str
+) -> None:
+    """Pages are not stored, so "back" would bring an empty form."""
+    await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    await browser.sign_in()
+    form = await browser.get(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(wired.store, operation, AsyncMock(side_effect=StoreUnavailableError("gone")))
+        failed = await browser.post(path, **(hidden(form) | TYPED), do="save")
+    back = await browser.post(target(failed), **hidden(failed))
+
+    assert [503, 200] == [failed.status, back.status], failed.body
+    assert TYPED["title"] in html.unescape(text_of(back))
+    assert ["shop"] == [one["id"] for one in (await api("GET", "/api/tasks")).json["tasks"]]
+    assert HEALTH["title"] == (await api("GET", "/api/tasks/shop")).json["title"]
+
+
+async def test_a_form_that_cannot_be_read_says_why(browser: Browser) -> None:
+    await browser.sign_in()
+
+    answer = await browser.post("/dashboard/new", **{f"field{number}": "" for number in range(1001)})
+
+    assert (400, True) == (answer.status, "Maximum number of fields is 1000" in text_of(answer))

@@ -45,6 +45,31 @@ return [...document.querySelectorAll("button, .button, input:not([type=checkbox]
 FEW_LOOKS = ((1280, "light"), (390, "dark"))  # all rules: each width, and each theme
 COLOURS = ["color-contrast", "link-in-text-block"]  # what the other two looks can change beside
 PARAMS = ".sections > section:first-child"  # of a form: title and params
+# Beside texts of any length: words of ordinary length are whole, and nothing lies on anything else.
+SQUEEZED = """
+for (const one of document.querySelectorAll("td .clamp")) one.textContent = "x".repeat(300);
+const lines = (node, from, to) => {
+  const range = document.createRange();
+  range.setStart(node, from); range.setEnd(node, to);
+  return new Set([...range.getClientRects()].map((one) => Math.round(one.top))).size;
+};
+const found = [];
+for (const place of document.querySelectorAll("td, .top")) {
+  const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+  for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+    if (node.parentElement.closest(".clamp, .tag, code, .visually-hidden")) continue;
+    for (const word of node.data.matchAll(/[^\\s/-]{2,20}/g)) {
+      if (lines(node, word.index, word.index + word[0].length) > 1) found.push(`${word[0]} is broken`);
+    }
+  }
+}
+const who = document.querySelector(".who")?.getBoundingClientRect();
+for (const link of who ? document.querySelectorAll("nav a") : []) {
+  const { right, bottom, top } = link.getBoundingClientRect();
+  if (right > who.left && top < who.bottom && bottom > who.top) found.push(`${link.text} is covered`);
+}
+return found.slice(0, 3);
+"""
 WIDTH = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -70,6 +95,7 @@ def test_every_page_is_for_everybody(window: webdriver.Chrome, axe: str) -> None
                 found += problems(window, axe, name, FEW_LOOKS, within=PARAMS)
             else:
                 found += problems(window, axe, name)
+                found += [f"{name}: {one}" for one in squeezed(window)]
         errors = [one["message"] for one in window.get_log("browser") if one["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
 
     assert [] == found
@@ -86,6 +112,18 @@ def test_what_is_faint_or_has_no_name_is_found(window: webdriver.Chrome, axe: st
     assert ["here 1280 light: label:", "here 1280 light: 1.3"] == [
         one[:23] if "label" in one else one[:20] for one in found
     ]
+
+
+def squeezed(window: webdriver.Chrome) -> list[str]:
+    """What has no room on the open page in half a screen, where tables are the narrowest, and on paper."""
+    found: list[str] = []
+    for width, medium in ((970, "screen"), (718, "print")):
+        look(window, width, "light")
+        window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium})
+        found += [f"{medium}: {one}" for one in window.execute_script(SQUEEZED)]
+        found += [f"{medium}: too wide"] if window.execute_script(WIDTH) > 0 else []
+    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    return found
 
 
 def problems(

@@ -37,7 +37,7 @@ router = APIRouter(include_in_schema=False)
 
 CACHE_TTL = timedelta(seconds=60)
 MAX_CACHED_LINKS = 1000
-MAX_TASKS = 200  # tasks of one status page
+MAX_TASKS = 200  # tasks that one status page shows; it counts all
 SEARCHED = 900  # tasks with the tag that are read for it; the operator's page leaves those of owners out
 MAX_INCIDENTS = 20  # that are over
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
@@ -112,10 +112,12 @@ async def show_page(request: Request, name: LinkName) -> Response:
     async def build(subject: str) -> Response:
         owner, tag = parse_page_subject(subject)
         found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag), limit=SEARCHED)
-        rows = [(task, *public_state(task)) for task in found if task.owner == owner][:MAX_TASKS]
-        bad = sum(tone == BAD for _, _, tone in rows)
+        states = [(task, *public_state(task)) for task in found if task.owner == owner]
+        rows = sorted(states, key=lambda one: one[2] != BAD)[
+            :MAX_TASKS
+        ]  # problems first, else in their order
         now = dependencies.now()
-        ended = [(one, task) for task, _, _ in rows for one in read_incidents(task.incidents)]
+        ended = [(one, task) for task, _, _ in states for one in read_incidents(task.incidents)]
         page = render_page(
             "public",
             now=now,
@@ -128,7 +130,8 @@ async def show_page(request: Request, name: LinkName) -> Response:
             uptime={task.id: _days(task, now) for task, _, _ in rows},
             incidents=sorted(ended, key=lambda one: one[0].since, reverse=True)[:MAX_INCIDENTS],
             zone=dependencies.default_timezone,
-            bad=bad,
+            count=len(states),
+            bad=sum(tone == BAD for _, _, tone in states),
         )
         page.headers.update(CACHE_HEADERS)
         return page

@@ -187,7 +187,7 @@ def _rotate(source: str, dest: str) -> None:
 
 
 START_TIMEOUT_S = 30.0
-WATCH_INTERVAL_S = 2.0  # between two checks of watched files
+WATCH_INTERVAL_S = 1.0  # between two checks of watched files, which have to find the same
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -377,7 +377,7 @@ async def _watch_files(
         signals.reload.clear()
         if is_requested and log is not None:
             log.reopen()
-        if not files or not (is_requested or files.has_changed()):
+        if not files or not (is_requested or files.has_settled()):
             continue
         try:
             await _apply(files, write_line)

@@ -33,13 +33,19 @@ class WatchedFiles:
         self._paths = tuple(paths)
         self._source = source
         self._applied_signature: FileSignature | None = None
+        self._seen_signature: FileSignature | None = None
 
     def __bool__(self) -> bool:
         return bool(self._paths)
 
-    def has_changed(self) -> bool:
-        """Whether a file was saved, added or removed since `apply`, by modification time and size."""
-        return self._signature() != self._applied_signature
+    def has_settled(self) -> bool:
+        """Whether files were saved, added or removed since `apply`, and not since the call before this one.
+
+        Modification times and sizes are compared. A file that a program is still writing, or a folder that
+        git is updating, lacks tasks, which would be removed and then made anew.
+        """
+        before, self._seen_signature = self._seen_signature, self._signature()
+        return self._applied_signature != self._seen_signature == before
 
     async def apply(self) -> str:
         """Make the store match the files; return what changed, in one line.

@@ -191,7 +191,9 @@ def _syntax_problem(exc: yaml.MarkedYAMLError) -> str:
 
 def _field_name(event: Event) -> str:
     if not isinstance(event, ScalarEvent) or event.tag not in _TEXT_TAGS:
-        raise DocumentSyntaxError("a name of a field must be plain text", _line(event))
+        # {{secret:NAME}} without quotes is a mapping, with a mapping in the place of a name
+        remedy = "; a text that starts with { goes in quotes" if isinstance(event, MappingStartEvent) else ""
+        raise DocumentSyntaxError(f"a name of a field must be plain text{remedy}", _line(event))
     name = str(event.value)
     if _is_plain(event) and (found := _ODD_NAME.search(name)):
         raise DocumentSyntaxError(_odd_space_problem(found[0].lstrip(":")), _line(event))

@@ -426,6 +426,8 @@ def test_what_is_not_a_mapping_is_not_a_task(given: object) -> None:
         ("id: !!set {a}\n", 1, "is not accepted"),
         ("id: a\ntitle: " + "9" * 5000 + "\n", 2, "too long"),
         ("? [a]\n: b\n", 1, "name of a field"),
+        ("id: a\nparams:\n  token: {{secret:SHOP_KEY}}\n", 3, "a text that starts with { goes in quotes"),
+        ("id: a\nheaders: {x: {{ secret:SHOP_KEY }}/y}\n", 2, "a text that starts with { goes in quotes"),
         ("<<: 5\n", 1, "<<"),
         ("id: a\ntitle: \x01\n", 2, "U+0001 is no character of a text"),
         ("tasks:\n- id: a\n\ttitle: b\n", 3, "tabs do not indent; write spaces"),

@@ -118,7 +118,7 @@ FIELD_SUGGESTIONS = {
 }
 STATE_FIELDS = frozenset(
     field.alias or name for name, field in Task.model_fields.items() if name not in TaskSpec.model_fields
-)
+) | {"etag", "nextRun", "recent", "scheduleText", "waiting", "warnings"}  # which responses add
 INSTANT_MESSAGE = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
 _PATTERN_MESSAGES = {  # where a field of a task says more than the form of its text
     "onEvent.type": "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid",

@@ -8,6 +8,8 @@ import pytest
 from functions.app.application import App
 from functions.domain.capacity.flow_control import GroupState
 from functions.domain.storage import Document
+from functions.domain.task import TaskSpec
+from functions.web.api.schemas import TaskOut
 from tests.conftest import NOON
 from tests.support.clock import Clock
 from tests.unit.web.api.conftest import HEALTH, Call
@@ -154,6 +156,18 @@ async def test_a_version_that_is_no_more_changes_nothing(api: Call, method: str)
 
     assert 412 == late.status
     assert "Shop front answers" == (await api("GET", "/api/tasks/shop-front-answers")).json["title"]
+
+
+async def test_what_only_a_response_has_is_refused_as_kept_by_the_scheduler(api: Call) -> None:
+    """Of `etag`, which a client that changes what it read sends back, it said "did you mean tags?"."""
+    await api("POST", "/api/tasks", HEALTH)
+    added = TaskOut.model_fields.keys() - TaskSpec.model_fields.keys() - {"alert", "event", "pause"}
+    names = {TaskOut.model_fields[name].alias or name for name in added}
+
+    refused = await api("PATCH", "/api/tasks/shop-front-answers", dict.fromkeys(names, "x"))
+
+    reasons = {one["field"]: one["reason"] for one in refused.json["errors"]}
+    assert dict.fromkeys(names, "is kept by the scheduler, and cannot be set; leave it out") == reasons
 
 
 async def test_an_id_never_changes(api: Call) -> None:

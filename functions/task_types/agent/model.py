@@ -251,7 +251,7 @@ class LimitedModel(WrapperModel):
         parts = _usable_parts(response.parts, may_call=may_call)
         if is_plan and not any(isinstance(part, TextPart) and part.content for part in parts):
             parts = [TextPart("(no plan)")]
-        return replace(response, parts=parts)
+        return replace(response, parts=parts, state="complete")  # "suspended" would be asked on without end
 
     def _note_calls(self, response: ModelResponse, known: Collection[str], *, may_call: bool) -> None:
         """Note how *response* ended, and its calls of tools, of which those named *known* are allowed."""
@@ -417,11 +417,15 @@ def _describe_tools(parameters: ModelRequestParameters) -> list[dict[str, Any]]:
 
 
 def _usable_parts(parts: Sequence[ModelResponsePart], *, may_call: bool) -> list[ModelResponsePart]:
-    """Return *parts* without calls that may not be made, and without arguments that are no JSON object."""
+    """Return *parts* without calls that may not be made, and without arguments that are no JSON object.
+
+    Also without texts that are none: the SDK takes a block of a kind that it does not know for one.
+    """
     return [
         _with_readable_arguments(part) if isinstance(part, ToolCallPart) else part
         for part in parts
-        if may_call or not isinstance(part, ToolCallPart)
+        if (may_call or not isinstance(part, ToolCallPart))
+        and (not isinstance(part, TextPart) or isinstance(part.content, str))
     ]
 
 

@@ -155,6 +155,25 @@ async def test_a_reply_that_its_sdk_cannot_read_is_told_as_that(
 
 
 @pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"type": "newer_block", "data": 1}, "end_turn"),
+        ({"type": "text", "text": None}, "end_turn"),
+        ({"type": "text", "text": "So:"}, "pause_turn"),
+    ],
+)
+async def test_an_answer_beside_what_is_odd_is_taken(
+    vendor: Anthropic, make_job: Callable[..., Job], odd: dict[str, Any], reason: str
+) -> None:
+    """A turn that is paused was asked on until all tokens were used: hundreds of requests."""
+    vendor.replies = [message(odd, {"type": "text", "text": ANSWER}, reason=reason)]
+
+    outcome = await run(vendor, make_job)
+
+    assert (OutcomeKind.SUCCEEDED, "Found it", 1) == (outcome.kind, outcome.summary, len(vendor.asked))
+
+
+@pytest.mark.parametrize(
     ("provider", "said"),
     [
         ("groq", "pip install 'pydantic-ai-slim[groq]'"),

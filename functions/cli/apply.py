@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.cli.console import Cell, Screen
-from functions.cli.options import format_local
+from functions.cli.options import format_count, format_local
 from functions.cli.rehearsals import rehearse_changes, summaries_of
 from functions.cli.session import CliContext
 from functions.domain.costs.pricing import (
@@ -133,8 +133,8 @@ def _deferral_line(cost: CostEstimate, deferred: CostEstimate) -> str:
 
 
 def _cost_lines(screen: Screen, tasks: int, cost: CostEstimate, deferred: CostEstimate) -> Iterator[str]:
-    many = "1 task" if tasks == 1 else f"{tasks:,} tasks"
-    yield f"{many}, {_format_number(cost.runs_per_day)} runs a day: {cost.usd_per_month:.2f} USD a month"
+    many, runs = format_count(tasks, "task"), _format_number(cost.runs_per_day)
+    yield f"{many}, {runs} runs a day: {cost.usd_per_month:.2f} USD a month"
     rows = [
         (
             item.name,
@@ -225,7 +225,7 @@ async def apply_files(
     loaded = read_task_files(paths, default_timezone=context.settings.default_timezone)
     if loaded.problems:
         return report_problems(context.screen, loaded.problems)
-    with context.screen.show_progress(f"{len(loaded.specs)} tasks: comparing with the store"):
+    with context.screen.show_progress(f"{format_count(len(loaded.specs), 'task')}: comparing with the store"):
         changes = await apply_plan(
             context.store,
             loaded.specs,

@@ -43,6 +43,11 @@ def format_duration(duration: timedelta) -> str:
     return f"{seconds * 1000:.0f} ms"
 
 
+def format_count(count: int, noun: str) -> str:
+    """Return *count* things: `1 task`, `1,200 tasks`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 # Completion of task ids in the shell: quick, and silent on any error.
 
 COMPLETION_TIMEOUT_S = 1.0  # the user waits at the prompt

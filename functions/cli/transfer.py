@@ -11,7 +11,7 @@ from typing import Any
 from functions.cli.apply import show_changes
 from functions.cli.console import Screen
 from functions.cli.local.location import store_files
-from functions.cli.options import UsageError
+from functions.cli.options import UsageError, format_count
 from functions.cli.session import CliContext
 from functions.domain.schedule.timezones import load_zone
 from functions.domain.storage import RUN_RETENTION
@@ -198,7 +198,7 @@ def _write_task_file(
     if not dry_run:
         _write_file(path, text)
     count = len(foreign.tasks)
-    tasks = "1 task" if count == 1 else f"{count} tasks"
+    tasks = format_count(count, "task")
     screen.show(
         {**data, "applied": False, "written": None if dry_run else str(path), "tasks": count},
         [f"{path}: {'would have' if dry_run else 'has'} {tasks}, but not when they last ran"],
@@ -323,4 +323,5 @@ def _format_next_runs(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _format_counts(totals: RecordCounts) -> str:
-    return f"{totals.tasks} tasks, {totals.runs} runs, {totals.documents} documents"
+    counts = ((totals.tasks, "task"), (totals.runs, "run"), (totals.documents, "document"))
+    return ", ".join(format_count(*one) for one in counts)

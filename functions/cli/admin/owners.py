@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.cli.admin.keys import PRINCIPAL, allow
 from functions.cli.console import Cell, Screen
-from functions.cli.options import UsageError
+from functions.cli.options import UsageError, format_count
 from functions.cli.session import CliContext
 from functions.domain.costs.credits import Account
 from functions.domain.lifecycle.permissions import Capabilities
@@ -126,7 +126,9 @@ def show_changed_account(
         lines.append(f"Its tasks may use: {_capabilities(account).describe()}")
     if shows_max_tasks:
         limit = account["maxTasks"]
-        lines.append(f"It may have {'the usual number of' if limit is None else limit} tasks")
+        lines.append(
+            f"It may have {'the usual number of tasks' if limit is None else format_count(limit, 'task')}"
+        )
     context.screen.show(account, lines)
     return 0
 

@@ -17,7 +17,7 @@ from functions.app.factories import longest_attempt
 from functions.app.named_hooks import find_hook_problem
 from functions.cli.local.location import store_files
 from functions.cli.local.secret_files import LOCAL_STORES
-from functions.cli.options import format_duration
+from functions.cli.options import format_count, format_duration
 from functions.cli.session import CliContext
 from functions.config.settings import overlooked_variables
 from functions.domain.access import ADMINISTRATOR
@@ -266,7 +266,7 @@ async def _check_clock_of_ticks(
     if not mend:
         if not moved:
             return []
-        what = "1 task" if len(moved) == 1 else f"{len(moved)} tasks"
+        what = format_count(len(moved), "task")
         text = f"a clock that was far ahead has put off {what}; mended, {_first_names(lines)}"
         return [Finding("tasks", "FAIL", text, f"set the clocks, then {MEND_COMMAND}")]
     if counts.last_tick_at is not None and describe_clock_ahead(counts.last_tick_at, now):
@@ -293,7 +293,7 @@ def _check_pinger(counts: StoreStats, ahead: str, now: datetime) -> Finding:
         return Finding("pinger", "FAIL" if counts.due else "warn", "no tick has written anything yet", remedy)
     age = now - counts.last_tick_at
     is_late = counts.due > 0 and age > OVERDUE_AFTER
-    text = f"a tick last wrote {format_duration(age)} ago; {counts.due} tasks are due"
+    text = f"a tick last wrote {format_duration(age)} ago; {format_count(counts.due, 'task')} due"
     return Finding(
         "pinger", "FAIL" if is_late else "ok", text, "is the pinger switched off?" if is_late else ""
     )

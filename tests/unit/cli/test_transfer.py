@@ -185,7 +185,7 @@ def test_what_differs_is_told(command: Command, tmp_path: Path, make_task: Calla
 
     assert (1, 0) == (kept.code, replaced.code)
     assert "task tidy: exists and differs; it stays unless --replace is given\n" == kept.err
-    assert "replaced: 1 tasks" in replaced.out
+    assert "replaced: 1 task, 0 runs, 0 documents" in replaced.out
 
 
 @pytest.mark.slow

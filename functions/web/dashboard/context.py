@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
@@ -111,7 +111,15 @@ def is_from_elsewhere(request: Request) -> bool:
     if site := request.headers.get("sec-fetch-site"):
         return site not in ("same-origin", "none")
     source = request.headers.get("origin") or request.headers.get("referer")
-    return source is not None and urlsplit(source).netloc.lower() != request.headers.get("host", "").lower()
+    return source is not None and _split(source).netloc.lower() != request.headers.get("host", "").lower()
+
+
+def _split(address: str) -> SplitResult:
+    """Return the parts of an address that a request names; empty ones of what is none, such as `http://[`."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def flash_message(request: Request) -> str:
@@ -152,17 +160,25 @@ async def redirect_to_login(request: Request, _: Exception) -> Response:
 
     A page that refreshes a part of itself loads itself anew, and is redirected then. A form that asks for the
     preview of what is typed stays as it is: loading it anew would lose the rest, which is kept when sent.
+    After a button that did nothing for want of a session, the user returns to the page that has it.
     """
     if "hx-request" in request.headers:
-        is_own = urlsplit(request.headers.get("hx-current-url", "")).path == request.url.path
+        is_own = _split(request.headers.get("hx-current-url", "")).path == request.url.path
         return Response(status_code=204, headers=HEADERS | ({"HX-Refresh": "true"} if is_own else {}))
-    if request.method != "GET":
-        return redirect("/dashboard/sign-in?to=/dashboard")
-    query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "message"])
-    target = f"{request.url.path}?{query}" if query else request.url.path
-    if len(target) > MAX_TARGET_CHARS:
-        target = request.url.path
-    return redirect(f"/dashboard/sign-in?to={quote(target)}")
+    if request.method == "GET":
+        return redirect(
+            f"/dashboard/sign-in?to={quote(_without_message(request.url.path, request.url.query))}"
+        )
+    page = _split("" if is_from_elsewhere(request) else request.headers.get("referer", ""))
+    target = _without_message(page.path, page.query) if page.path.startswith("/dashboard") else "/dashboard"
+    return redirect(f"/dashboard/sign-in?to={quote(target)}&undone=1")
+
+
+def _without_message(path: str, query: str) -> str:
+    """Return *path* and *query*, but for what it said once; the path alone where it is long."""
+    kept = urlencode([pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != "message"])
+    target = f"{path}?{kept}" if kept else path
+    return target if len(target) <= MAX_TARGET_CHARS else path[:MAX_TARGET_CHARS]
 
 
 async def show_csrf_error(request: Request, _: Exception) -> Response:

@@ -45,6 +45,7 @@ async def sign_in_form(
     request: Request,
     to: Annotated[str, Query(max_length=MAX_TARGET_CHARS)] = DASHBOARD_PATH,
     once: Annotated[str, Query(max_length=MAX_LINK_CHARS)] = "",
+    undone: Annotated[str, Query(max_length=1)] = "",
 ) -> Response:
     """Show the sign-in form, or of the link that `serve` prints the button that signs in.
 
@@ -54,7 +55,7 @@ async def sign_in_form(
     sessions: Sessions = request.app.state.sessions
     if once and not await sessions.is_link_usable(once):
         return _render_sign_in(request, to, fault=SPENT_LINK)
-    return _render_sign_in(request, to, once=once)
+    return _render_sign_in(request, to, once=once, undone=bool(undone))
 
 
 @router.post("/sign-in")
@@ -159,7 +160,7 @@ def _render_kept(
 
 
 def _render_sign_in(
-    request: Request, to: str, *, fault: str = "", once: str = "", kept: str = ""
+    request: Request, to: str, *, fault: str = "", once: str = "", kept: str = "", undone: bool = False
 ) -> Response:
     dependencies: ApiDependencies = request.app.state.dependencies
     return render_page(
@@ -172,6 +173,7 @@ def _render_sign_in(
         fault=fault,
         once=once,
         kept=kept,
+        undone=undone,
     )
 
 

@@ -71,6 +71,9 @@ _PHRASES = (
         "Your session has ended. What you wrote is still there once you are signed in.": (
             "会话已结束。登录后，您填写的内容仍然保留。"
         ),
+        "Your session has ended, so nothing was done. Sign in and try again.": (
+            "会话已结束，未执行任何操作。请登录后重试。"
+        ),
         "What you wrote is still there": "您填写的内容仍然保留",
         "It was sent without this session, and is not saved yet.": "它不是在本次会话中发送的，尚未保存。",
         "Back to the form": "返回表单",

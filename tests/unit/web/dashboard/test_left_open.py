@@ -225,3 +225,30 @@ async def test_a_form_that_cannot_be_read_says_why(browser: Browser) -> None:
     answer = await browser.post("/dashboard/new", **{f"field{number}": "" for number in range(1001)})
 
     assert (400, True) == (answer.status, "Maximum number of fields is 1000" in text_of(answer))
+
+
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [
+        ("https://cronfire.example/dashboard/tasks/shop?message=x", "/dashboard/tasks/shop"),
+        ("https://cronfire.example/dashboard?status=failing", "/dashboard?status=failing"),
+        ("https://elsewhere.example/dashboard/tasks/shop", "/dashboard"),
+        ("https://cronfire.example/docs", "/dashboard"),
+        ("https://[", "/dashboard"),
+        ("", "/dashboard"),
+    ],
+)
+async def test_a_button_that_did_nothing_says_so_and_leads_back_to_its_page(
+    browser: Browser, api: Call, referer: str, back: str
+) -> None:
+    """It led to the overview by way of signing in, as if the task had been run."""
+    await api("POST", "/api/tasks", HEALTH | {"id": "shop"})
+    browser.extra_headers = {"Host": "cronfire.example"} | ({"Referer": referer} if referer else {})
+
+    answer = await browser.post("/dashboard/tasks/shop/run")
+    browser.extra_headers = {}
+    asked = await browser.get(answer.headers["location"])
+    signed_in = await browser.post("/dashboard/sign-in", key=ADMIN, **hidden(asked))
+
+    assert "so nothing was done" in text_of(asked)
+    assert back == signed_in.headers["location"]

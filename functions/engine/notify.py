@@ -82,16 +82,18 @@ def _attempt(
     lacking = routing.take_lacking(id_)
     refusing = {*failed, *rejected}.difference(lacking)
     failing = {name: until for name, until in routing.failing_until().items() if name in failed}
+    open_channels = routing.open_channels()
     return DeliveryAttempt(
         failed,
         route.hold,
         failing_until={**route.failing, **failing},
         rejected=rejected,
         unconfirmed=routing.take_unconfirmed(id_),
-        accepted=tuple(name for name in route.send_now if name not in refusing),
+        # A name without a channel, where none is set up, is nobody.
+        accepted=tuple(name for name in route.send_now if name in open_channels and name not in refusing),
         lacking=lacking,
         lost=route.lost,
-        open_channels=routing.open_channels(),
+        open_channels=open_channels,
     )
 
 

@@ -25,13 +25,14 @@ DESCRIPTION = "{} was removed. This delivers its last notifications, then it is 
 def notifications_left_by(task: Task, *, by: str, now: datetime) -> Task | None:
     """Return the task that delivers what *task* owes when it is removed; None when it owes nothing.
 
-    That is what waits in its outbox and, where a failure is known that has not ended, that it was removed.
+    That is what waits in its outbox and, where somebody has a failure that has not ended, that it was removed.
 
     Args:
         by: Who removes it, see `Principal.author`.
     """
     alert = task.alert
-    names = ending_channels(task)
+    is_known = bool(alert.notified_channels or alert.flapping or alert.pending)
+    names = ending_channels(task) if is_known else ()
     if not names and not alert.pending:
         return None
     left = AlertState(

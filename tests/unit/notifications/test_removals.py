@@ -87,6 +87,18 @@ async def test_removal_of_a_task_that_is_well_writes_and_says_nothing(engine: En
     assert [] == engine.listeners["chat"].kinds
 
 
+async def test_removal_leaves_nothing_where_there_is_no_channel(clock: Clock) -> None:
+    """As with a store on one's own machine: what was removed is gone at once."""
+    engine = Engine({}, clock, work=lambda job: failed("Answered 503"))
+    await engine.put(SHOP)
+    await engine.live(NOON + 20 * MINUTE)
+    await remove(engine)
+    left = await ids(engine)
+    await engine.store.close()
+
+    assert [] == left
+
+
 async def test_channel_that_is_down_at_the_removal_has_the_end_when_it_is_back(engine: Engine) -> None:
     await engine.put(SHOP)
     await engine.live(NOON + 20 * MINUTE)

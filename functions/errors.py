@@ -7,6 +7,7 @@
         StoreUnavailableError  it could not be reached in time; the same call may work later
           StoreTimeoutError      the call had begun; it may have been done all the same
           LimitsUnknownError     what an owner may use could not be read; the attempt has not begun
+      PostponedError      an attempt cannot be made now, and counts as not begun; LimitsUnknownError is one
       NotAllowedError     the caller may not do this
       ConflictError       what the caller wants to change has changed since it was read
       InputError          the input is wrong; the message names field and remedy
@@ -46,8 +47,20 @@ class StoreTimeoutError(StoreUnavailableError):
     """The call had begun when its time was up; it may have been done all the same."""
 
 
-class LimitsUnknownError(StoreUnavailableError):
+class PostponedError(SchedulerError):
+    """An attempt cannot be made now, for no reason of its task's; it counts as not begun, and is made soon.
+
+    Attributes:
+        why: For the log: what is missing.
+    """
+
+    why = ""
+
+
+class LimitsUnknownError(StoreUnavailableError, PostponedError):
     """What an owner's tasks may use could not be read; an attempt that needs it has not begun."""
+
+    why = "what its owner may use could not be read"
 
 
 class NotAllowedError(SchedulerError):

@@ -12,7 +12,7 @@ from functions.domain.run import Outcome, failed
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from functions.errors import LimitsUnknownError, StoreError
+from functions.errors import PostponedError, StoreError
 from functions.interfaces import AttemptSlots, RunTask, TickStore
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,7 @@ CANCELLED = Outcome(OutcomeKind.CANCELLED, "It was cancelled on request")
 OUT_OF_TIME = Outcome(OutcomeKind.ABANDONED, "The tick's time was up while it ran")
 SHUT_DOWN = Outcome(OutcomeKind.ABANDONED, "The process was stopped while it ran")
 NO_SLOT = "no slot became free in time"
-LIMITS_UNKNOWN = "what its owner may use could not be read"
-LIMITS_RETRY = timedelta(seconds=15)  # until it is read again, which has just failed
+POSTPONED_FOR = timedelta(seconds=15)  # what was missing will hardly be there at once
 TOO_LITTLE_TIME = "less of its claim was left than it is expected to take"
 
 
@@ -238,9 +237,9 @@ class Executor:
         outcome, postponed, wait = None, "", None
         try:
             outcome = await self._run_task(job)
-        except LimitsUnknownError:
+        except PostponedError as exc:
             self.started -= 1
-            postponed, wait = LIMITS_UNKNOWN, LIMITS_RETRY
+            postponed, wait = exc.why, POSTPONED_FOR
         except BaseException as exc:  # noqa: BLE001  # an attempt without an outcome would look like a death
             outcome = attempt.cancel_outcome or _outcome_of(exc, attempt, job)
         self._ended += 1

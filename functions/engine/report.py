@@ -20,8 +20,8 @@ class TickReport:
         failed: Occurrences that ended in failure, a timeout, or with their process.
         retrying: Attempts that failed, or were cut short, and will be made again.
         skipped: Occurrences recorded as skipped.
-        postponed: Due tasks left for the next tick, each once: for want of time or slots, or because their
-            owner's account could not be read.
+        postponed: Due tasks left for the next tick, each once: for want of time, slots or parsers, or because
+            their owner's account could not be read.
         without_room: Those of the skipped for which ticks had no room.
         unwritten: Results that the store did not take. They are in no other figure: the claims expire, and a
             later tick writes what was recorded of them, or repeats the attempts.

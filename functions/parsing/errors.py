@@ -3,11 +3,17 @@
 It imports no parser: those are loaded in processes of their own.
 """
 
-from functions.errors import SchedulerError
+from functions.errors import PostponedError, SchedulerError
 
 
 class UnreadableError(Exception):
     """The document is not of the kind expected; the text says what it seems to be, e.g. `a web page`."""
+
+
+class NoParserError(PostponedError):
+    """No process was free to parse a document within the time that its attempt could wait for one."""
+
+    why = "no parser became free in time"
 
 
 class ParsingStoppedError(SchedulerError):

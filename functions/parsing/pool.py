@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
 
-from functions.parsing.errors import ParsingStoppedError, UnreadableError
+from functions.parsing.errors import NoParserError, ParsingStoppedError, UnreadableError
 from functions.parsing.worker import MAX_RESULT_BYTES, to_json
 
 T = TypeVar("T")
@@ -35,7 +35,14 @@ def parsing_time(attempt_s: float) -> float:
 class Parse(Protocol):
     """Calls a function on a document of strangers' where it can be stopped."""
 
-    async def __call__(self, function: Callable[[bytes], T], document: bytes, *, timeout_s: float) -> T:
+    async def __call__(
+        self,
+        function: Callable[[bytes], T],
+        document: bytes,
+        *,
+        timeout_s: float,
+        wait_s: float | None = None,
+    ) -> T:
         """Return what *function* returns for *document*.
 
         Args:
@@ -43,8 +50,11 @@ class Parse(Protocol):
                 type, which it declares, is of JSON values and dataclasses. It imports little, as it runs in
                 a process of its own, without the settings and secrets of this one.
             timeout_s: From when a process is free; then the parsing is stopped.
+            wait_s: For a process to be free, where the attempt may be made again as if it had not begun; None
+                for as long as the attempt has.
 
         Raises:
+            NoParserError: No process was free within *wait_s*.
             UnreadableError: *function* raised it.
             ParsingStoppedError: It took too long or too much memory, or failed in another way.
         """
@@ -110,7 +120,9 @@ def _answer_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
     return TypeAdapter(_Answer[get_type_hints(function)["return"]])  # type: ignore[misc, arg-type]  # known at run time
 
 
-async def parse_here(function: Callable[[bytes], T], document: bytes, *, timeout_s: float) -> T:
+async def parse_here(
+    function: Callable[[bytes], T], document: bytes, *, timeout_s: float, wait_s: float | None = None
+) -> T:
     """Do what a `ParserPool` does in this process, without its limits: for tests of task types."""
     call = _Call.of(function)
     call.header(document, timeout_s)
@@ -144,18 +156,31 @@ class ParserPool:
         """The ids of the processes that run."""
         return frozenset(process.pid for process in self._processes)
 
-    async def __call__(self, function: Callable[[bytes], T], document: bytes, *, timeout_s: float) -> T:
+    async def __call__(
+        self,
+        function: Callable[[bytes], T],
+        document: bytes,
+        *,
+        timeout_s: float,
+        wait_s: float | None = None,
+    ) -> T:
         """See `Parse`."""
         call = _Call.of(function)
         header = call.header(document, timeout_s)
-        async with self._slots:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    answer: _Answer[T] = await self._parse(call, header, document)
-            except TimeoutError:
-                raise ParsingStoppedError(f"in {timeout_s:.3g} s: its parsing was stopped") from None
-            except _EndedError as exc:
-                raise ParsingStoppedError("because its parser ended unexpectedly") from exc
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise NoParserError("All parsers are busy") from None
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer: _Answer[T] = await self._parse(call, header, document)
+        except TimeoutError:
+            raise ParsingStoppedError(f"in {timeout_s:.3g} s: its parsing was stopped") from None
+        except _EndedError as exc:
+            raise ParsingStoppedError("because its parser ended unexpectedly") from exc
+        finally:
+            self._slots.release()
         return answer.unwrap()
 
     async def close(self) -> None:

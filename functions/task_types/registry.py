@@ -32,7 +32,7 @@ from functions.domain.run import Outcome, failed
 from functions.domain.task import Job
 from functions.domain.types import TYPE_NAME_PATTERN
 from functions.domain.validation import FieldPath, params_sentence
-from functions.errors import InputError, LimitsUnknownError, SchedulerError
+from functions.errors import InputError, PostponedError, SchedulerError
 from functions.http_client import FetchError
 from functions.task_types.support.context import SAVING, Missing, Tools
 from functions.task_types.support.limits import Redact, clamp_outcome, compose, redact_nothing
@@ -171,7 +171,7 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
     outcome but the memory, whose ids are to be the same at the next run.
 
     Raises:
-        LimitsUnknownError: What the owner's tasks may use could not be read. The attempt has not begun.
+        PostponedError: The attempt cannot be made now, for no reason of its task's. It counts as not begun.
     """
     redact: Redact = tools.redact
     redact_memory: Redact = redact_nothing
@@ -193,7 +193,7 @@ async def run_job(job: Job, tools: Tools) -> Outcome:
         outcome = failed(exc.reason, permanent=exc.permanent)
     except InputError as exc:
         outcome = failed(str(exc), permanent=True)
-    except LimitsUnknownError:
+    except PostponedError:
         raise
     except SchedulerError as exc:
         outcome = failed(str(exc))

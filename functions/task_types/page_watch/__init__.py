@@ -131,6 +131,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             ),
             text.encode("utf-8", "replace"),
             timeout_s=look.parsing_s,
+            wait_s=look.parsing_s,
         )
     except UnreadableError as exc:
         return failed(f"The page was not searched: selector is {exc}", permanent=True, metrics=look.metrics)
@@ -227,6 +228,7 @@ async def _difference(look: _Look, text: str) -> Difference | None:
             partial(compare_texts, before=before, ignore_numbers=look.params.ignore_numbers),
             (text if look.memory.is_whole else text[: len(before)]).encode("utf-8", "replace"),
             timeout_s=look.parsing_s,
+            wait_s=look.parsing_s,
         )
     except ParsingStoppedError:
         return None

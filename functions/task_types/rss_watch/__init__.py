@@ -89,6 +89,7 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             ),
             response.content,
             timeout_s=parsing_time(job.timeout_s),
+            wait_s=parsing_time(job.timeout_s),
         )
     except UnreadableError as exc:
         if not is_whole:

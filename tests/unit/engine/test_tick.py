@@ -21,8 +21,9 @@ from functions.domain.types import OutcomeKind, SkipReason, Status, Trigger
 from functions.engine import executor, results, writer
 from functions.engine.tick import tick
 from functions.engine.writer import TickWriter
-from functions.errors import LimitsUnknownError, StoreUnavailableError
+from functions.errors import LimitsUnknownError, PostponedError, StoreUnavailableError
 from functions.interfaces import AttemptSlots, PublishEvents, TickDependencies, WorkerPool
+from functions.parsing.errors import NoParserError
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
 
@@ -112,12 +113,13 @@ async def test_due_tasks_run_once_and_move_on(world: World, make_task: MakeTask)
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
-async def test_an_attempt_whose_owner_cannot_be_read_waits_and_counts_for_nothing(
-    world: World, make_task: MakeTask, delivery: str
+@pytest.mark.parametrize("missing", [LimitsUnknownError("The store is away"), NoParserError("All are busy")])
+async def test_an_attempt_that_cannot_be_made_now_waits_and_counts_for_nothing(
+    world: World, make_task: MakeTask, delivery: str, missing: PostponedError
 ) -> None:
     async def work(job: Job) -> Outcome:
         if len(world.jobs) == 1:
-            raise LimitsUnknownError("The store did not answer in time")
+            raise missing
         return succeeded("Done")
 
     world.work = work

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from functions.parsing.errors import ParsingStoppedError, UnreadableError
+from functions.parsing.errors import NoParserError, ParsingStoppedError, UnreadableError
 from functions.parsing.feeds import parse_feed
 from functions.parsing.pool import Parse, ParserPool, parse_here, parsing_time
 from tests.unit.parsing import readers
@@ -82,6 +82,19 @@ async def test_one_document_at_a_time(pool: ParserPool) -> None:
     calls = (pool(readers.process_id, b"", timeout_s=LONG_S) for _ in range(5))
 
     assert 1 == len(set(await asyncio.gather(*calls)))
+
+
+async def test_who_may_wait_for_a_process_no_longer_is_told_so(pool: ParserPool) -> None:
+    """The document is not to blame: fifty feeds in one minute are more than two processes read."""
+    busy = asyncio.create_task(pool(readers.never_end, b"", timeout_s=LONG_S))
+    await asyncio.sleep(0)  # in which it takes the only place
+
+    with pytest.raises(NoParserError):
+        await pool(readers.process_id, b"", timeout_s=LONG_S, wait_s=0.3)
+
+    busy.cancel()
+    await asyncio.gather(busy, return_exceptions=True)
+    assert await pool(readers.process_id, b"", timeout_s=LONG_S, wait_s=LONG_S) in pool.process_ids
 
 
 async def test_one_that_does_not_end_is_killed_and_replaced(pool: ParserPool) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,15 @@ import functions.task_types.registry as actions
 from functions.domain.lifecycle.permissions import Capabilities
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind
-from functions.errors import InputError, LimitsUnknownError, StoreError, StoreUnavailableError
+from functions.errors import (
+    InputError,
+    LimitsUnknownError,
+    PostponedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from functions.http_client import BlockedRequestError, FetchError
+from functions.parsing.errors import NoParserError
 from tests.unit.task_types.conftest import FakeRecords, answer, tools_with
 
 CANARY = "s3cret-canary"
@@ -151,6 +159,25 @@ async def test_a_store_that_is_away_is_a_failure_worth_retrying(make_job: MakeJo
     outcome = await actions.run_job(make_job("daily_briefing"), tools_with(records=records))
 
     assert ("The store did not answer in time", False) == (outcome.summary, outcome.permanent)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "params"),
+    [("rss_watch", {"feedUrl": "https://example.com"}), ("page_watch", {"url": "https://example.com"})],
+)
+async def test_a_document_that_waits_for_a_parser_is_no_failure_of_the_task(
+    type_name: str, params: dict[str, Any], make_job: MakeJob
+) -> None:
+    waits: list[dict[str, float]] = []
+
+    async def busy(function: Any, document: bytes, **times: Any) -> Any:
+        waits.append(times)
+        raise NoParserError
+
+    with pytest.raises(PostponedError):
+        await actions.run_job(make_job(type_name, params), replace(tools_with(answer(200)), parse=busy))
+
+    assert 0 < sum(waits[0].values()) < 20  # of an attempt of 20 s
 
 
 async def test_limits_that_cannot_be_read_are_no_failure_of_the_task(make_job: MakeJob) -> None:

@@ -325,10 +325,10 @@ async def test_a_difference_that_takes_too_long_leaves_the_news(watch: Watch) ->
     tools = tools_with(page("B"))
     parse = tools.parse
 
-    async def parse_page_only(function: Any, document: bytes, *, timeout_s: float) -> Any:
+    async def parse_page_only(function: Any, document: bytes, **times: Any) -> Any:
         if function.func.__name__ == "compare_texts":
             raise ParsingStoppedError("in 4 s")
-        return await parse(function, document, timeout_s=timeout_s)
+        return await parse(function, document, **times)
 
     outcome = await watch(page(), first.memory, tools=replace(tools, parse=parse_page_only))
 

@@ -125,7 +125,8 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
     except ModelError as exc:
         metrics = base_metrics | (run.usage.metrics() if run else {"promptTokens": 0, "completionTokens": 0})
         return failed(exc.reason, permanent=exc.permanent, retry_after=exc.retry_after, metrics=metrics)
-    return _to_outcome(result, params, seen_items, run, base_metrics)
+    memory = seen_items.with_items(result, run.notes(), tools.redact)
+    return _to_outcome(result, params, seen_items, run, base_metrics, memory)
 
 
 def _build_run(
@@ -184,6 +185,7 @@ def _to_outcome(
     seen_items: SeenItems,
     run: "AgentRun",
     base_metrics: dict[str, Any],
+    memory: dict[str, Any],
 ) -> Outcome:
     new = seen_items.unseen(result.items)
     reported = new if params.silent_when_nothing_new else result.items
@@ -194,6 +196,6 @@ def _to_outcome(
         result.summary if has_news else quiet,
         metrics=base_metrics | run.usage.metrics() | {"items": count, "new": len(new)},
         items=tuple(item.to_json() for item in reported),
-        memory=seen_items.with_items(result, run.notes()),
+        memory=memory,
         has_news=has_news,
     )

@@ -1,7 +1,7 @@
 """The prompts of an agent, the result read from a reply, and the items reported before."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -110,13 +110,23 @@ class SeenItems:
         known = set(self.item_keys)
         return tuple(item for item in items if known.isdisjoint((item_key(item), _older_key(item))))
 
-    def with_items(self, result: AgentResult, notes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the task's memory after *result* is reported, with *notes* about the server."""
+    def with_items(
+        self, result: AgentResult, notes: Mapping[str, Any], redact: Callable[[str], str]
+    ) -> dict[str, Any]:
+        """Return the task's memory after *result* is reported, with *notes* about the server.
+
+        Args:
+            redact: Masks the operator's secrets, too, which no memory is searched for: here it holds texts.
+        """
         keys = dict.fromkeys([*(item_key(item) for item in result.items), *self.item_keys])
         previous = {
-            "summary": result.summary,
+            "summary": redact(result.summary),
             "items": [
-                {"title": item.title, "url": item.url, "text": item.text[:_MAX_PREVIOUS_TEXT_CHARS]}
+                {
+                    "title": redact(item.title),
+                    "url": redact(item.url),
+                    "text": redact(item.text)[:_MAX_PREVIOUS_TEXT_CHARS],
+                }
                 for item in result.items[:_MAX_PREVIOUS_ITEMS]
             ],
         }

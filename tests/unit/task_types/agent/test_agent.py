@@ -357,6 +357,18 @@ async def test_the_key_is_nowhere_but_on_the_wire(agent: MakeAgent, caplog: pyte
     assert KEY[:8] not in outcomes[1].summary
 
 
+async def test_a_key_in_an_answer_is_in_no_memory(agent: MakeAgent) -> None:
+    """A task shows its memory, where the operator's secrets are not looked for; nor is half of one there."""
+    found = {"title": f"It is {KEY}", "url": f"https://example.com/?k={KEY}", "text": "x" * 190 + KEY}
+    one = await agent(finds(found, summary=f"Sent {KEY}"))
+    one.redact = lambda text: text.replace(KEY, "***")
+
+    outcome = await one.run()
+
+    assert "Sent ***" == (outcome.memory or {})["previous"]["summary"]
+    assert KEY[:8] not in repr(outcome)
+
+
 async def test_nothing_set_up_is_told(make_job: Callable[..., Any]) -> None:
     outcome = await run_job(make_job("agent", {"goal": "x"}), tools_with())
 

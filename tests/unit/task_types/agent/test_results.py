@@ -11,6 +11,7 @@ from functions.parsing.markup import page_text
 from functions.parsing.replies import AgentResult, ResultItem, parse_result
 from functions.task_types.agent.model import OMITTED_RESULT, estimate_tokens, fit_messages
 from functions.task_types.agent.results import SeenItems, item_key
+from functions.task_types.support.limits import redact_nothing
 
 ONE: dict[str, Any] = {"title": "One", "url": "https://example.com/1", "text": "First.", "score": 0.5}
 
@@ -106,7 +107,7 @@ def test_notes_do_not_grow_for_ever() -> None:
     memory: dict[str, Any] = {}
     for _ in range(3):
         memory = SeenItems(tuple(f"{n:012}" for n in range(1000))).with_items(
-            AgentResult("s" * 400, items), {}
+            AgentResult("s" * 400, items), {}, redact_nothing
         )
 
     assert 1000 == len(memory["seen"])

@@ -25,7 +25,7 @@ DESCRIPTION = "{} was removed. This delivers its last notifications, then it is 
 def notifications_left_by(task: Task, *, by: str, now: datetime) -> Task | None:
     """Return the task that delivers what *task* owes when it is removed; None when it owes nothing.
 
-    That is what waits in its outbox and, where somebody has a failure that has not ended, that it was removed.
+    That is what waits in its outbox and, where somebody has a failure that did not end, that it was removed.
 
     Args:
         by: Who removes it, see `Principal.author`.

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple, TextIO
@@ -165,6 +165,11 @@ class Screen:
 
     def _width(self) -> int:
         return shutil.get_terminal_size().columns if self._out.isatty() else UNLIMITED_WIDTH
+
+
+def shows_colours(out: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether *out* is a terminal that has colours, and whose user wants them."""
+    return out.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def replace_unprintable(text: str) -> str:

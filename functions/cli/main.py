@@ -19,7 +19,7 @@ from typer.exceptions import TyperException
 from functions.cli import options
 from functions.cli.arguments.examples import EXAMPLES
 from functions.cli.commands import app
-from functions.cli.console import OutputError, Screen
+from functions.cli.console import OutputError, Screen, shows_colours
 from functions.cli.local.location import read_variables
 from functions.cli.options import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandContext, UsageError
 from functions.cli.session import CliContext
@@ -207,7 +207,7 @@ def start() -> int:
         return EXIT_USAGE
     options.configure_completion(environment)
     _configure_logs(environment)
-    coloured = sys.stdout.isatty() and not environment.get("NO_COLOR")
+    coloured = shows_colours(sys.stdout, environment)
     ask = input if sys.stdin is not None and sys.stdin.isatty() else None
     try:
         return main(sys.argv[1:], environment, out=sys.stdout, err=sys.stderr, use_colour=coloured, ask=ask)

@@ -7,7 +7,7 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from functions.cli.console import Cell, OutputError, Screen
+from functions.cli.console import Cell, OutputError, Screen, shows_colours
 from functions.cli.main import main
 
 
@@ -26,6 +26,21 @@ def test_colours_are_shown_only_when_asked_for() -> None:
 
     assert ["A       B", "failed  x"] == plain
     assert "\033[31mfailed\033[0m  x" == coloured[1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "shown"),
+    [
+        ({}, True),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_a_terminal_has_colours_unless_it_has_none_or_nobody_wants_them(
+    variables: dict[str, str], shown: bool
+) -> None:
+    assert (shown, False) == (shows_colours(Terminal(), variables), shows_colours(StringIO(), variables))
 
 
 def test_the_last_column_is_cut_at_the_edge_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,7 @@ _MESSAGES = {
     "missing": "is required",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
+    "string_unicode": "must be UTF-8 text; write it anew",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",

@@ -295,6 +295,11 @@ EVENT_TYPE = "must be lower-case letters, digits, dots, hyphens and underscores,
             "must be one of urgent, high, medium or low; did you mean high?",
         ),
         ({"notify": [{"on": "failure"}]}, "notify[0].on", "must be a list"),
+        (
+            {"title": "Caf\udce9"},
+            "title",
+            "must be UTF-8 text; write it anew",
+        ),
         ({"misfire": {"graceSeconds": -1}}, "misfire.graceSeconds", "must be at least 0 or auto"),
         (
             {"retry": {"minBackoffSeconds": 10, "maxBackoffSeconds": 1}},

@@ -19,6 +19,7 @@ FORMS = {
     "is not of the right form": "格式不正确",
     "must have at least {} characters": "至少 {0} 个字符",
     "must have at most {} characters": "最多 {0} 个字符",
+    "must be UTF-8 text; write it anew": "必须是 UTF-8 文本；请重新输入",
     "must be a whole number": "必须是整数",
     "a whole number": "整数",
     "a number": "数字",

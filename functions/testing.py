@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.util import find_spec
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -81,7 +82,10 @@ def mock_http(handler: Callable[[httpx.Request], httpx.Response]) -> httpx.Async
             checked_request(request, request.content, ANY_PORT)
         except FetchError as exc:
             raise as_httpx_error(exc, request) from None
-        return handler(request)
+        response = handler(request)
+        if response is None:  # a `return` that was forgotten: httpx says only that it cannot be awaited
+            raise TypeError("mock_http: the handler returned None; return an httpx.Response")
+        return response
 
     return HttpClient(httpx.MockTransport(respond))
 
@@ -244,7 +248,7 @@ async def run(
     Raises:
         InputError: The module is not a task type.
     """
-    if "." in type_name:
+    if "." in type_name or (type_name not in registry.type_names() and find_spec(type_name)):
         registry.register(type_name)
     job = make_job(type_name.rpartition(".")[2], params, clock=clock, attempt=attempt, memory=memory)
     return await run_job(job, tools or make_tools())

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,6 +193,23 @@ async def test_two_types_of_one_name_are_named(own_package: Path) -> None:
 
     with pytest.raises(InputError, match=r"odd exists already, in shop_of_mine\.odd; choose"):
         await run("elsewhere.odd")
+
+
+async def test_a_type_may_be_a_module_without_a_package(own_package: Path) -> None:
+    (own_package.parent / "shop_of_mine_alone.py").write_text(MODEL + PERFORM)
+
+    outcome = await run("shop_of_mine_alone")
+
+    assert OutcomeKind.SUCCEEDED == outcome.kind
+
+
+async def test_a_handler_without_a_response_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Most often its `return` was forgotten."""
+    no_answer: Any = lambda _: None  # noqa: E731  # its type is wrong, as this test is about
+
+    await run("health_check_url", {"url": URL}, tools=make_tools(mock_http(no_answer)))
+
+    assert "the handler returned None; return an httpx.Response" in capsys.readouterr().err
 
 
 async def test_the_traceback_of_an_error_is_printed(

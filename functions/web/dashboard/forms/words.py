@@ -231,7 +231,7 @@ TASK_WORDS = {
     "group.name": Words("Group", "Tasks of one group share its limits, in all processes", "shop-api"),
     "group.maxConcurrent": Words("Attempts of the group at once, at most"),
     "group.perMinute": Words("Attempts of the group that start in a minute, at most"),
-    "pauseAfterFailures": Words("Pause after failures in a row", "Empty means never"),
+    "pauseAfterFailures": Words("Pause after failures in a row", "Empty means never; for agent, 5"),
     "expectSeconds": Words(
         "Notify after seconds without a success", "Even if nothing ever ran; empty means never", "90000"
     ),

@@ -278,7 +278,7 @@ CHINESE = {
     "Attempts of the group at once, at most": "分组最多同时尝试次数",
     "Attempts of the group that start in a minute, at most": "分组每分钟最多开始的尝试次数",
     "Pause after failures in a row": "连续失败几次后暂停",
-    "Empty means never": "留空表示从不",
+    "Empty means never; for agent, 5": "留空表示从不；agent 为 5 次",
     "Notify after seconds without a success": "多少秒没有成功就通知",
     "Even if nothing ever ran; empty means never": "即使从未运行；留空表示从不",
     "Credits of one run at most": "每次运行最多额度",

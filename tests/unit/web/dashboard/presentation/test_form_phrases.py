@@ -2,6 +2,8 @@
 
 import pytest
 
+from functions.domain.lifecycle.complete import DEFAULT_PAUSE_AFTER_FAILURES
+from functions.domain.task import TaskSpec
 from functions.web.dashboard.forms import schedule_choices, settings_form, words
 from functions.web.dashboard.forms.tables import Rules
 from functions.web.dashboard.forms.task_form import TaskForm
@@ -36,6 +38,21 @@ def test_what_a_form_says_is_translated() -> None:
     untranslated = {text for text in said() - {""} if text not in ZH}
 
     assert set() == untranslated
+
+
+def test_every_field_of_a_task_is_in_the_form() -> None:
+    form = TaskForm({"type": "http"})
+    shown = {one.path[0] for section in form.sections() for group in section.groups for one in group.fields}
+
+    missing = {field.alias or name for name, field in TaskSpec.model_fields.items()} - shown
+
+    assert {"type"} == missing, "give each a place in functions/web/dashboard/forms/layout.py"  # type: above it
+
+
+def test_the_failures_after_which_a_type_pauses_by_itself_are_in_the_form() -> None:
+    said = words.TASK_WORDS["pauseAfterFailures"].help
+
+    assert all(f"for {name}, {limit}" in said for name, limit in DEFAULT_PAUSE_AFTER_FAILURES.items())
 
 
 @pytest.mark.parametrize(("type_name", "phrase"), [("http", "请求头"), ("agent", "模型")])

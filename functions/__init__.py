@@ -1,4 +1,4 @@
-"""Cronfire: a serverless task scheduler. Start reading at `tick.py`, which holds the order of one tick.
+"""Cronfire: a serverless task scheduler. Start reading at `engine/tick.py`, the order of one tick.
 
 What a program that uses it as a library needs is here by name, see `docs/how-to/library.md`; each name is
 loaded when it is first used, for a tick needs none of them.

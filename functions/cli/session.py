@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from functions.app import application
 from functions.app.application import App
 from functions.cli.console import Screen
-from functions.cli.local.secret_files import LOCAL_STORES, read_or_create_secret, secret_file
+from functions.cli.local.secret_files import read_or_create_secret, secret_file
 from functions.config.settings import Settings
+from functions.config.stores import FILE_SCHEMES
 from functions.domain.lifecycle.executions import Execution
 from functions.domain.task import Task
 from functions.errors import InputError, NotFoundError, SettingsError, UnreadableError
@@ -113,7 +114,7 @@ class CliContext:
         return self.environment.get("STORE_URL", "").strip() or default
 
     def _has_local_store(self) -> bool:
-        return self._store_url().startswith(LOCAL_STORES)
+        return self._store_url().startswith(FILE_SCHEMES)
 
     @property
     def app(self) -> App:
@@ -197,7 +198,7 @@ class CliContext:
 def describe_store_url(url: str) -> str:
     """Return *url* as people know the store: with the whole path of a file, without the token of a base."""
     scheme, _, rest = url.partition("://")
-    if url.startswith(LOCAL_STORES):
+    if url.startswith(FILE_SCHEMES):
         file = rest.removeprefix("/")
         return url if file.startswith(":") else f"{scheme}:///{Path(file).absolute()}"
     return f"{scheme}://.../{rest.partition('/')[2]}" if scheme == "bitable" else url

@@ -23,7 +23,8 @@ class VersionedTask:
     copied: they decide nothing of a stored task, and take 2 KB of its 5.
 
     Attributes:
-        revision: Opaque; changes with every write that is applied to the document.
+        revision: Opaque; changes with every write that is applied to the document. That of a document which
+            was removed is never one of a later document with its id.
         unwritten: The Python names of fields that the document does not hold yet, because they follow from
             what is on record (see `lifecycle.deferral`); the next write has them as well.
     """
@@ -144,7 +145,7 @@ class WriteStatus(Enum):
     """The result of one conditional write."""
 
     APPLIED = "applied"
-    CONFLICT = "refused"  #: The precondition failed: changed, created or deleted by another writer.
+    CONFLICT = "conflict"  #: The precondition failed: changed, created or deleted by another writer.
     INVALID = "invalid"  #: The store will never take the document; others of the call are not affected.
     UNKNOWN = "unknown"  #: The store did not answer; the write may have been applied. Re-read, compare.
 
@@ -211,7 +212,7 @@ class StoreStats:
 
     Attributes:
         scheduled: Tasks that wait, run or retry: all that will be due again.
-        due: Tasks that are due now.
+        due: Tasks that are due now, unreadable ones included.
         last_tick_at: When a tick last wrote runs; None when none did.
     """
 

@@ -80,7 +80,10 @@ class CountingStore:
 
 
 class MeteredStore(CountingStore, ABC):
-    """A store whose calls are counted by `CALL_COUNTS`: a trial run shows what production would cost."""
+    """A store whose calls are counted by `CALL_COUNTS`: a trial run shows what production would cost.
+
+    What such a method shares with another is in a function of its own: called by it, it would count twice.
+    """
 
     @abstractmethod
     async def write_with_runs(

@@ -16,10 +16,10 @@ from typing import Literal
 from functions.app.factories import longest_attempt
 from functions.app.named_hooks import find_hook_problem
 from functions.cli.local.location import store_files
-from functions.cli.local.secret_files import LOCAL_STORES
 from functions.cli.options import format_count, format_duration
 from functions.cli.session import CliContext
 from functions.config.settings import overlooked_variables
+from functions.config.stores import FILE_SCHEMES
 from functions.domain.access import ADMINISTRATOR
 from functions.domain.alerts.routing import ChannelPreferences
 from functions.domain.capacity.time_budget import describe_long_timeout
@@ -122,7 +122,7 @@ def _check_signing(context: CliContext) -> Finding:
     settings = context.settings
     if settings.signing_secret is None:
         remedy = "set SIGNING_SECRET, to one value here and where the function runs: openssl rand -hex 32"
-        if settings.api_key is None and settings.store_url.startswith(LOCAL_STORES):
+        if settings.api_key is None and settings.store_url.startswith(FILE_SCHEMES):
             return Finding("signing", "ok", "no SIGNING_SECRET yet: serve and keys create make one here")
         if settings.api_key is None:
             return Finding(

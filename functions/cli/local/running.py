@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
+from functions.config.stores import BITABLE_SCHEME
 from functions.stores.file_lock import try_lock
 
 FOLDER = "running"
@@ -35,7 +36,7 @@ def announce_service(
 
     A folder that cannot be written keeps no service from running. The token of a Feishu base is not written.
     """
-    if store_url.startswith("bitable:"):
+    if store_url.startswith(BITABLE_SCHEME):
         yield
         return
     file = state_folder / FOLDER / f"{os.getpid()}.json"

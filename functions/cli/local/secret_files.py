@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from functions.cli.local.location import STATE_FOLDER
+from functions.config.stores import FILE_SCHEMES
 from functions.errors import SettingsError
 
-LOCAL_STORES = ("sqlite:", "json:")
 FOLDER_NAME = ".cronfire"
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 IGNORE_ALL = "*\n"  # in .gitignore: a store in JSON is committed, and these are not
@@ -17,7 +17,7 @@ IGNORE_ALL = "*\n"  # in .gitignore: a store in JSON is committed, and these are
 def secrets_folder(store_url: str) -> Path:
     """Return where secrets for *store_url* are kept: `.cronfire` beside its file, or of the project."""
     place = store_url.partition(":///")[2]
-    if not store_url.startswith(LOCAL_STORES) or not place or place.startswith(":"):
+    if not store_url.startswith(FILE_SCHEMES) or not place or place.startswith(":"):
         return STATE_FOLDER
     return Path(place).absolute().parent / FOLDER_NAME
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from functions.domain.events import Dependent
-from functions.domain.lifecycle.edit import edit_task, new_task
+from functions.domain.lifecycle.edit import LIMIT_FIELDS, TIMING_FIELDS, edit_task, new_task
 from functions.domain.older_names import with_current_names
 from functions.domain.run import Run
 from functions.domain.schedule.days.entries import calendar_names
@@ -29,16 +29,10 @@ from functions.stores.codec import encode_model
 from functions.stores.json_text import as_mapping, content_hash, has_half_pairs
 
 USER_FIELDS = frozenset(field.alias or name for name, field in TaskSpec.model_fields.items())
-SCHEDULE_FIELDS = (
-    "schedule",
-    "timezone",
-    "except",
-    "onExcluded",
-    "startAt",
-    "endAt",
-    "maxRuns",
-    "jitterSeconds",
-    "enabled",
+SCHEDULE_FIELDS = tuple(
+    field.alias or name
+    for name, field in TaskSpec.model_fields.items()
+    if name in TIMING_FIELDS | LIMIT_FIELDS | {"enabled"}
 )
 LINK_FIELDS = ("after", "onEvent")
 

@@ -45,7 +45,7 @@ async def test_two_processes_win_each_task_exactly_once(url: str, store: Store, 
 async def test_processes_that_make_the_same_new_file_agree_on_it(url: str, store: Store) -> None:
     answers = race(CREATE, url, ["a", "b", "c", "d"])
 
-    assert ["applied", "refused", "refused", "refused"] == sorted(shared for shared, *_ in answers)
+    assert ["applied", "conflict", "conflict", "conflict"] == sorted(shared for shared, *_ in answers)
     assert {"applied"} == {answer for _, *own in answers for answer in own}
     assert 81 == len((await store.fetch_due(NOON, limit=1000)).tasks)
 

@@ -209,7 +209,9 @@ def as_json(task: Task) -> str:
 async def test_every_field_of_a_task_comes_back(store: Store) -> None:
     for name, field in Task.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        assert default is PydanticUndefined or default != getattr(FULL, name), name
+        assert default is PydanticUndefined or default != getattr(FULL, name), (
+            f"{name}: give FULL another value"
+        )
 
     await create(store, FULL)
 

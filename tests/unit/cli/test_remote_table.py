@@ -40,7 +40,7 @@ def _handler(words: str) -> Handler:
 
 
 def test_every_command_has_an_example() -> None:
-    assert EXAMPLES.keys() == set(_commands(build_command()))
+    assert EXAMPLES.keys() == set(_commands(build_command())), "see functions/cli/arguments/examples.py"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

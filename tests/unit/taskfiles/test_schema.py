@@ -59,8 +59,8 @@ def test_there_are_examples() -> None:
 
 
 def test_the_copy_beside_the_documentation_is_current() -> None:
-    """scripts/scheduler schema > docs/reference/task-file.schema.json"""
-    assert render_schema(task_file_schema()) == COPY.read_text(encoding="utf-8")
+    is_current = render_schema(task_file_schema()) == COPY.read_text(encoding="utf-8")
+    assert is_current, "run scripts/scheduler schema > docs/reference/task-file.schema.json"
 
 
 def test_it_is_of_a_draft_that_editors_know() -> None:

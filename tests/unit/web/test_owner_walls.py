@@ -563,4 +563,7 @@ def test_no_page_reads_tasks_from_the_store_itself() -> None:
         if re.search(r"store\.(list_tasks|get_tasks|runs)\(|all_tasks\(|iter_runs\(", line)
     ]
 
-    assert ['public.py: found = await dependencies.store.get_tasks([subject.partition("~")[0]])'] == found
+    known = ['public.py: found = await dependencies.store.get_tasks([subject.partition("~")[0]])']
+    assert known == found, (
+        "read through the caller's view: TaskServiceDep in a route, context.service in a page"
+    )

@@ -32,7 +32,8 @@ NAME = "projects/p/databases/(default)/documents/tasks/water-plants"
 
 def test_every_field_of_a_task_comes_back(make_task: Callable[..., Task]) -> None:
     task = full(make_task)
-    assert {name for name in Task.model_fields if getattr(task, name) == default(name)} == set()
+    at_default = {name for name in Task.model_fields if getattr(task, name) == default(name)}
+    assert set() == at_default, "give each another value in `full`, below"
 
     [stored] = to_query_result([document_of(ConditionalWrite(task, None))]).tasks
 

@@ -105,7 +105,8 @@ def test_every_operation_is_put_to_the_test(schema: schemathesis.BaseSchema) -> 
 
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
 
-    assert set(OPERATIONS) == {(one.method.upper(), one.path) for one in operations}
+    there = {(one.method.upper(), one.path) for one in operations}
+    assert set(OPERATIONS) == there, "name it among OPERATIONS, above"
 
 
 @pytest.mark.slow

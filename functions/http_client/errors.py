@@ -51,11 +51,8 @@ def timeout_error(timeout_s: float, request: httpx.Request, *, is_answered: bool
     Args:
         is_answered: Whether the headers of an answer came in time.
     """
-    reason = (
-        f"The answer had not ended after {timeout_s:g} s"
-        if is_answered
-        else f"No answer within {timeout_s:g} s"
-    )
+    limit = f"{round(timeout_s, 1 if timeout_s >= 1 else 3):g} s"  # it may be what was left of a longer one
+    reason = f"The answer had not ended after {limit}" if is_answered else f"No answer within {limit}"
     error = TransportTimeoutError(reason, is_sent=request_sent.get())
     error.request = request
     return error

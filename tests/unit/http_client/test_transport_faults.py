@@ -7,6 +7,7 @@ import time
 import pytest
 
 from functions.http_client import BlockedRequestError, request_sent
+from functions.http_client.errors import timeout_error
 from functions.http_client.httpx import httpx
 from tests.support.peers import Request, Script, answer, drip, raw
 from tests.unit.http_client.conftest import Failure, MakeClient, Serve
@@ -210,3 +211,12 @@ async def test_some_interim_answers_may_come_before_each_answer(
     answers = [(await client.get(server.url)).text for _ in range(3)]
 
     assert ["ok"] * 3 == answers
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(8.48755, "8.5"), (0.1, "0.1"), (0.25, "0.25"), (1800.0, "1800")]
+)
+def test_what_was_left_of_a_limit_is_shown_as_a_person_would_say_it(seconds: float, shown: str) -> None:
+    error = timeout_error(seconds, httpx.Request("GET", "http://a.example"))
+
+    assert f"No answer within {shown} s" == error.reason

@@ -110,7 +110,12 @@ class AppriseChannel:
             import apprise  # takes 0.3 s and some megabytes
 
             logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its lines quote addresses
-            asset = apprise.AppriseAsset(secure_logging=True, interpret_escapes=False, interpret_emojis=False)
+            asset = apprise.AppriseAsset(
+                secure_logging=True,
+                interpret_escapes=False,
+                interpret_emojis=False,
+                http_redirects=False,  # after one comes a GET, and any page that it gets looks like success
+            )
             self._services = [
                 apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True) for url in self._urls
             ]

@@ -56,9 +56,14 @@ async def service() -> AsyncIterator[Service]:
         assert request.headers["X-Gotify-Key"] == CANARY
         if one.status == 200:
             one.taken.append(await request.json())
-        return web.json_response({"id": 1}, status=one.status)
+        headers = {"Location": "/sign-in"} if one.status == 302 else {}
+        return web.json_response({"id": 1}, status=one.status, headers=headers)
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>Sign in</html>", content_type="text/html")
 
     app = web.Application()
+    app.router.add_get("/sign-in", page)
     app.router.add_post("/message", message)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -72,6 +77,16 @@ def channel(*urls: str) -> AppriseChannel:
     found = create_channel({"APPRISE_URLS": "\n".join(urls)}, no_post)
     assert found is not None
     return found
+
+
+@pytest.mark.slow
+async def test_a_redirect_is_no_delivery(service: Service) -> None:
+    """A proxy that wants a sign-in, or moves http to https: what follows it asks for a page, and gets one."""
+    service.status = 302
+
+    sent = await channel(f"gotify://127.0.0.1:{service.port}/{CANARY}").send([notice()], NOON)
+
+    assert (False, []) == (sent.ok, service.taken)
 
 
 @pytest.mark.slow

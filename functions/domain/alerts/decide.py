@@ -251,7 +251,7 @@ def _notify_recovery(
 ) -> tuple[AlertState, tuple[Notification, ...]]:
     """Notify of the end of failures, and of the end of flapping."""
     notices: list[Notification] = []
-    if names := (*channel_names(recovered), *_without_rule(task, alert)):
+    if names := _recovery_channels(task, alert, recovered):
         since, failures = alert.failing_since, task.consecutive_failures
         notices.append(_notification(task, run, "recovery", names, now=now, since=since, failures=failures))
     if alert.flapping and is_stable(alert.outcome_history):
@@ -262,9 +262,9 @@ def _notify_recovery(
 
 def ending_channels(task: Task) -> tuple[str, ...]:
     """The channels that await the end of what *task* is in: of its failures, or of its flapping."""
-    rules = _rules_for_recovery(task, task.alert)
-    names = (*channel_names(rules), *_without_rule(task, task.alert), *task.alert.flapping)
-    return tuple(dict.fromkeys(names))
+    alert = task.alert
+    names = _recovery_channels(task, alert, _rules_for_recovery(task, alert))
+    return tuple(dict.fromkeys((*names, *alert.flapping)))
 
 
 def _rules_for_recovery(task: Task, alert: AlertState) -> list[NotifyRule]:
@@ -275,12 +275,23 @@ def _rules_for_recovery(task: Task, alert: AlertState) -> list[NotifyRule]:
     ]
 
 
-def _without_rule(task: Task, alert: AlertState) -> list[str]:
-    """The channels that were notified of the failures, and that no rule names any more."""
-    named = channel_names(notify_rules(task))
-    if not alert.notified or DEFAULT_CHANNEL in named:
-        return []
-    return [name for name in alert.notified_channels if name not in named]
+def _recovery_channels(task: Task, alert: AlertState, recovered: Sequence[NotifyRule]) -> tuple[str, ...]:
+    """The channels of the rules *recovered*, and all others that have the failures and want the end.
+
+    Of a channel that has them, the rules of today need not know: they are edited, and the end of a pause
+    resets the count that `after` is compared with.
+    """
+    names = channel_names(recovered)
+    if not alert.notified or DEFAULT_CHANNEL in (*names, *alert.flapping):
+        return names
+    named, wanted = channel_names(notify_rules(task)), channel_names(subscribed_to(task, "recovery"))
+    others = [
+        name
+        for name in alert.notified_channels
+        if name not in alert.flapping
+        and (not {name, DEFAULT_CHANNEL}.isdisjoint(wanted) or {name, DEFAULT_CHANNEL}.isdisjoint(named))
+    ]
+    return tuple(dict.fromkeys((*names, *others)))
 
 
 def _notify_success(

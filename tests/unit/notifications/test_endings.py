@@ -91,6 +91,22 @@ async def test_channel_that_rules_name_no_more_gets_the_recovery_of_its_failure(
     assert [["recovery"], ["failure"], ["recovery"]] == engine.listeners["chat"].kinds
 
 
+async def test_recovery_after_a_pause_reaches_who_was_notified_from_a_later_failure_on(
+    engine: Engine,
+) -> None:
+    """The end of a pause resets the count: the rule with the lowest `after` alone was known to be reached."""
+    rule = {"on": ["failure", "recovery"]}
+    rules = [rule | {"channels": ["chat"]}, rule | {"channels": ["pager"], "after": 3}]
+    await engine.put(SHOP | {"pauseAfterFailures": 5, "notify": rules})
+    await engine.live(NOON + 90 * MINUTE)
+    heal(engine)
+    await change(engine, resume)
+    await engine.live(NOON + 120 * MINUTE)
+
+    assert [["failure"], ["paused"], ["recovery"]] == engine.listeners["pager"].kinds
+    assert ["recovery"] == engine.listeners["chat"].kinds[-1]
+
+
 async def test_task_that_was_silent_and_is_resumed_is_noticed_when_it_stays_silent(engine: Engine) -> None:
     """No reminder follows a pause, so the failures from before it are no reason to say nothing."""
     await engine.put(SHOP | {"schedule": "0 0 1 1 *", "expectSeconds": 3600})

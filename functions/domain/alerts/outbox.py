@@ -219,7 +219,7 @@ def _reports(
     why = "; ".join(f"{name}: {reason}" if name else reason for name, reason in reasons.items())
     report = notice.model_copy(
         update={
-            "id": f"{notice.id}/undelivered",
+            "id": f"{notice.id}/undelivered/{'+'.join(reasons)}",  # others may be given up on other channels
             "kind": "undelivered",
             "at": now,
             "summary": f"{notice.kind}: {notice.summary} (not delivered: {why})"[:REPORT_CHARS],

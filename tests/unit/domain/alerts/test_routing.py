@@ -129,3 +129,15 @@ def test_channel_that_failed_is_tried_again_before_the_one_that_is_held_opens() 
         after.retry_at,
         after.held_until,
     )
+
+
+def test_two_reports_that_one_notice_was_not_delivered_are_told_apart() -> None:
+    """The first still waits for a channel when the notice is given up on that one, too; routes go by id."""
+    names = ("a", "b", "c")
+    refused = DeliveryAttempt(("b",), rejected={"a": "code 554"}, open_channels=names)
+    after, _ = after_attempt(alert_of(a_notice()), [refused], now=NOON + timedelta(hours=2))
+    down = DeliveryAttempt(("b",), open_channels=names)
+    after, _ = after_attempt(after, [down, down], now=NOON + timedelta(hours=25))
+
+    assert [("b",), ("a", "c")] == [one.channels for one in after.pending]
+    assert 2 == len({one.id for one in after.pending})

@@ -79,6 +79,10 @@ class PagerDutyChannel:
             actions = incidents.setdefault(notification.task_id, {})
             actions.pop(event["event_action"], None)  # only a newer event of the same kind replaces one
             actions[event["event_action"]] = event
+            if (
+                notification.kind == "test"
+            ):  # nothing else ends it, and while it is open no other test is seen
+                actions["resolve"] = _resolve(event["dedup_key"], key=self._key)
             ids.setdefault(notification.task_id, []).append(notification.id)
         waiting = iter(incidents.items())
         accepted: set[str] = set()
@@ -119,9 +123,9 @@ def render(notification: Notification, locale: Locale, *, key: str) -> dict[str,
         if notification.kind in APART_FROM_THE_TASK
         else notification.task_id
     )
-    event: dict[str, Any] = {"routing_key": key, "dedup_key": subject[:255]}
+    subject = subject[:255]
     if tone == "good":
-        return event | {"event_action": "resolve"}
+        return _resolve(subject, key=key)
     if tone not in ("bad", "warning") and notification.kind != "test":
         return None
     digest = locale.build_message([notification], LIMITS[0])
@@ -138,10 +142,13 @@ def render(notification: Notification, locale: Locale, *, key: str) -> dict[str,
         "class": notification.type,
         "custom_details": {"text": truncate(to_plain_text(digest), DETAIL_UNITS)},
     }
-    event |= {"event_action": "trigger", "client": "Cronfire", "payload": payload}
-    return event | (
-        {"client_url": page, "links": [{"href": page, "text": digest.link_label}]} if page else {}
-    )
+    event = {"routing_key": key, "dedup_key": subject, "event_action": "trigger", "client": "Cronfire"}
+    links = {"client_url": page, "links": [{"href": page, "text": digest.link_label}]} if page else {}
+    return event | {"payload": payload} | links
+
+
+def _resolve(subject: str, *, key: str) -> dict[str, Any]:
+    return {"routing_key": key, "dedup_key": subject, "event_action": "resolve"}
 
 
 def classify_response(response: HttpResponse, *, now: datetime) -> ClassifiedResponse:

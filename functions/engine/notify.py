@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.domain.alerts.model import Notification
 from functions.domain.alerts.outbox import DeliveryAttempt, Undelivered
 from functions.domain.alerts.routing import Route, drop_superseded
+from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL
 from functions.domain.lifecycle.after_delivery import after_delivery
 from functions.domain.lifecycle.complete import Transition
 from functions.domain.lifecycle.removal import has_delivered_all
@@ -59,9 +61,7 @@ async def deliver_notifications(
     ]
     remaining = await notify(ready, within=_timeout(clock, answer_by)) if ready else []
     failed = {one.id: channels for one, channels in zip(ready, remaining, strict=True)}
-    attempts = {
-        one.id: _attempt(one.id, routes.get(one.id), failed.get(one.id, ()), routing) for one in pending
-    }
+    attempts = {one.id: _attempt(one, routes.get(one.id), failed.get(one.id, ()), routing) for one in pending}
     now = clock()
     lost: list[Undelivered] = []
     await writer.apply([_after_delivery(stored, attempts, lost, now=now) for stored in tasks])
@@ -73,11 +73,16 @@ async def deliver_notifications(
 
 
 def _attempt(
-    id_: str, route: Route | None, failed: tuple[str, ...], routing: NotificationRouting | None
+    notification: Notification,
+    route: Route | None,
+    failed: tuple[str, ...],
+    routing: NotificationRouting | None,
 ) -> DeliveryAttempt:
     """Return the result of one attempt, as the channels and *routing* say."""
+    id_ = notification.id
     if route is None or routing is None:
-        return DeliveryAttempt(failed)
+        names = notification.channels or (DEFAULT_CHANNEL,)
+        return DeliveryAttempt(failed, accepted=tuple(name for name in names if name not in failed))
     rejected = routing.take_rejections(id_)
     lacking = routing.take_lacking(id_)
     refusing = {*failed, *rejected}.difference(lacking)

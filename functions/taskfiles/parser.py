@@ -313,8 +313,9 @@ def _json_remedy(text: str, at: int) -> str:
     """Return what is wrong at the place *at* where it is a thing that people write in JSON; else nothing."""
     if text.startswith(("//", "/*", "#"), at):
         return "it has no comments; remove them, or write the file as YAML, with #"
-    before = text[:at].rstrip()
-    if text[at : at + 1] in ("]", "}") and before.endswith(","):
+    # Python 3.13 names the place of the comma, older ones that of the bracket.
+    comma = at if text.startswith(",", at) else len(text[:at].rstrip()) - 1
+    if text[comma : comma + 1] == "," and text[comma + 1 :].lstrip().startswith(("]", "}")):
         return "a comma stands before the bracket that closes; remove it"
     if text.startswith("'", at):
         return "texts and names stand in double quotes"

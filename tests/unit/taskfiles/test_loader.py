@@ -458,6 +458,8 @@ def test_a_file_that_is_no_task_file_says_why_and_where(
     ("text", "line", "part"),
     [
         ('{"tasks": [}', 1, "not JSON"),
+        ('{"tasks": [{"id": "a"}, ]}', 1, "a comma stands before the bracket"),
+        ('{"tasks": [,]}', 1, "a comma stands before the bracket"),
         ('{\n"id": NaN}', None, "not finite"),
         ('{"id": ' + "9" * 5000 + "}", None, "too long"),
         ("[" * 100_000, None, "levels deep"),

@@ -1,5 +1,6 @@
 """What only the SQLite store promises: its query plans, its pruning, and what it makes of odd values."""
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -62,7 +63,8 @@ def run_of(task_id: str, **changes: Any) -> Run:
 
 def plan(path: Path, statement: str, parameters: int) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", [1] * parameters).fetchall()
+        values = dict.fromkeys(re.findall(r":(\w+)", statement), 1) or [1] * parameters
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
     return [detail for *_, detail in rows]
 
 

@@ -26,7 +26,7 @@ from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, 
 from functions.cli.session import CliContext
 from functions.domain.storage import TaskFilter
 from functions.domain.types import timezone_or_utc, to_local
-from functions.errors import ConflictError, InputError, SchedulerError, StoreError
+from functions.errors import ConflictError, InputError, SchedulerError, StoreError, StoreUnavailableError
 
 # The server: a child process.
 
@@ -368,7 +368,11 @@ def _report_not_applied(exc: Exception, write_line: Callable[[str], None]) -> No
 async def _watch_files(
     files: WatchedFiles, signals: "_Signals", log: LogFile | None, write_line: Callable[[str], None]
 ) -> None:
-    """Apply task files when they change or on SIGHUP; an error in them changes nothing."""
+    """Apply task files when they change or on SIGHUP; an error in them changes nothing.
+
+    While the store does not answer they are tried again, which is said once.
+    """
+    is_down = False
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(WATCH_INTERVAL_S):
@@ -381,8 +385,14 @@ async def _watch_files(
             continue
         try:
             await _apply(files, write_line)
+        except StoreUnavailableError as exc:
+            if not is_down:
+                write_line(f"tasks: {exc}; they are applied when it answers")
+            is_down = True
+            continue
         except (InputError, StoreError) as exc:
             _report_not_applied(exc, write_line)
+        is_down = False
 
 
 class _Signals:

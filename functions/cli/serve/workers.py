@@ -14,7 +14,7 @@ from functions.cli.tasks import format_report
 from functions.domain.lifecycle.executions import ORDER, Execution, ExecutionState
 from functions.domain.run import Run
 from functions.domain.types import OutcomeKind, to_local
-from functions.errors import ConflictError, InputError
+from functions.errors import ConflictError, InputError, StoreUnavailableError
 from functions.http_client.trusted import PostError, TrustedHttpClient
 from functions.interfaces import Store
 from functions.services.apply import apply_plan
@@ -53,6 +53,7 @@ class WatchedFiles:
         Raises:
             InputError: They have errors; the text has each, and nothing was changed.
             ConflictError: Another writer changed a task meanwhile; what was written before it stays.
+            StoreUnavailableError: It is not known what was written.
         """
         # taken before the files are read: a change during the read is applied the next time
         self._applied_signature = self._signature()
@@ -69,7 +70,7 @@ class WatchedFiles:
                 limits=self._context.app.owner_limits,
                 calendars=loaded.calendars,
             )
-        except ConflictError:
+        except (ConflictError, StoreUnavailableError):
             self._applied_signature = None  # so that the next round applies them again
             raise
         counts = [

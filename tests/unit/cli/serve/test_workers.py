@@ -10,16 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from functions.cli.console import Screen
+from functions.cli.serve import command
 from functions.cli.serve.command import server_environment
 from functions.cli.serve.workers import TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
 from functions.domain.storage import ConditionalWrite, RunBatch, WriteResult, WriteStatus
-from functions.errors import ConflictError, InputError
+from functions.errors import ConflictError, InputError, StoreUnavailableError
 from functions.stores.sqlite.store import SqliteStore
 from tests.support.serving import in_a_thread
 
@@ -251,6 +253,40 @@ async def test_what_another_writer_prevented_is_applied_in_the_next_round(tmp_pa
     await context.close()
 
     assert seen_to_change(files)
+
+
+class Outage(SqliteStore):
+    """Does not answer the first writes."""
+
+    left = 3
+
+    async def write_with_runs(
+        self, batch: RunBatch | None, writes: Sequence[ConditionalWrite]
+    ) -> list[WriteResult]:
+        self.left -= 1
+        if self.left >= 0:
+            raise StoreUnavailableError("The store does not answer")
+        return await super().write_with_runs(batch, writes)
+
+
+async def test_files_saved_while_the_store_is_down_are_applied_when_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "WATCH_INTERVAL_S", 0.01)
+    (tmp_path / "a.yaml").write_text(TASK % "A")
+    context = CliContext({"STORE_URL": f"sqlite:///{tmp_path}/watch.db"}, Screen(StringIO(), StringIO()))
+    context.app.store = Outage(str(tmp_path / "watch.db"))
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    files = WatchedFiles(context, [tmp_path / "a.yaml"])
+    signals: Any = SimpleNamespace(reload=asyncio.Event())
+    watching = asyncio.create_task(command._watch_files(files, signals, None, lines.put_nowait))
+    said = [await asyncio.wait_for(lines.get(), 30) for _ in range(2)]
+    watching.cancel()
+    await asyncio.wait([watching])
+    await context.close()
+
+    assert ["tasks: The store does not answer; they are applied when it answers"] == said[:1]
+    assert "1 created" in said[1]
 
 
 async def test_two_saves_within_a_second_are_both_seen(context: CliContext, tmp_path: Path) -> None:

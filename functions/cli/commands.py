@@ -136,9 +136,10 @@ def schema(
     type_name: Annotated[
         str, typer.Argument(metavar="[TYPE]", help="Print that of its params instead.", show_default=False)
     ] = "",
+    as_json: JsonOption = False,
 ) -> CommandContext:
     """Print the JSON Schema of task files, for editors."""
-    return invoke("tasks:show_schema", False, type_name=type_name)
+    return invoke("tasks:show_schema", as_json, type_name=type_name)
 
 
 @app.command(name="next")

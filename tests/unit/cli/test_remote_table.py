@@ -27,9 +27,9 @@ def _commands(group: Any, path: str = "") -> Iterator[str]:
             yield full
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {"mcp", "ping", "schema"}))
+@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {"mcp", "ping"}))
 def test_every_command_that_prints_data_can_print_json(scheduler: Scheduler, name: str) -> None:
-    """`schema` prints nothing else, `mcp` speaks a protocol, `ping` passes on what a program prints."""
+    """`mcp` speaks a protocol, `ping` passes on what a program prints."""
     assert "--json" in scheduler(*name.split(), "--help").out
 
 

@@ -295,7 +295,8 @@ class AssistantTools:
         tag = given.tag or None
         page = await self._service.list_tasks(TaskFilter(tag=tag), limit=MAX_SEARCHED)
         failed = self._service.list_tasks(TaskFilter(tag=tag, outcomes=FAILED), limit=given.limit)
-        failing = (await tolerate_missing_index(failed, page)).tasks
+        known = (*(await tolerate_missing_index(failed, page)).tasks, *page.tasks)
+        failing = {one.task.id: one.task for one in known if one.task.is_failing}
         over = [
             {"task": stored.task.id, "since": instant(one.since), "until": instant(one.until)}
             | {"failures": one.failures}
@@ -303,14 +304,14 @@ class AssistantTools:
             for one in read_incidents(stored.task.incidents)
         ]
         kept = BoundedList(MAX_RESULT_CHARS // 2)
-        for one in failing:
-            if one.task.consecutive_failures and not kept.add(self._views.open_incident(one.task)):
+        for task in list(failing.values())[: given.limit]:
+            if not kept.add(self._views.open_incident(task)):
                 break
         data: dict[str, Any] = {
             "open": kept.items,
             "over": sorted(over, key=lambda one: str(one["until"]), reverse=True)[: given.limit],
         }
-        if kept.is_cut:
+        if kept.is_cut or len(failing) > given.limit:
             data["note"] = f"{len(kept.items)} of those that fail now fit here: narrow it with a tag"
         elif len(page.tasks) + len(page.invalid) >= MAX_SEARCHED:
             data["note"] = f"only the first {MAX_SEARCHED} tasks were looked at: narrow it with a tag"
@@ -426,7 +427,7 @@ TOOLS: Mapping[str, Tool] = {
         Tool("list_runs", "List runs, newest first.", args.ListRuns, AssistantTools.list_runs, True),
         Tool(
             "list_incidents",
-            "List what fails now, and what failed before and recovered.",
+            "List what fails, or misses a success, now, and what failed before and recovered.",
             args.ListIncidents,
             AssistantTools.list_incidents,
             True,

@@ -263,7 +263,7 @@ def _task_rows(task: Task, *, now: datetime) -> Iterable[tuple[str, str]]:
         took = "" if task.last_duration_ms is None else f", {task.last_duration_ms} ms"
         yield "last run", f"{format_local(task.last_run_at, task.timezone)}: {task.last_outcome}{took}"
     yield "result", task.last_result_summary
-    yield "error", task.last_error if task.consecutive_failures else ""
+    yield "error", task.last_error if task.is_failing else ""
     bound = "" if task.max_runs is None else f" of {task.max_runs}"
     yield "runs", f"{task.run_count}{bound} by its schedule, {task.consecutive_failures} failed in a row"
     yield "waiting", ", ".join(format_local(extra.at, task.timezone) for extra in task.backlog)

@@ -409,6 +409,12 @@ class Task(TaskFields):
     alert: AlertState = AlertState.model_construct()
     heartbeat: HeartbeatState | None = None
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether it fails, misses a success, or skips and was notified of: what may have reminders."""
+        alert = self.alert
+        return bool(self.consecutive_failures or alert.missing_success_notified or alert.first_notified_at)
+
 
 def slugify(title: str) -> str:
     """The id derived from *title*: lower case, words joined by hyphens; empty when nothing is left.

@@ -116,7 +116,7 @@ def _history_after(task: Task, run: Run) -> dict[str, Any]:
     """The tally with *run*, and the incident that it ends, if it ends one."""
     succeeded = run.outcome is OutcomeKind.SUCCEEDED
     changes: dict[str, Any] = {"tally": add_to_tally(task.tally, succeeded=succeeded, at=run.finished_at)}
-    if succeeded and task.consecutive_failures:
+    if succeeded and task.is_failing:
         changes["incidents"] = add_incident(
             task.incidents,
             since=task.alert.failing_since or run.started_at,

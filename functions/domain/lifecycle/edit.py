@@ -220,7 +220,7 @@ def acknowledge(task: Task, *, by: str) -> Transition:
     Raises:
         StateError: It does not fail.
     """
-    if not task.consecutive_failures:
+    if not task.is_failing:
         raise StateError(f"{task.id} does not fail; there is nothing to acknowledge")
     return Transition({"alert": task.alert.model_copy(update={"acknowledged_by": by or "a user"})}, ())
 

@@ -131,7 +131,7 @@ def _find_failing(tasks: Iterable[Task], *, since: datetime) -> tuple[FailingTas
     failing = (
         FailingTask(task.id, task.title, task.consecutive_failures, task.alert.failing_since, task.last_error)
         for task in tasks
-        if (task.consecutive_failures or task.alert.missing_success_notified)
+        if task.is_failing
         and (
             task.status in _UPCOMING_STATUSES
             or (task.status is Status.ENDED and task.last_run_at is not None and task.last_run_at >= since)
@@ -145,9 +145,7 @@ def _find_recovered(known: dict[str, Task], previously_failing: Iterable[str]) -
     tasks = (known[task_id] for task_id in previously_failing if task_id in known)
     return tuple(
         sorted(
-            task.title
-            for task in tasks
-            if not task.consecutive_failures and task.last_outcome is OutcomeKind.SUCCEEDED
+            task.title for task in tasks if not task.is_failing and task.last_outcome is OutcomeKind.SUCCEEDED
         )
     )
 

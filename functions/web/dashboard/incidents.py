@@ -1,8 +1,11 @@
 """The page of incidents: what fails now, what failed before, and what is silenced.
 
-Reads: up to `OPEN_SHOWN` failing tasks and a page of `PAGE_SIZE` tasks, which hold their last incidents.
+Reads: up to `OPEN_SHOWN` failing tasks and a page of `PAGE_SIZE` tasks, which hold their last incidents. That
+page also has the tasks that fail though their last attempt did not, as no success came in time: no index has
+them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -59,10 +62,15 @@ async def list_incidents(context: CurrentPage, tag: QueryText = "", after: Curso
         for stored in page.tasks
         for one in read_incidents(stored.task.incidents)
     ]
+    silent = [
+        stored.task
+        for stored in page.tasks
+        if stored.task.is_failing and stored.task.last_outcome not in BAD_OUTCOMES
+    ]
     ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
     return context.render(
         "incidents",
-        open=await _list_open(context, tag) if not after else [],
+        open=await _list_open(context, tag, silent) if not after else silent,
         closed=sorted(closed, key=_ended_at, reverse=True)[:CLOSED_SHOWN],
         silences=await _list_silences(context),
         can_silence=_may_silence(context),
@@ -117,8 +125,8 @@ async def _silence(context: PageContext, *, task: str, tag: str, hours: str, not
         )
 
 
-async def _list_open(context: PageContext, tag: str) -> list[Task] | None:
-    """Return the failing tasks, of the latest failure first; None while the database lacks the index."""
+async def _list_open(context: PageContext, tag: str, silent: Sequence[Task]) -> list[Task] | None:
+    """Return the failing tasks, *silent* too, the latest first; None while the database lacks the index."""
     which = TaskFilter(tag=tag or None, outcomes=BAD_OUTCOMES)
     asked = filter_of_store(which, context.service.principal.owner)
     limit = PAGE_SIZE if tag else OPEN_SHOWN
@@ -126,8 +134,8 @@ async def _list_open(context: PageContext, tag: str) -> list[Task] | None:
     if page is None:
         return None
     found = (stored.task for stored in page.tasks if which.matches(stored.task))
-    failing = [task for task in found if task.consecutive_failures]
-    return sorted(failing, key=_failing_since, reverse=True)[:OPEN_SHOWN]
+    failing = [task for task in found if task.is_failing]
+    return sorted([*failing, *silent], key=_failing_since, reverse=True)[:OPEN_SHOWN]
 
 
 def _failing_since(task: Task) -> datetime:

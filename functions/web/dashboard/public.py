@@ -164,7 +164,7 @@ def public_state(task: Task) -> tuple[str, str]:
     """Return the state of a task in one word, and its colour class. It is public: no error text, no URL."""
     if task.status is Status.QUARANTINED:
         return "stopped", BAD
-    if task.consecutive_failures:
+    if task.is_failing:
         return "failing", BAD
     if task.status in (Status.PAUSED, Status.ENDED, Status.RETRYING):
         return str(task.status), QUIET

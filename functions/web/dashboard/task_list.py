@@ -28,7 +28,7 @@ BAD_OUTCOMES = frozenset({"failed", "timed_out", "abandoned"})
 Value = str | datetime | None
 SORT_VALUES: dict[str, Callable[[Task], Value]] = {
     "title": lambda task: task.title,
-    "state": lambda task: f"{int(not task.consecutive_failures)} {task.status}",
+    "state": lambda task: f"{int(not task.is_failing)} {task.status}",
     "next": lambda task: task.next_run_at,
     "last": lambda task: task.last_run_at,
 }

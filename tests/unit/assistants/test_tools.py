@@ -357,6 +357,24 @@ async def test_what_fails_is_found_without_the_index_for_it(
     assert ["make it"] == [one.__dict__["detail"] for one in caplog.records if one.message == "index_missing"]
 
 
+async def test_a_task_without_a_success_in_time_is_an_open_incident(
+    ask: Ask, wired: App, make_task: Callable[..., Task]
+) -> None:
+    alert = {"failingSince": NOON - timedelta(hours=9), "missingSuccessNotified": True}
+    silent = make_task("backup", last_outcome="succeeded", last_run_at=NOON, alert=alert)
+    bad = make_task("shop-front", consecutive_failures=2, last_outcome="failed", last_run_at=NOON)
+    calm = make_task("calm", last_outcome="succeeded", last_run_at=NOON)
+    await wired.store.write([ConditionalWrite(task, None) for task in (silent, bad, calm)])
+
+    answer = await ask("list_incidents")
+    first = await ask("list_incidents", limit=1)
+
+    assert [("shop-front", 2), ("backup", 0)] == [
+        (one["task"], one["failures"]) for one in answer.data["open"]
+    ]
+    assert (1, True) == (len(first.data["open"]), "narrow it with a tag" in first.data["note"])
+
+
 async def test_days_off_are_previewed_and_planned(ask: Ask, wired: App) -> None:
     calendars = CalendarService(wired.store, ADMINISTRATOR, clock=lambda: NOON, new_id=lambda: "c")
     await calendars.save("company", ["2026-11-21..2026-11-23"])

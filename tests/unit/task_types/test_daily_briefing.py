@@ -276,6 +276,15 @@ async def test_a_task_that_failed_at_the_last_briefing_is_seen_to_recover(
     assert {"title": "Recovered (1)", "text": "Well"} in outcome.items
 
 
+def test_a_success_that_is_overdue_is_no_recovery(make_task: MakeTask) -> None:
+    """Its last attempt succeeded, and that was too long ago."""
+    silent = make_task("a", last_outcome="succeeded", alert={"missingSuccessNotified": True})
+
+    facts = collect_facts([silent], [], since=YESTERDAY, now=EIGHT, previously_failing=["a"])
+
+    assert (["a"], ()) == ([one.task_id for one in facts.failing], facts.recovered)
+
+
 def test_a_second_try_that_worked_is_no_recovery(make_task: MakeTask) -> None:
     """The occurrence never failed."""
     runs = [run("a", "failed", ago=2, final=False), run("a", ago=1, attempt=2)]

@@ -50,12 +50,12 @@ def task_state(task: Task) -> tuple[str, str]:
         case Status.PAUSED:
             return "paused", QUIET
         case Status.RETRYING:
-            return ("failing, retrying", BAD) if task.consecutive_failures else ("retrying", WARN)
+            return ("failing, retrying", BAD) if task.is_failing else ("retrying", WARN)
         case Status.RUNNING:
-            return ("failing, running", BAD) if task.consecutive_failures else ("running", GOOD)
+            return ("failing, running", BAD) if task.is_failing else ("running", GOOD)
         case Status.ENDED:
-            return ("ended, failed", BAD) if task.consecutive_failures else ("ended", QUIET)
-    if task.consecutive_failures:
+            return ("ended, failed", BAD) if task.is_failing else ("ended", QUIET)
+    if task.is_failing:
         return "failing", BAD
     return ("ok", GOOD) if task.last_outcome is OutcomeKind.SUCCEEDED else ("waiting", QUIET)
 

@@ -149,6 +149,7 @@ _PHRASES = (
         "Known": "已知",
         "Acknowledge": "确认",
         "acknowledged": "确认",
+        "No success in time": "未按时成功",
         "Silence": "静音",
         "For": "时长",
         "Hold its notices": "暂缓通知",

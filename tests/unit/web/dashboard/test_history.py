@@ -11,6 +11,7 @@ import pytest
 from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.alerts.overdue import next_reminder_at
+from functions.domain.history.tally import read_incidents
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.run import succeeded
 from functions.domain.storage import ConditionalWrite, QueryResult, RunBatch, TaskFilter
@@ -20,6 +21,7 @@ from functions.errors import MissingIndexError, StoreError
 from functions.web.api.runs import encode_run_id
 from functions.web.dashboard import history
 from functions.web.dashboard.incidents import HOURS
+from functions.web.dashboard.presentation.formatting import task_state
 from tests.conftest import NOON
 from tests.support.clock import Clock
 from tests.unit.web.api.conftest import ADMIN
@@ -30,6 +32,7 @@ __all__ = ["clock", "make_key", "wired"]
 
 MakeTask = Callable[..., Task]
 MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
 
 
 async def pages_of(browser: Browser, address: str) -> list[int]:
@@ -182,6 +185,43 @@ def lacks_index(wired: App, monkeypatch: pytest.MonkeyPatch, error: StoreError) 
 
     monkeypatch.setattr(wired.store, "list_tasks", list_others)
     monkeypatch.setattr(wired.store, "count_tasks", count_others)
+
+
+SINCE = {"failingSince": format_instant(NOON - 30 * MINUTE)}
+NOTIFIED = SINCE | {"notified": True, "firstNotifiedAt": format_instant(NOON - 30 * MINUTE)}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "alert"),
+    [
+        ("succeeded", NOTIFIED | {"missingSuccessNotified": True}),
+        (None, SINCE | {"missingSuccessNotified": True}),  # no rule asks for it
+        ("skipped", NOTIFIED),  # for want of credits or of a setting
+    ],
+)
+async def test_what_lacks_a_success_without_a_failure_is_an_incident_that_can_be_known(
+    browser: Browser, wired: App, make_task: MakeTask, outcome: str | None, alert: dict[str, Any]
+) -> None:
+    lacking = make_task("backup", last_outcome=outcome, last_run_at=NOON - DAY, alert=alert)
+    calm = make_task("calm", last_outcome="succeeded", tags=("calm",))
+    await wired.store.write([ConditionalWrite(task, None) for task in (lacking, calm)])
+    await browser.sign_in()
+
+    page = (await browser.get("/dashboard/incidents")).body.decode()
+    others = (await browser.get("/dashboard/incidents?tag=calm")).body.decode()
+    await browser.post("/dashboard/tasks/backup/acknowledge")
+    [known] = [one.task for one in (await wired.store.get_tasks(["backup"])).tasks]
+    claim = {"status": "running", "occurrence": NOON, "attempt": 1}
+    back = complete_attempt(
+        known.model_copy(update=claim), succeeded("Well"), started_at=NOON, now=NOON, random_fraction=0
+    )
+    over = read_incidents(back.changes["incidents"])
+
+    assert ["/dashboard/tasks/backup/acknowledge"] == re.findall(r'action="(/[^"]+/acknowledge)"', page)
+    assert "/acknowledge" not in others
+    assert ("administrator", None) == (known.alert.acknowledged_by, next_reminder_at(known))
+    assert ("failing", False) == (task_state(known)[0], task_state(calm)[0] == "failing")
+    assert [(NOON - 30 * MINUTE, 0)] == [(one.since, one.failures) for one in over]
 
 
 async def test_a_failure_that_somebody_knows_of_has_no_reminders_until_it_recovers(

@@ -34,6 +34,10 @@ DONE, FAILED, SKIPPED = (f"{one} 5 2026-11-20T12:00:00Z" for one in ("succeeded"
         ({"recent": (DONE, FAILED), "last_outcome": "failed"}, ("unknown", QUIET)),
         ({"recent": (DONE,), "status": Status.PAUSED, "pause": Pause()}, ("paused", QUIET)),
         ({"status": Status.QUARANTINED}, ("stopped", BAD)),
+        (
+            {"recent": (DONE,), "last_outcome": "succeeded", "alert": {"missingSuccessNotified": True}},
+            ("failing", BAD),
+        ),
     ],
 )
 def test_a_badge_is_green_only_after_a_success(

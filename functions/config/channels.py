@@ -30,6 +30,9 @@ class ChannelSettings(SettingsGroup):
 
     feishu_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     feishu_webhook_secret: SecretStr | None = None
+    dingtalk_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
+    dingtalk_secret: SecretStr | None = None
+    wecom_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     slack_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     discord_webhook_url: SecretHttpUrl | None = Field(None, description=HTTP_URL)
     telegram_bot_token: Token | None = Field(None, description=ONE_WORD)

@@ -28,7 +28,7 @@ _MARKERS = (
     "':",
 )
 
-_SENSITIVE_NAMES = r"(?:sig|signature|token|key|password|passwd|pwd|secret)"
+_SENSITIVE_NAMES = r"(?:sig|(?<!\w)sign|signature|token|key|password|passwd|pwd|secret)"
 _TOKEN = r"[^\s'\",;&#]+"  # noqa: S105  # a pattern, not a password
 _REPLACEMENTS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)

@@ -1,9 +1,14 @@
 """Stand-ins of messengers on loopback: each keeps its vendor's rules and answers as the vendor does."""
 
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -17,7 +22,7 @@ class Vendor:
     """A vendor's door: checks each message by *rules*, remembers what it took.
 
     Args:
-        rules: Answers a message, given the path, the headers and the JSON body.
+        rules: Answers a message, given the path with its query, the headers and the JSON body.
     """
 
     def __init__(self, rules: Callable[[str, Mapping[str, str], Any], Reply]) -> None:
@@ -31,7 +36,7 @@ class Vendor:
     async def _take(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
         status, answer, headers = (
-            self.instead.pop(0) if self.instead else self._rules(request.path, request.headers, body)
+            self.instead.pop(0) if self.instead else self._rules(request.path_qs, request.headers, body)
         )
         if status < 300:
             self.taken.append(body)
@@ -147,6 +152,71 @@ def discord(path: str, _: Mapping[str, str], body: Any) -> Reply:
         return 400, '{"code": 50035, "message": "Invalid Form Body"}', {}
     assert [] == body["allowed_mentions"]["parse"], "nobody is to be mentioned"
     return 200, json.dumps({"id": "123"}), {}
+
+
+def dingtalk(path: str, _: Mapping[str, str], body: Any) -> Reply:
+    """A custom bot with a signature. Every refusal has HTTP 200."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+    if query.get("access_token") != "canary-token":
+        return _coded(300005, "token is not exist")
+    signed = f"{query.get('timestamp')}\ncanary-secret".encode()
+    expected = base64.b64encode(hmac.digest(b"canary-secret", signed, hashlib.sha256)).decode()
+    if query.get("sign") != expected:
+        return _coded(310000, "sign not match, more: [https://open.dingtalk.com/document]")
+    kind = body.get("msgtype")
+    fields = {"markdown": {"title", "text"}, "text": {"content"}}.get(kind, set())
+    if not fields or set(body[kind]) != fields or not all(body[kind].values()):
+        return _coded(400105, "unsupported msgtype")
+    assert {"isAtAll": False} == body["at"], "nobody is to be mentioned"
+    if len(json.dumps(body, ensure_ascii=False).encode()) > 20_000:
+        return _coded(460101, "message too long, exceed 20000 bytes")
+    return _coded(0, "ok")
+
+
+def wecom(path: str, _: Mapping[str, str], body: Any) -> Reply:
+    """A group bot. Every refusal has HTTP 200."""
+    if path != "/cgi-bin/webhook/send?key=canary-key":
+        return _coded(93000, "invalid webhook url, hint: [17], from ip: 192.0.2.1, more info at https://...")
+    kind = body.get("msgtype")
+    most = {"markdown": 4096, "text": 2048}.get(kind, 0)
+    if not most:
+        return _coded(40008, "invalid message type")
+    assert {"content"} == set(body[kind]), "nobody is to be mentioned"
+    if len(body[kind]["content"].encode()) > most:
+        return _coded(40058, f"{kind}.content exceed max length {most}. Invalid input")
+    return _coded(0, "ok")
+
+
+class Limited:
+    """Rules of a bot that takes so many messages a minute, and then none for a while."""
+
+    def __init__(
+        self,
+        rules: Callable[[str, Mapping[str, str], Any], Reply],
+        clock: Callable[[], datetime],
+        *,
+        most: int,
+        blocked_for: timedelta,
+        refusal: tuple[int, str],
+    ) -> None:
+        self._rules, self._clock, self._most = rules, clock, most
+        self._blocked_for, self._refusal = blocked_for, refusal
+        self._blocked_until = datetime.min.replace(tzinfo=clock().tzinfo)
+        self._taken_at: list[datetime] = []
+
+    def __call__(self, path: str, headers: Mapping[str, str], body: Any) -> Reply:
+        now = self._clock()
+        self._taken_at = [at for at in self._taken_at if now - at < timedelta(minutes=1)]
+        if len(self._taken_at) >= self._most and now >= self._blocked_until:
+            self._blocked_until = now + self._blocked_for
+        if now < self._blocked_until:
+            return _coded(*self._refusal)
+        self._taken_at.append(now)
+        return self._rules(path, headers, body)
+
+
+def _coded(code: int, text: str) -> Reply:
+    return 200, json.dumps({"errcode": code, "errmsg": text}), {}
 
 
 def _unbalanced(text: str) -> bool:

@@ -27,16 +27,25 @@ from functions.notifications.rendering.formatting import defuse_links, truncate
 SETTINGS = ("APPRISE_URLS", *LOCALE_SETTINGS)
 SCHEMES = frozenset(
     {
-        *("bark", "barks", "chanify", "dingtalk", "fcm", "flock", "gchat", "gotify", "gotifys", "guilded"),
-        *("hassio", "hassios", "ifttt", "join", "kodi", "lametric", "lark", "line", "mailgun", "mastodon"),
+        *("bark", "barks", "chanify", "fcm", "flock", "gchat", "gotify", "gotifys", "guilded"),
+        *("hassio", "hassios", "ifttt", "join", "kodi", "lametric", "line", "mailgun", "mastodon"),
         *("mastodons", "matrix", "matrixs", "mmost", "mmosts", "ncloud", "nclouds", "nctalk", "nctalks"),
         *("ntfy", "ntfys", "o365", "onesignal", "opsgenie", "pagerduty", "pbul", "pover", "prowl", "pushed"),
-        *("pushplus", "pushy", "rocket", "rockets", "schan", "sendgrid", "ses", "signal"),
-        *("signals", "signl4", "simplepush", "sns", "sparkpost", "splunk", "spugpush", "tgram"),
-        *("threema", "twilio", "victorops", "vonage", "wecombot", "whatsapp", "wxpusher", "wxteams"),
+        *("pushplus", "pushy", "rocket", "rockets", "sendgrid", "ses", "signal"),
+        *("signals", "signl4", "simplepush", "sns", "sparkpost", "splunk", "tgram"),
+        *("threema", "twilio", "victorops", "vonage", "whatsapp", "wxpusher", "wxteams"),
         *("zulip",),
     }
 )
+RELAY = "set WEBHOOK_URL to a relay of yours, or use another service"
+BLIND = {  # for which the library takes every HTTP 200 for a delivery, while they refuse with one
+    "dingtalk": "set DINGTALK_WEBHOOK_URL instead",
+    "feishu": "set FEISHU_WEBHOOK_URL instead",
+    "lark": "set FEISHU_WEBHOOK_URL instead, which takes Lark's address",
+    "schan": RELAY,
+    "spugpush": RELAY,
+    "wecombot": "set WECOM_WEBHOOK_URL instead",
+}
 MAX_CHARS = 2_000  # as much as a person reads; some services take less
 TITLE_UNITS = 200
 SERVICE_TIMEOUT_S = 8.0  # below that of a delivery: one that hangs must not hide that others have accepted
@@ -54,6 +63,9 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "AppriseCh
         scheme, found, rest = url.partition("://")
         if not found or not rest:
             raise SettingsError(f"APPRISE_URLS: number {number} is not an address such as pover://user@token")
+        if remedy := BLIND.get(scheme.lower()):
+            reason = "which refuses messages in a way that the library takes for a delivery"
+            raise SettingsError(f"APPRISE_URLS: number {number} is {scheme.lower()}, {reason}; {remedy}")
         if scheme.lower() not in SCHEMES:
             known = "; WEBHOOK_URL posts to any address" if scheme.lower() in ("json", "jsons") else ""
             raise SettingsError(f"APPRISE_URLS: number {number} has a scheme that is not allowed{known}")

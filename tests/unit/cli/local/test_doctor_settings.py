@@ -97,6 +97,7 @@ def test_a_channel_with_wrong_settings_fails(
         ("TELEGRAM_CHAT_ID", "TELEGRAM_BOT_TOKEN"),
         ("NTFY_TOKEN", "NTFY_URL"),
         ("FEISHU_WEBHOOK_SECRET", "FEISHU_WEBHOOK_URL"),
+        ("DINGTALK_SECRET", "DINGTALK_WEBHOOK_URL"),
         ("WEBHOOK_SECRET_PREVIOUS", "WEBHOOK_URL"),
     ],
 )

@@ -154,6 +154,29 @@ def test_what_is_no_messaging_service_is_not_let_through(url: str) -> None:
     assert CANARY not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "remedy"),
+    [
+        ("dingtalk", "DINGTALK_WEBHOOK_URL"),
+        ("wecombot", "WECOM_WEBHOOK_URL"),
+        ("Lark", "FEISHU_WEBHOOK_URL"),
+        ("feishu", "FEISHU_WEBHOOK_URL"),
+        ("schan", "WEBHOOK_URL"),
+        ("spugpush", "WEBHOOK_URL"),
+    ],
+)
+def test_a_service_whose_refusals_the_library_takes_for_deliveries_is_refused(
+    scheme: str, remedy: str
+) -> None:
+    """They answer 200 with a code: a deleted bot would swallow every alert."""
+    with pytest.raises(SettingsError) as refused:
+        create_channel({"APPRISE_URLS": f"gotify://ok/{CANARY} {scheme}://{CANARY}"}, no_post)
+
+    assert f"APPRISE_URLS: number 2 is {scheme.lower()}, which refuses" in str(refused.value)
+    assert f"set {remedy} " in str(refused.value)
+    assert CANARY not in str(refused.value)
+
+
 def test_every_scheme_that_is_let_through_is_one_the_library_knows() -> None:
     import apprise
 

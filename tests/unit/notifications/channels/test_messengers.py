@@ -40,6 +40,11 @@ def telegram_says(code: int, *, text: str = BLOCKED, **parameters: int) -> Reply
     return code, json.dumps(said | {"parameters": parameters}), {}
 
 
+def coded(code: int, text: str = "") -> Reply:
+    """A refusal of DingTalk or WeCom: HTTP 200."""
+    return 200, json.dumps({"errcode": code, "errmsg": text}), {}
+
+
 KINDS = (
     Kind(
         "telegram",
@@ -100,6 +105,29 @@ KINDS = (
         (404, '{"message": "Unknown Webhook", "code": 10015}', {}),
         timedelta(seconds=7),
         "webhooks/1/canary",
+    ),
+    Kind(
+        "dingtalk",
+        {
+            "DINGTALK_WEBHOOK_URL": "https://oapi.dingtalk.com/robot/send?access_token=canary-token",
+            "DINGTALK_SECRET": "canary-secret",
+        },
+        "https://oapi.dingtalk.com",
+        vendors.dingtalk,
+        coded(130101, "send too fast, exceed 20 times per minute"),
+        coded(300005, "token is not exist"),
+        timedelta(minutes=10),
+        "canary",
+    ),
+    Kind(
+        "wecom",
+        {"WECOM_WEBHOOK_URL": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=canary-key"},
+        "https://qyapi.weixin.qq.com",
+        vendors.wecom,
+        coded(45009, "api freq out of limit, from ip: 192.0.2.1"),
+        coded(93000, "invalid webhook url, from ip: 192.0.2.1"),
+        None,
+        "canary-key",
     ),
 )
 
@@ -362,6 +390,33 @@ _LAYOUT = '{"code": 50035, "message": "Invalid Form Body"}'
         ("discord", [(400, '{"code": 50083}', {})], "permanent"),
         ("discord", [(400, '{"code": 160005}', {})], "permanent"),
         ("discord", [(403, '{"code": 40333, "message": "internal network error"}', {})], "later"),
+        ("dingtalk", [coded(310000, "keywords not in content")], "permanent"),
+        ("dingtalk", [coded(310000, "错误描述:机器人发送签名过期;解决方案:签名生成时间")], "permanent"),
+        ("dingtalk", [coded(310000, "ip 192.0.2.1 not in whitelist")], "permanent"),
+        ("dingtalk", [coded(40035, "缺少参数 access_token")], "permanent"),
+        ("dingtalk", [coded(40035, "缺少参数 json")] * 2, "rejected"),
+        ("dingtalk", [coded(400102, "bot is stopped")], "permanent"),
+        ("dingtalk", [coded(430102)] * 2, "rejected"),  # words that DingTalk does not like
+        ("dingtalk", [coded(460101), coded(0, "ok")], "ok"),
+        ("dingtalk", [coded(410100)], "later"),
+        ("dingtalk", [coded(-1, "系统繁忙")], "later"),
+        ("dingtalk", [(200, "", {})], "later"),
+        ("dingtalk", [(200, "ok", {})], "later"),
+        ("dingtalk", [(200, '{"errcode": "0", "errmsg": "ok"}', {})], "later"),
+        ("dingtalk", [(200, '{"errcode": false}', {})], "later"),
+        ("dingtalk", [(200, "<html>Sign in</html>", {})], "later"),
+        ("dingtalk", [(404, "", {})], "permanent"),
+        ("dingtalk", [(404, "<html>", {})], "rejected"),
+        ("wecom", [coded(93004)], "permanent"),
+        ("wecom", [coded(93008)], "permanent"),
+        ("wecom", [coded(40058)] * 2, "rejected"),
+        ("wecom", [coded(44004, "empty content")] * 2, "rejected"),
+        ("wecom", [coded(40058), coded(0, "ok")], "ok"),
+        ("wecom", [coded(45033)], "later"),
+        ("wecom", [coded(-1, "system busy")], "later"),
+        ("wecom", [(200, "{}", {})], "later"),
+        ("wecom", [(200, '{"errcode": null}', {})], "later"),
+        ("wecom", [(403, "", {})], "permanent"),
         ("ntfy", [(429, "", {"Retry-After": "Fri, 01 Jan 2027 00:00:00 +99999999999999"})], "later"),
     ],
 )
@@ -391,6 +446,8 @@ async def test_what_is_refused_is_the_message_or_the_channel(
         ({"NTFY_URL": "https://ntfy.sh/"}, "NTFY_URL"),
         ({"PAGERDUTY_ROUTING_KEY": "short"}, "PAGERDUTY_ROUTING_KEY"),
         ({"TEAMS_WEBHOOK_URL": "not an address"}, "TEAMS_WEBHOOK_URL"),
+        ({"DINGTALK_WEBHOOK_URL": "oapi.dingtalk.com/robot/send"}, "DINGTALK_WEBHOOK_URL"),
+        ({"WECOM_WEBHOOK_URL": "canary-key"}, "WECOM_WEBHOOK_URL"),
         ({"SMTP_URL": "smtp://user:password@mail.example.com"}, "SMTP_URL"),
         ({"SMTP_URL": "smtps://mail.example.com"}, "NOTIFY_EMAIL_TO"),
         ({"SMTP_URL": "smtps://mail.example.com", "NOTIFY_EMAIL_TO": "a@example.com"}, "NOTIFY_EMAIL_FROM"),

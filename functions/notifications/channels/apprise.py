@@ -33,7 +33,7 @@ SCHEMES = frozenset(
         *("ntfy", "ntfys", "o365", "onesignal", "opsgenie", "pagerduty", "pbul", "pover", "prowl", "pushed"),
         *("pushplus", "pushy", "rocket", "rockets", "sendgrid", "ses", "signal"),
         *("signals", "signl4", "simplepush", "sns", "sparkpost", "splunk", "tgram"),
-        *("threema", "twilio", "victorops", "vonage", "whatsapp", "wxpusher", "wxteams"),
+        *("threema", "twilio", "victorops", "whatsapp", "wxpusher", "wxteams"),
         *("zulip",),
     }
 )
@@ -42,8 +42,10 @@ BLIND = {  # for which the library takes every HTTP 200 for a delivery, while th
     "dingtalk": "set DINGTALK_WEBHOOK_URL instead",
     "feishu": "set FEISHU_WEBHOOK_URL instead",
     "lark": "set FEISHU_WEBHOOK_URL instead, which takes Lark's address",
+    "nexmo": RELAY,
     "schan": RELAY,
     "spugpush": RELAY,
+    "vonage": RELAY,
     "wecombot": "set WECOM_WEBHOOK_URL instead",
 }
 MAX_CHARS = 2_000  # as much as a person reads; some services take less

@@ -163,6 +163,8 @@ def test_what_is_no_messaging_service_is_not_let_through(url: str) -> None:
         ("feishu", "FEISHU_WEBHOOK_URL"),
         ("schan", "WEBHOOK_URL"),
         ("spugpush", "WEBHOOK_URL"),
+        ("vonage", "WEBHOOK_URL"),
+        ("nexmo", "WEBHOOK_URL"),
     ],
 )
 def test_a_service_whose_refusals_the_library_takes_for_deliveries_is_refused(

@@ -154,6 +154,7 @@ def _build_run(
         max_tokens=max_tokens,
         tokens_exceeded_reason=tokens_exceeded_reason,
         max_steps=params.max_steps,
+        started=started,
         deadline=started + job.timeout_s - margin_s,
         max_items=params.max_items,
         reply_tokens=seen_items.reply_tokens or MAX_REPLY_TOKENS,

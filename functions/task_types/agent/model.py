@@ -175,7 +175,8 @@ class AgentLimits:
     Attributes:
         max_tokens: Prompts and replies together.
         tokens_exceeded_reason: For the outcome when they are used up.
-        deadline: By the loop's clock.
+        started: When the attempt began, by the loop's clock.
+        deadline: By the same clock.
         max_items: In the answer.
         reply_tokens: The most that is requested of one reply, as far as the server's limit is known.
     """
@@ -183,6 +184,7 @@ class AgentLimits:
     max_tokens: int
     tokens_exceeded_reason: str
     max_steps: int
+    started: float
     deadline: float
     max_items: int
     reply_tokens: int = MAX_REPLY_TOKENS
@@ -205,11 +207,11 @@ class LimitedModel(WrapperModel):
     Args:
         name: For errors.
         api_key: Masked in the words of the server's errors.
-        now: The start of the attempt, to read a wait given as a date.
+        started_at: When the attempt began; a date in an answer is compared with the time of that answer.
     """
 
     def __init__(
-        self, wrapped: Model, limits: AgentLimits, *, name: str, api_key: str, now: datetime
+        self, wrapped: Model, limits: AgentLimits, *, name: str, api_key: str, started_at: datetime
     ) -> None:
         super().__init__(wrapped)
         self.usage = Usage()
@@ -222,7 +224,7 @@ class LimitedModel(WrapperModel):
         self._limits = limits
         self._name = name
         self._api_key = api_key
-        self._now = now
+        self._started_at = started_at
 
     async def request(
         self,
@@ -393,7 +395,9 @@ class LimitedModel(WrapperModel):
         elif status == 402:
             reason = f"The account at the model's server has no credit left ({status}): check its billing"
         elif is_retryable_status(status):
-            wait = retry_after(httpx.Response(status, headers=exc.headers or {}), now=self._now)
+            elapsed = timedelta(seconds=asyncio.get_running_loop().time() - self._limits.started)
+            answer = httpx.Response(status, headers=exc.headers or {})
+            wait = retry_after(answer, now=self._started_at + elapsed)
             state = "is busy" if status == 429 else "has a fault"
             return ModelError(f"The model's server {state} ({status}){detail}", retry_after=wait)
         else:

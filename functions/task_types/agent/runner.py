@@ -81,7 +81,7 @@ class AgentRun:
         else:
             wrapped = provider_model(server.model, server.name)
         self._model = LimitedModel(
-            wrapped, limits, name=server.name, api_key=server.model.api_key, now=job.started_at
+            wrapped, limits, name=server.name, api_key=server.model.api_key, started_at=job.started_at
         )
         self._tools = tools
         self._mcp = mcp

@@ -28,8 +28,13 @@ def is_retryable_status(status: int) -> bool:
 
 
 def retry_after(response: httpx.Response, *, now: datetime) -> timedelta | None:
-    """Return the wait of `Retry-After` (seconds or a date); None without a valid one."""
-    wait = parse_retry_after(response.headers.get("retry-after", ""), now=now)
+    """Return the wait of `Retry-After` (seconds or a date), from the answer on; None without a valid one.
+
+    Args:
+        now: When the call began.
+    """
+    answered_at = now + timedelta(seconds=elapsed_ms(response) // 1000)  # a date is no more exact
+    wait = parse_retry_after(response.headers.get("retry-after", ""), now=answered_at)
     return None if wait is None else min(wait, MAX_RETRY_AFTER)
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from functions.domain.run import Outcome
 from functions.domain.types import OutcomeKind
 from functions.errors import InputError
 from functions.task_types.registry import check_params, run_job
-from tests.fakes.llm_server import KEY, finds, never, refuses, says, sends
+from tests.fakes.llm_server import KEY, error, finds, never, refuses, says, sends
 from tests.unit.task_types.agent.conftest import Agent
 from tests.unit.task_types.conftest import NOON, tools_with
 
@@ -234,6 +236,19 @@ async def test_a_wait_is_found_where_the_vendors_write_it(
 
     wait = outcome.retry_after
     assert seconds == (None if wait is None else wait.total_seconds())
+
+
+async def test_a_wait_until_a_date_is_counted_from_the_answer(agent: MakeAgent) -> None:
+    """An attempt takes minutes, and what is reported is waited from its end on."""
+
+    async def slow(*_: object) -> web.StreamResponse:
+        await asyncio.sleep(0.5)
+        return error(429, "busy", headers={"Retry-After": format_datetime(NOON + timedelta(seconds=90))})
+
+    outcome = await (await agent(slow)).run(started_at=NOON)
+
+    assert outcome.retry_after is not None
+    assert timedelta(0) < outcome.retry_after <= timedelta(seconds=89.5)
 
 
 async def test_a_short_wait_asked_for_is_waited_here(agent: MakeAgent) -> None:

@@ -57,6 +57,13 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: int | None) -> No
     assert expected == retry_after(answer(429, headers={"retry-after": value}), now=NOON)
 
 
+def test_a_date_to_wait_for_is_counted_from_the_answer() -> None:
+    late = answer(503, headers={"retry-after": "Fri, 20 Nov 2026 12:05:00 GMT"})
+    late.extensions["elapsed_ms"] = 20_400
+
+    assert timedelta(seconds=280) == retry_after(late, now=NOON)
+
+
 def test_no_retry_after_is_no_wait() -> None:
     assert retry_after(answer(429), now=NOON) is None
 

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 from functions.domain.json_depth import parse_json
@@ -23,6 +24,9 @@ _PART_OF_WAIT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _MAX_WORDS_CHARS = 1000
 _MAX_FOREIGN_CHARS = 300  # of an answer that is no JSON
+_MAX_PAGE_CHARS = 4000  # of a proxy's page, which names itself at its beginning
+_TITLE = re.compile(r"<title[^<>]*>([^<>]*[^<>\s][^<>]*)", re.I)
+_TAGS = re.compile(r"<(script|style)\b.*?(?:</\1[^<>]*>|$)|<!--.*?(?:-->|$)|<[^<>]*>?", re.I | re.S)
 THOUGHTS = "reasoning_content"  # the field of a message with what the model thought
 Message = dict[str, Any]
 
@@ -49,7 +53,7 @@ def read_completion(
     except ValueError:
         if status == 200:
             raise UnreadableError(_name_broken(text, content_type)) from None
-        return _refusal(status, text[:_MAX_FOREIGN_CHARS] if "html" not in content_type else "")
+        return _refusal(status, plain_words(text)[:_MAX_FOREIGN_CHARS])
     fault = find_fault(value)
     if fault is None:
         if status == 200:
@@ -60,6 +64,22 @@ def read_completion(
         status = fault.status
     wait_s = _wait(fault.words, value)
     return _refusal(status, fault.words) | ({} if wait_s is None else {"wait_s": wait_s})
+
+
+def plain_words(text: str) -> str:
+    """Return the server's words on one line: of a page, as proxies answer with, its title or else its text.
+
+        <html><head><title>502 Bad Gateway</title>     502 Bad Gateway
+        <h1>No backend</h1><p>Try later                No backend Try later
+        expected <str>                                 expected <str>
+
+    No parser of documents reads it, as no more is wanted of it than these words.
+    """
+    if text.lstrip().startswith("<"):
+        page = text[:_MAX_PAGE_CHARS]
+        title = _TITLE.search(page)
+        text = unescape(title[1] if title else _TAGS.sub(" ", page))
+    return " ".join(text[:_MAX_PAGE_CHARS].split())
 
 
 def _name_broken(text: str, content_type: str) -> str:
@@ -124,7 +144,7 @@ def _part_text(part: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a server says went wrong: *status* as HTTP has it, and its own words."""
+    """What a server says went wrong: *status* as HTTP has it, and its own words; see `plain_words`."""
 
     status: int
     words: str
@@ -173,12 +193,12 @@ def _fault_of(given: object) -> Fault | None:
     if isinstance(given, list) and given:
         given = given[0]
     if isinstance(given, str) and given.strip():
-        return Fault(500, given)
+        return Fault(500, plain_words(given))
     if not isinstance(given, dict):
         return None
     words = next((text for name in _WORDS if isinstance(text := given.get(name), str) and text.strip()), "")
     codes = [given.get(name) for name in ("code", "status_code", "status", "type")]
-    return Fault(_status_of(codes), words) if words else None
+    return Fault(_status_of(codes), plain_words(words)) if words else None
 
 
 _WORDS = ("message", "msg", "status_msg", "detail", "error")

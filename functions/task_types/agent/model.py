@@ -25,11 +25,11 @@ from pydantic_ai.settings import ModelSettings
 
 from functions.http_client import FetchError, lower_first
 from functions.http_client.httpx import httpx
-from functions.parsing.completions import find_fault
+from functions.parsing.completions import find_fault, plain_words
 from functions.task_types.agent.dialect import parse_arguments
 from functions.task_types.agent.errors import ModelError
 from functions.task_types.agent.results import ANSWER_NOW_PROMPT, MIN_REPLY_TOKENS
-from functions.task_types.agent.transport import UnusableAnswerError
+from functions.task_types.agent.transport import ModelTransport, UnusableAnswerError
 from functions.task_types.support.limits import truncate
 from functions.task_types.support.responses import is_retryable_status, retry_after
 
@@ -205,13 +205,21 @@ class LimitedModel(WrapperModel):
         is_overrun: Whether the last reply called tools although none may be called.
 
     Args:
+        transport: Of *wrapped*; for errors about its answers.
         name: For errors.
         api_key: Masked in the words of the server's errors.
         started_at: When the attempt began; a date in an answer is compared with the time of that answer.
     """
 
     def __init__(
-        self, wrapped: Model, limits: AgentLimits, *, name: str, api_key: str, started_at: datetime
+        self,
+        wrapped: Model,
+        limits: AgentLimits,
+        transport: ModelTransport,
+        *,
+        name: str,
+        api_key: str,
+        started_at: datetime,
     ) -> None:
         super().__init__(wrapped)
         self.usage = Usage()
@@ -222,6 +230,7 @@ class LimitedModel(WrapperModel):
         self.is_overrun = False
         self._context_tokens = MAX_CONTEXT_TOKENS
         self._limits = limits
+        self._transport = transport
         self._name = name
         self._api_key = api_key
         self._started_at = started_at
@@ -306,7 +315,7 @@ class LimitedModel(WrapperModel):
                 if asyncio.get_running_loop().time() - started >= within_s:
                     # The server may have produced the reply, and bill it.
                     self._count(None, prompt, reply_tokens)
-                raise _no_answer(exc) from None
+                raise self._no_answer(exc) from None
             self._count(response, prompt, estimate_tokens([response]))
             return response
 
@@ -369,6 +378,23 @@ class LimitedModel(WrapperModel):
         left = self._limits.max_tokens - self.usage.tokens
         needed = 2 * (estimate_tokens(messages) + MIN_REPLY_TOKENS)
         return self.usage.steps < self._limits.max_steps and left >= needed
+
+    def _no_answer(self, exc: BaseException) -> ModelError:
+        """Return the error of a call without a usable answer: the reason of what our transport raised."""
+        cause: BaseException | None = exc
+        while cause is not None:
+            if isinstance(cause, UnusableAnswerError):
+                return ModelError(cause.reason, permanent=cause.permanent)
+            if isinstance(cause, FetchError):
+                return ModelError(
+                    f"The model's server: {lower_first(cause.reason)}", permanent=cause.permanent
+                )
+            cause = cause.__cause__ or cause.__context__
+        said = truncate(self.without_key(plain_words(self._transport.answered)), _MAX_DETAIL_CHARS)
+        detail = f": {said}" if said else ""
+        return ModelError(
+            f"The model's server answered with something that its protocol does not have{detail}"
+        )
 
     def _words(self, body: object) -> str:
         """Return the server's own words about an error; without the key, which some servers repeat."""
@@ -463,15 +489,3 @@ def _price(response: ModelResponse) -> Decimal | None:
         return response.cost().total_price
     except (LookupError, ValueError, AssertionError):  # a model that has no public price
         return None
-
-
-def _no_answer(exc: BaseException) -> ModelError:
-    """Return the error of a call without a usable answer: the reason of what our transport raised."""
-    cause: BaseException | None = exc
-    while cause is not None:
-        if isinstance(cause, UnusableAnswerError):
-            return ModelError(cause.reason, permanent=cause.permanent)
-        if isinstance(cause, FetchError):
-            return ModelError(f"The model's server: {lower_first(cause.reason)}", permanent=cause.permanent)
-        cause = cause.__cause__ or cause.__context__
-    return ModelError("The model's server answered with something that its protocol does not have")

@@ -35,13 +35,13 @@ def completions_model(model: LanguageModel, name: str, transport: CompletionsTra
     return OpenAIChatModel(name, provider=provider, profile=_PROFILE)
 
 
-def provider_model(model: LanguageModel, name: str) -> Model:
+def provider_model(model: LanguageModel, name: str, transport: ModelTransport) -> Model:
     """Return the model *name* of another provider that pydantic-ai knows, at the address of the settings.
 
     Raises:
         ModelError: There is no such provider, its SDK is not installed, or it takes no address or client.
     """
-    client = httpx.AsyncClient(transport=ModelTransport(model), trust_env=False)
+    client = httpx.AsyncClient(transport=transport, trust_env=False)
 
     def provider_of(kind: str) -> Provider[object]:
         make = infer_provider_class(kind)

@@ -26,7 +26,7 @@ from functions.task_types.agent.errors import ModelError
 from functions.task_types.agent.model import MAX_REPLY_TOKENS, AgentLimits, LimitedModel, Usage
 from functions.task_types.agent.providers import OPENAI, completions_model, provider_model
 from functions.task_types.agent.tools import TOOL_PARAMETERS, AgentTools, ToolResult
-from functions.task_types.agent.transport import CompletionsTransport
+from functions.task_types.agent.transport import CompletionsTransport, ModelTransport
 from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.limits import truncate
 
@@ -74,14 +74,21 @@ class AgentRun:
         mcp: "McpTools | None" = None,
     ) -> None:
         self._transport: CompletionsTransport | None = None
+        transport: ModelTransport
         if server.model.provider == OPENAI:
             dialect = Dialect.from_token_field(server.token_field)
-            self._transport = CompletionsTransport(server.model, dialect, parse)
-            wrapped = completions_model(server.model, server.name, self._transport)
+            transport = self._transport = CompletionsTransport(server.model, dialect, parse)
+            wrapped = completions_model(server.model, server.name, transport)
         else:
-            wrapped = provider_model(server.model, server.name)
+            transport = ModelTransport(server.model)
+            wrapped = provider_model(server.model, server.name, transport)
         self._model = LimitedModel(
-            wrapped, limits, name=server.name, api_key=server.model.api_key, started_at=job.started_at
+            wrapped,
+            limits,
+            transport,
+            name=server.name,
+            api_key=server.model.api_key,
+            started_at=job.started_at,
         )
         self._tools = tools
         self._mcp = mcp

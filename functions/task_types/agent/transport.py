@@ -3,9 +3,10 @@
 import json
 from functools import partial
 
+from functions.domain.json_depth import parse_json
 from functions.http_client import FetchError
 from functions.http_client.httpx import httpx
-from functions.parsing.completions import read_completion
+from functions.parsing.completions import Fault, find_fault, read_completion
 from functions.parsing.errors import ParsingStoppedError, UnreadableError
 from functions.parsing.pool import MAX_PARSING_S, Parse, parsing_time
 from functions.task_types.agent.dialect import Dialect
@@ -13,6 +14,7 @@ from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.responses import is_truncated
 
 MAX_RESPONSE_BYTES = 1_048_576
+MAX_ANSWERED_BYTES = 4000  # that an error about the answer may show some of
 MAX_ADAPTATIONS = 3
 _NOT_FORWARDED = frozenset({"accept-encoding", "connection", "content-length", "host"})
 _REFUSALS = frozenset({400, 404, 422, 500, 501})  # statuses that servers give to a request they cannot read
@@ -29,19 +31,27 @@ class ModelTransport(httpx.AsyncBaseTransport):
     """Sends an SDK's requests through the client that reaches the model's server alone.
 
     The timeout of a request is its total, the body of an answer is bounded, and no redirect is followed.
+
+    Attributes:
+        answered: The beginning of the answer to the last request; empty when none came.
     """
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
+        self.answered = ""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the whole answer; errors as from the guarded client."""
+        """Return the answer, a fault with the status that it means; errors as from the guarded client."""
         headers = {
             name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED
         }
-        return await self._send(request, headers, await request.aread())
+        response = await self._send(request, headers, await request.aread())
+        if response.status_code == 200 and (fault := _find_fault(response.content)):
+            response.status_code = fault.status
+        return response
 
     async def _send(self, request: httpx.Request, headers: dict[str, str], body: bytes) -> httpx.Response:
+        self.answered = ""
         response = await self._model.http.request(
             request.method,
             str(request.url),
@@ -51,6 +61,7 @@ class ModelTransport(httpx.AsyncBaseTransport):
             timeout=_total_timeout(request),
             extensions={"max_body_bytes": MAX_RESPONSE_BYTES},
         )
+        self.answered = response.content[:MAX_ANSWERED_BYTES].decode("utf-8", "replace")
         if is_truncated(response):
             raise UnusableAnswerError("The model's server answered with more than 1 MB")
         if 300 <= response.status_code < 400:  # the SDK would follow it, with the key
@@ -119,6 +130,13 @@ class CompletionsTransport(ModelTransport):
             json=answer["body"],
             request=request,
         )
+
+
+def _find_fault(document: bytes) -> Fault | None:
+    try:
+        return find_fault(parse_json(document.decode()))
+    except ValueError:
+        return None
 
 
 def _wait(headers: httpx.Headers, wait_s: float | None) -> str:

@@ -35,7 +35,7 @@ class Anthropic:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str] = []
-        self.replies: list[tuple[int, dict[str, Any]]] = []
+        self.replies: list[tuple[int, Any]] = []
         app = web.Application()
         app.router.add_post("/v1/messages", self._answer)
         self.server = TestServer(app)
@@ -44,7 +44,13 @@ class Anthropic:
         self.keys.append(request.headers.get("Authorization", ""))
         self.asked.append(await request.json())
         status, document = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(document, str):  # of a proxy
+            return web.Response(text=document, content_type="text/html", status=status)
         return web.json_response(document, status=status)
+
+
+def fault(kind: str, message: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": message}}
 
 
 def message(*content: dict[str, Any], reason: str = "end_turn") -> tuple[int, dict[str, Any]]:
@@ -122,7 +128,7 @@ async def test_its_faults_are_told_as_others_are(
     tries: int,
 ) -> None:
     """The SDK tries nothing again by itself: each try is counted, and within the attempt's time."""
-    vendor.replies = [(status, {"type": "error", "error": {"type": kind, "message": "Overloaded"}})]
+    vendor.replies = [(status, fault(kind, "Overloaded"))]
 
     outcome = await run(vendor, make_job)
 
@@ -135,23 +141,61 @@ async def test_its_faults_are_told_as_others_are(
 @pytest.mark.parametrize(
     "reply",
     [
-        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},  # of a gateway
         {"id": "msg_1"},
         [],
         message({"type": "text", "text": ANSWER})[1] | {"usage": None},
+        {"id": f"of {KEY}"},
     ],
 )
 async def test_a_reply_that_its_sdk_cannot_read_is_told_as_that(
     vendor: Anthropic, make_job: Callable[..., Job], reply: Any
 ) -> None:
-    """The tokens of the replies before it are in the metrics: an owner pays for them."""
+    """With its beginning. The tokens of the replies before it are in the metrics: an owner pays for them."""
     vendor.replies = [message({"type": "text", "text": "plan"}), (200, reply)]
 
     outcome = await run(vendor, make_job, tools=["http_get"], hosts=["example.com"])
 
     assert OutcomeKind.FAILED is outcome.kind
-    assert "The model's server answered with something that its protocol does not have" == outcome.summary
+    expected = "The model's server answered with something that its protocol does not have: "
+    assert outcome.summary.startswith(expected + json.dumps(reply)[:20].replace(KEY[:9], "***"))
+    assert len(expected) + 200 >= len(outcome.summary)
+    assert KEY not in outcome.summary
     assert (1000, 200) == (outcome.metrics["promptTokens"], outcome.metrics["completionTokens"])
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "permanent", "said"),
+    [
+        (
+            200,
+            fault("overloaded_error", "Overloaded"),
+            False,
+            "has a fault (503): Overloaded",
+        ),  # of a gateway
+        (200, fault("authentication_error", "x"), True, "refused the key (401)"),
+        (
+            502,
+            "<html><title>502 Bad\n gateway</title><style>p {}</style>",
+            False,
+            "a fault (502): 502 Bad gateway",
+        ),
+    ],
+)
+async def test_a_fault_is_told_in_the_words_of_who_answered(
+    vendor: Anthropic,
+    make_job: Callable[..., Job],
+    status: int,
+    document: Any,
+    permanent: bool,
+    said: str,
+) -> None:
+    vendor.replies = [(status, document)]
+
+    outcome = await run(vendor, make_job)
+
+    assert (OutcomeKind.FAILED, permanent) == (outcome.kind, outcome.permanent)
+    assert said in outcome.summary
+    assert "<" not in outcome.summary
 
 
 @pytest.mark.parametrize(

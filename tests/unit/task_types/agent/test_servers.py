@@ -270,6 +270,21 @@ FAULTS: dict[str, tuple[Answer, bool, str]] = {
         "Broke",
     ),
     "a page of a proxy": (sent("<html>Bad gateway", status=502, content_type="text/html"), False, "(502)"),
+    "a page of a proxy with a title": (
+        sent("<html><head>\n<title>502 Bad Gateway</title>", status=502, content_type="text/html"),
+        False,
+        "(502): 502 Bad Gateway",
+    ),
+    "a page called a text": (
+        sent("<h1>No backend</h1>", status=503, content_type="text/plain"),
+        False,
+        "(503): No backend",
+    ),
+    "a page in a fault": (
+        sent({"error": {"message": "<html><body><p>Gone</p>", "code": 502}}, status=502),
+        False,
+        "(502): Gone",
+    ),
 }
 
 
@@ -282,6 +297,7 @@ async def test_a_fault_is_told_in_the_servers_words(agent: MakeAgent, case: str)
 
     assert (OutcomeKind.FAILED, permanent) == (outcome.kind, outcome.permanent)
     assert said in outcome.summary
+    assert "<" not in outcome.summary
     assert (1 if permanent else 3) == len(one.model.asked)
 
 

@@ -40,6 +40,7 @@ MAX_CACHED_LINKS = 1000
 MAX_TASKS = 200  # tasks that one status page shows; it counts all
 SEARCHED = 900  # tasks with the tag that are read for it; the operator's page leaves those of owners out
 MAX_INCIDENTS = 20  # that are over
+OLD_AFTER = timedelta(minutes=15)  # a state, once its task is due; a tick may come each few minutes
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
 SEVERITY_COLOURS = {GOOD: "#1a7f4b", BAD: "#b42318", QUIET: "#6b675f"}
 
@@ -96,7 +97,7 @@ async def show_badge(request: Request, name: LinkName) -> Response:
         if not found.tasks or task_subject(found.tasks[0].task) != subject:
             raise NotFoundError("There is nothing at this address")
         task = found.tasks[0].task
-        text, tone = public_state(task)
+        text, tone = public_state(task, now=dependencies.now())
         svg = render("badge.svg", title=task.title[:60], text=text, colour=SEVERITY_COLOURS[tone])
         return Response(svg, media_type="image/svg+xml", headers=CACHE_HEADERS | HEADERS)
 
@@ -112,11 +113,12 @@ async def show_page(request: Request, name: LinkName) -> Response:
     async def build(subject: str) -> Response:
         owner, tag = parse_page_subject(subject)
         found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag), limit=SEARCHED)
-        states = [(task, *public_state(task)) for task in found if task.owner == owner]
+        now = dependencies.now()
+        states = [(task, *public_state(task, now=now)) for task in found if task.owner == owner]
         rows = sorted(states, key=lambda one: one[2] != BAD)[
             :MAX_TASKS
         ]  # problems first, else in their order
-        now = dependencies.now()
+        due = [task.next_run_at for task, _, _ in states if task.next_run_at and is_old(task, now)]
         ended = [(one, task) for task, _, _ in states for one in read_incidents(task.incidents)]
         page = render_page(
             "public",
@@ -131,6 +133,8 @@ async def show_page(request: Request, name: LinkName) -> Response:
             incidents=sorted(ended, key=lambda one: one[0].since, reverse=True)[:MAX_INCIDENTS],
             zone=dependencies.default_timezone,
             count=len(states),
+            old=len(due),
+            old_since=min(due, default=None),
             bad=sum(tone == BAD for _, _, tone in states),
         )
         page.headers.update(CACHE_HEADERS)
@@ -160,7 +164,12 @@ def parse_page_subject(subject: str) -> tuple[str, str]:
     return (unquote(owner), tag) if separator else ("", subject)
 
 
-def public_state(task: Task) -> tuple[str, str]:
+def is_old(task: Task, now: datetime) -> bool:
+    """Whether the state of *task* is out of date: it has been due for too long, as without ticks."""
+    return task.next_run_at is not None and now - task.next_run_at > OLD_AFTER
+
+
+def public_state(task: Task, *, now: datetime) -> tuple[str, str]:
     """Return the state of a task in one word, and its colour class. It is public: no error text, no URL."""
     if task.status is Status.QUARANTINED:
         return "stopped", BAD
@@ -168,6 +177,8 @@ def public_state(task: Task) -> tuple[str, str]:
         return "failing", BAD
     if task.status in (Status.PAUSED, Status.ENDED, Status.RETRYING):
         return str(task.status), QUIET
+    if is_old(task, now):
+        return "unknown", QUIET
     verdict = _last_verdict(task)
     if not verdict:
         return "new", QUIET

@@ -197,6 +197,7 @@ _PHRASES = (
         "{bad} of {n} has a problem.": "{n} 个中有 {bad} 个有问题。",
         "{bad} of {n} have a problem.": "{n} 个中有 {bad} 个有问题。",
         "All well.": "一切正常。",
+        "{old} of {n} not looked at since {when}: older states are shown.": "{old}/{n} 自 {when} 未检查。",
         "looked at {when}": "检查于{when}",
         "passing": "正常",
         "new": "新建",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -11,11 +12,13 @@ from functions.domain.task import Pause, Task
 from functions.domain.types import Status
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET
 from functions.web.dashboard.public import public_state
+from tests.conftest import NOON
 from tests.unit.web.dashboard.conftest import Browser, clock, wired
 
 __all__ = ["clock", "wired"]
 
 MakeTask = Callable[..., Task]
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 DONE, FAILED, SKIPPED = (f"{one} 5 2026-11-20T12:00:00Z" for one in ("succeeded", "failed", "skipped"))
 
 
@@ -43,7 +46,39 @@ DONE, FAILED, SKIPPED = (f"{one} 5 2026-11-20T12:00:00Z" for one in ("succeeded"
 def test_a_badge_is_green_only_after_a_success(
     make_task: MakeTask, fields: dict[str, object], state: tuple[str, str]
 ) -> None:
-    assert state == public_state(make_task(**fields))
+    assert state == public_state(make_task(**fields), now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("late", "failures", "said"),
+    [
+        (10 * MINUTE, 0, ["All well.", "passing", "passing"]),  # a tick may come each ten minutes
+        (DAY, 0, ["1 of 2 not looked at since Thu 19 Nov 2026, 12:00", "passing", "unknown"]),
+        (
+            DAY,
+            1,
+            ["1 of 2 has a problem. 1 of 2 not looked at since Thu 19 Nov 2026, 12:00", "failing", "unknown"],
+        ),
+    ],
+)
+async def test_a_status_page_says_what_it_has_not_looked_at(
+    browser: Browser, wired: App, make_task: MakeTask, late: timedelta, failures: int, said: list[str]
+) -> None:
+    """Without ticks it said "All well." for ever."""
+    seen = {"tags": ("shop",), "recent": (DONE,), "last_outcome": "succeeded"}
+    due = make_task("due", next_run_at=NOON - late, **seen)
+    other = make_task("other", next_run_at=NOON + DAY, consecutive_failures=failures, **seen)
+    await wired.store.write([ConditionalWrite(task, None) for task in (due, other)])
+    await browser.sign_in()
+    link = re.search(r'href="(/public/[^"]+)"', (await browser.get("/dashboard?tag=shop")).body.decode())
+    assert link
+
+    page = (await browser.get(link[1])).body.decode()
+    [status] = re.findall(r'role="status">(.*?)</p>', page)
+    states = re.findall(r'class="state [a-z]+">([a-z]+)<', page)
+
+    assert status.strip().startswith(said[0])
+    assert sorted(said[1:]) == sorted(states)
 
 
 async def test_a_status_page_begins_with_its_problems_and_counts_all(

@@ -75,7 +75,9 @@ def _strip_details(waiting: Sequence[Notification]) -> tuple[Notification, ...]:
 
 
 GIVE_UP_AFTER = timedelta(hours=24)
+GIVE_UP_END_AFTER = timedelta(days=7)  # of what a channel has: its incident would stay open for ever
 REPORT_CHARS = 600
+END_KINDS: frozenset[NotificationKind] = frozenset({"recovery", "removed"})
 PROBLEM_KINDS: frozenset[NotificationKind] = frozenset({"failure", "reminder", "silent", "paused"})
 MAX_UNCONFIRMED = 3  # messages to one channel that no reply came to: each may have arrived
 RETRY_MINUTES = (1, 2, 4, 8, 16, 30, 60)
@@ -134,7 +136,8 @@ def after_attempt(
 
         failed   held      afterwards
         -        -         delivered, gone
-        B        -         waits for B; given up after a day, or three messages without a reply
+        B        -         waits for B; given up after a day, or three messages without a reply; the end of
+                           failures that B has after a week
         -        C         waits for C until 8:00, and does not age
         B        C         waits for both; when given up, for C alone
 
@@ -193,10 +196,12 @@ def _settle(
         reasons[""] = attempt.lost
     failing = dict.fromkeys((*attempt.failed_channels, *attempt.failing_until))
     lacking = {**notice.lacking, **attempt.lacking}
-    if now - max(notice.at, alert.held_until or notice.at) >= GIVE_UP_AFTER:
-        for name in failing:
+    age = now - max(notice.at, alert.held_until or notice.at)
+    for name in failing:
+        is_awaited = notice.kind in END_KINDS and name in alert.notified_channels
+        if age >= (GIVE_UP_END_AFTER if is_awaited else GIVE_UP_AFTER):
             who = "some recipients" if name in lacking else "it"
-            reasons.setdefault(name, f"{who} took no message for a day")
+            reasons.setdefault(name, f"{who} took no message for a {'week' if is_awaited else 'day'}")
     channels = (*(name for name in failing if name not in reasons), *attempt.held_until)
     update = {
         "channels": channels,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from functions.domain.alerts.model import Notification, NotificationKind
-from functions.domain.alerts.outbox import ABOUT_DELIVERY, ChannelHolds
+from functions.domain.alerts.outbox import ABOUT_DELIVERY, END_KINDS, ChannelHolds
 from functions.domain.alerts.subscriptions import DEFAULT_CHANNEL, NO_CHANNEL
 from functions.domain.schedule.base import instant_at, second_at_or_before
 from functions.domain.schedule.timezones import DAY, PlaceName, load_clock
@@ -191,7 +191,6 @@ def _second_of_day(time_of_day: str) -> int:
 MIN_RECOVERED_FAILURE = timedelta(hours=2)  # a shorter failure that was over while held is not sent
 
 _FAILURE_KINDS: frozenset[NotificationKind] = frozenset({"failure", "reminder", "silent"})
-_END_KINDS: frozenset[NotificationKind] = frozenset({"recovery", "removed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +297,7 @@ def drop_superseded(
             if notice.kind in _FAILURE_KINDS:
                 waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
                 waiting.append(number)
-            elif notice.kind in _END_KINDS and any(pending[one].since == notice.since for one in waiting):
+            elif notice.kind in END_KINDS and any(pending[one].since == notice.since for one in waiting):
                 waiting = _remove_superseded(remaining, name, waiting, pending, since=notice.since)
                 is_short = notice.since is not None and notice.at - notice.since < MIN_RECOVERED_FAILURE
                 if is_short and name not in notified:

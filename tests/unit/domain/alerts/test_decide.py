@@ -426,3 +426,26 @@ def test_new_notice_is_tried_at_once_whatever_became_of_older_ones(make_task: Ma
     alert, _ = decide_notifications(task, a_run(), now=NOON)
 
     assert (2, 7, None) == (len(alert.pending), alert.delivery_attempts, alert.retry_at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_it", "age", "kept"),
+    [
+        ("recovery", ("feishu",), timedelta(days=6), True),
+        ("removed", ("feishu",), timedelta(days=6), True),
+        ("recovery", ("feishu",), timedelta(days=7), False),
+        ("recovery", ("mail",), timedelta(days=1), False),  # it has no failure that would stay open
+        ("reminder", ("feishu",), timedelta(days=1), False),
+    ],
+)
+def test_the_end_of_what_a_channel_has_is_kept_for_a_week(
+    kind: str, has_it: tuple[str, ...], age: timedelta, kept: bool
+) -> None:
+    """After an outage of a day an incident of a pager stayed open for ever."""
+    [notice] = waiting("a", at=NOON - age).pending
+    notice = notice.model_copy(update={"kind": kind})
+    alert = AlertState(pending=(notice,), notified_channels=has_it, delivery_attempts=9)
+
+    after, given_up = after_attempt(alert, [FAILED], now=NOON)
+
+    assert (kept, not kept) == (bool(after.pending), bool(given_up))

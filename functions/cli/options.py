@@ -94,10 +94,10 @@ def finish_installed_completion(command: Any) -> None:
     install = option.callback
 
     def install_whole(context: Any, given: Any, value: Any) -> Any:
-        script = Path("~/.zfunc/_scheduler").expanduser()
         try:
             return install(context, given, value)
         except SystemExit:  # it is done
+            script = Path.home() / ".zfunc" / "_scheduler"
             if script.is_file() and ZSH_FIRST_TAB not in script.read_text():
                 script.write_text(script.read_text() + ZSH_FIRST_TAB)
             raise

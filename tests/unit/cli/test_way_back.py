@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import jsonschema_rs
@@ -30,7 +31,7 @@ def test_tasks_that_ran_are_tasks_to_the_version_before(
         scheduler("run", "well", "failing", "retrying", "pausing")
         scheduler("tick", ALLOW_PORTS="1-65535", **channels)
 
-    with sqlite3.connect(tmp_path / "tasks.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "tasks.db")) as connection:
         found = [json.loads(text) for (text,) in connection.execute("SELECT doc FROM tasks")]
     before = jsonschema_rs.validator_for(json.loads(BEFORE.read_text()))
 

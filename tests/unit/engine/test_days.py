@@ -1,5 +1,6 @@
 """Excluded days in ticks: no run, no skip, nothing missed; the library is loaded for who needs it."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,8 +17,10 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> World:
-    return World(str(tmp_path / "days.db"))
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(str(tmp_path / "days.db"))
+    yield world
+    await world.store.close()
 
 
 async def put(world: World, **fields: object) -> None:

@@ -1,6 +1,7 @@
 """A task whose document cannot be read: whose it is nobody knows, so no owner learns that it is there."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
 @pytest.fixture
 async def broken(api: Call, wired: Any, tmp_path: Path) -> None:
     await api("POST", "/api/tasks", HEALTH | {"id": "broken", "owner": "bob"})
-    with sqlite3.connect(tmp_path / "api.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "api.db")) as connection, connection:
         connection.execute(
             "UPDATE tasks SET doc = json_set(doc, '$.priority', 'rather high') WHERE id = 'broken'"
         )
@@ -80,7 +81,7 @@ async def test_what_comes_behind_it_is_in_the_owners_list(
     key = await make_key("write", owner="alice")
     for name in ("a", "b-broken", "c-broken", "d", "e"):
         await api("POST", "/api/tasks", HEALTH | {"id": name}, key=key)
-    with sqlite3.connect(tmp_path / "api.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "api.db")) as connection, connection:
         connection.execute("UPDATE tasks SET doc = '{}' WHERE id LIKE '%-broken'")
 
     seen: list[str] = []
@@ -98,7 +99,7 @@ async def test_one_with_a_name_that_no_task_may_have_is_passed_and_removed(api: 
     name = "b" * 150
     for each in ("a", "b", "c"):
         await api("POST", "/api/tasks", HEALTH | {"id": each})
-    with sqlite3.connect(tmp_path / "api.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "api.db")) as connection, connection:
         connection.execute("UPDATE tasks SET doc = '{}', id = ? WHERE id = 'b'", (name,))
 
     pages = [await api("GET", f"/api/tasks?limit=1&cursor={cursor}") for cursor in ("", "a", name)]

@@ -1,8 +1,9 @@
 """The list of tasks: paging, order and filters together are the order over all tasks."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -42,10 +43,20 @@ def tasks_of(make_task: MakeTask, number: int) -> list[Task]:
     ]
 
 
-async def make_service(folder: Path, tasks: list[Task], principal: Principal = ADMINISTRATOR) -> TaskService:
-    store = SqliteStore(f"{folder}/tasks.db")
-    await store.write([ConditionalWrite(task, None) for task in tasks])
-    return TaskService(store, principal, clock=lambda: NOON, new_id=lambda: "x")
+class MakeService(Protocol):
+    async def __call__(self, tasks: list[Task], principal: Principal = ADMINISTRATOR) -> TaskService: ...
+
+
+@pytest.fixture
+async def make_service(tmp_path: Path) -> AsyncIterator[MakeService]:
+    store = SqliteStore(f"{tmp_path}/tasks.db")
+
+    async def make(tasks: list[Task], principal: Principal = ADMINISTRATOR) -> TaskService:
+        await store.write([ConditionalWrite(task, None) for task in tasks])
+        return TaskService(store, principal, clock=lambda: NOON, new_id=lambda: "x")
+
+    yield make
+    await store.close()
 
 
 async def walk(
@@ -74,9 +85,11 @@ FILTERS = (
 
 
 @pytest.mark.parametrize("sort", ["title", "-title", "next", "-next", "state", "last", "-last"])
-async def test_some_tasks_are_sorted_by_every_column(make_task: MakeTask, tmp_path: Path, sort: str) -> None:
+async def test_some_tasks_are_sorted_by_every_column(
+    make_task: MakeTask, make_service: MakeService, sort: str
+) -> None:
     tasks = tasks_of(make_task, SOME)
-    service = await make_service(tmp_path, tasks)
+    service = await make_service(tasks)
 
     for which in FILTERS:
         found, pages = await walk(service, which, sort=sort)
@@ -87,10 +100,10 @@ async def test_some_tasks_are_sorted_by_every_column(make_task: MakeTask, tmp_pa
 
 @pytest.mark.slow
 async def test_many_tasks_are_sorted_by_what_the_store_has_in_order(
-    make_task: MakeTask, tmp_path: Path
+    make_task: MakeTask, make_service: MakeService
 ) -> None:
     tasks = tasks_of(make_task, MANY)
-    service = await make_service(tmp_path, tasks)
+    service = await make_service(tasks)
 
     for sort in ("title", "next"):
         for which in (TaskFilter(), TaskFilter(origin="file"), TaskFilter(tag="shop", origin="file")):
@@ -109,21 +122,23 @@ async def test_many_tasks_are_sorted_by_what_the_store_has_in_order(
 
 
 @pytest.mark.parametrize("number", [SOME, MANY])
-async def test_all_that_are_late_can_be_reached(make_task: MakeTask, tmp_path: Path, number: int) -> None:
+async def test_all_that_are_late_can_be_reached(
+    make_task: MakeTask, make_service: MakeService, number: int
+) -> None:
     tasks = [
         one.model_copy(update={"next_run_at": NOON - timedelta(hours=1)})
         for one in tasks_of(make_task, number)
     ]
     tasks[7] = tasks[7].model_copy(update={"next_run_at": NOON})
-    service = await make_service(tmp_path, tasks)
+    service = await make_service(tasks)
 
     found, _ = await walk(service, TaskFilter(), sort="", status="late")
 
     assert sorted(task.id for task in tasks if task is not tasks[7]) == found
 
 
-async def test_what_one_page_reads_is_bounded(make_task: MakeTask, tmp_path: Path) -> None:
-    service = await make_service(tmp_path, tasks_of(make_task, SEARCHED + 300))
+async def test_what_one_page_reads_is_bounded(make_task: MakeTask, make_service: MakeService) -> None:
+    service = await make_service(tasks_of(make_task, SEARCHED + 300))
     reads = {}
 
     for name, options in {
@@ -147,11 +162,11 @@ async def test_what_one_page_reads_is_bounded(make_task: MakeTask, tmp_path: Pat
 
 
 async def test_a_place_in_a_list_never_names_a_task_of_somebody_else(
-    make_task: MakeTask, tmp_path: Path
+    make_task: MakeTask, make_service: MakeService
 ) -> None:
     tasks = tasks_of(make_task, MANY)
     tasks = [one.model_copy(update={"owner": "ann" if int(one.id[1:]) > 50 else ""}) for one in tasks]
-    service = await make_service(tmp_path, tasks, ANN)
+    service = await make_service(tasks, ANN)
 
     found, pages = await walk(service, TaskFilter(), sort="title")
 
@@ -161,9 +176,11 @@ async def test_a_place_in_a_list_never_names_a_task_of_somebody_else(
 
 
 @pytest.mark.parametrize("after", ["t0003", "~", "t0003~never", "~x", "x" * 400])
-async def test_a_place_that_is_none_begins_anew(make_task: MakeTask, tmp_path: Path, after: str) -> None:
+async def test_a_place_that_is_none_begins_anew(
+    make_task: MakeTask, make_service: MakeService, after: str
+) -> None:
     tasks = tasks_of(make_task, 20)
-    service = await make_service(tmp_path, tasks)
+    service = await make_service(tasks)
 
     page = await list_page(service, TaskFilter(), now=NOON, sort="next", after=after)
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from functions.domain.heartbeat.model import HEARTBEAT
+from functions.domain.lifecycle.clock_repair import MAX_CLOCK_LEAD
 from functions.domain.lifecycle.complete import (
     ACTIVE_STATUSES,
     BACKLOG_LIMIT,
@@ -196,10 +197,19 @@ def _new_timing(task: Task, changes: Mapping[str, Any], *, now: datetime) -> tup
     if TIMING_FIELDS & changes.keys():
         backlog, runs = close_old_schedule(task, now=now)
         find = _next_after if backlog else _first_occurrence
-        return {"backlog": backlog, "next_occurrence": find(after, now=now)}, runs
+        return {"backlog": backlog, "next_occurrence": find(after, now=_behind_last_run(task, now))}, runs
     if LIMIT_FIELDS & changes.keys() and task.next_occurrence is None:
         return {"next_occurrence": _first_occurrence(after, now=now)}, []
     return {}, []
+
+
+def _behind_last_run(task: Task, now: datetime) -> datetime:
+    """*now*, or when the last run began by a clock that was ahead: what was run by it is not run again.
+
+    A clock that is further ahead than clocks are is what `doctor --mend` is for.
+    """
+    begun = task.last_run_at
+    return begun if begun is not None and now < begun <= now + MAX_CLOCK_LEAD else now
 
 
 def _has_had_its_runs(task: Task) -> bool:

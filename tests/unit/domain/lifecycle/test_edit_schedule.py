@@ -155,3 +155,15 @@ def test_a_last_occurrence_that_is_owed_still_runs_when_nothing_is_left_after_it
 
     assert ([NOON + 3 * MINUTE], None) == ([extra.at for extra in after.backlog], after.next_occurrence)
     assert (Status.SCHEDULED, NOW) == (after.status, after.next_run_at)
+
+
+@pytest.mark.parametrize(("lead", "first"), [(timedelta(seconds=90), 6), (timedelta(days=1), 4)])
+def test_what_a_clock_ahead_has_run_is_not_run_again(
+    make_task: MakeTask, lead: timedelta, first: int
+) -> None:
+    """12:04 was run at 12:03:10 by a clock that was 90 s ahead; one that is a day ahead is not believed."""
+    task = make_task(schedule="* * * * *", next_occurrence=NOON + 5 * MINUTE, last_run_at=NOW + lead)
+
+    after, _ = _edited(task, schedule="*/2 * * * *")
+
+    assert NOON + first * MINUTE == after.next_occurrence

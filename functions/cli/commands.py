@@ -358,9 +358,7 @@ def serve(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Serve the function on this machine and trigger its ticks."""
-    from functions.cli.serve.command import (
-        ServeOptions,
-    )  # with the server's parts, which no other command needs
+    from functions.cli.serve.command import ServeOptions  # with the server's parts, for this alone
 
     options = ServeOptions(port, every, status_every, tuple(tasks or ()), log, source, host, sign_in, config)
     return invoke("serve.command:serve", as_json, options=options)

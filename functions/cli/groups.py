@@ -32,9 +32,9 @@ GROUPS = {
 }
 
 
-def _default_command(context: typer.Context, handler: str, *, as_json: bool) -> CommandContext | None:
+def _default_command(context: typer.Context, target: str, *, as_json: bool) -> CommandContext | None:
     """Return the command of a group that is typed without a verb."""
-    return invoke_refusable(handler, as_json) if context.invoked_subcommand is None else None
+    return invoke_refusable(target, as_json) if context.invoked_subcommand is None else None
 
 
 AllowType = Annotated[

@@ -115,9 +115,7 @@ async def show_page(request: Request, name: LinkName) -> Response:
         found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag), limit=SEARCHED)
         now = dependencies.now()
         states = [(task, *public_state(task, now=now)) for task in found if task.owner == owner]
-        rows = sorted(states, key=lambda one: one[2] != BAD)[
-            :MAX_TASKS
-        ]  # problems first, else in their order
+        rows = sorted(states, key=lambda one: one[2] != BAD)[:MAX_TASKS]  # problems first
         due = [task.next_run_at for task, _, _ in states if task.next_run_at and is_old(task, now)]
         ended = [(one, task) for task, _, _ in states for one in read_incidents(task.incidents)]
         page = render_page(

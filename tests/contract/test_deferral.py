@@ -60,6 +60,7 @@ async def _ticks(store: Store, name: str, *, defers: bool) -> list[dict[str, Any
     return reports
 
 
+@pytest.mark.slow
 async def test_tasks_and_history_are_those_of_settlements_at_once(store: Store, make_task: MakeTask) -> None:
     seen: Any = SettledStore(store)
     outcomes = []

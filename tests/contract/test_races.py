@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import pytest
+
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, RunBatch, VersionedTask, WriteStatus
 from functions.domain.task import Claim, Task
@@ -29,6 +31,7 @@ def claims(found: Sequence[VersionedTask], name: str) -> list[ConditionalWrite]:
     ]
 
 
+@pytest.mark.slow
 async def test_each_of_200_tasks_is_claimed_by_exactly_one_of_two_ticks(
     open_store: OpenStore, make_task: MakeTask
 ) -> None:
@@ -92,6 +95,7 @@ async def test_one_of_many_creates_a_task(open_store: OpenStore, make_task: Make
     assert [f"By {n}" for n in winners] == [(await read(stores[0], "ping")).task.title]
 
 
+@pytest.mark.slow
 async def test_flushes_side_by_side_are_all_kept(
     open_store: OpenStore, make_task: MakeTask, make_run: Callable[..., Run]
 ) -> None:

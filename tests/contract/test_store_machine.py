@@ -172,6 +172,7 @@ def play(machine: type[StoreMachine], *, examples: int, steps: int) -> None:
     run_state_machine_as_test(machine, settings=chosen)
 
 
+@pytest.mark.slow
 def test_sqlite_agrees_with_a_dictionary() -> None:
     play(StoreMachine, examples=60, steps=30)
 

@@ -50,6 +50,7 @@ async def test_a_short_page_is_the_last_one(store: Store, make_task: MakeTask) -
         assert [3, 3, 1] == pages
 
 
+@pytest.mark.slow
 async def test_pages_add_up_to_everything(store: Store, make_task: MakeTask) -> None:
     tasks = [make_task(f"t{number:03}") for number in range(301)]
     await create(store, *tasks)

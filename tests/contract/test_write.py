@@ -231,6 +231,7 @@ async def test_each_write_stands_alone_and_is_answered_in_its_place(
     assert {"stale", "fine", "new"} == set(ids(await store.get_tasks(["stale", "gone", "fine", "new"])))
 
 
+@pytest.mark.slow
 async def test_a_thousand_writes_go_through_in_one_call(store: Store, make_task: MakeTask) -> None:
     tasks = [make_task(f"t{number}") for number in range(1000)]
 

@@ -149,6 +149,7 @@ FINE: list[tuple[Rule, str, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_every_module_keeps_the_rule(rule: Rule) -> None:
     faults = [f"{module.path}: {fault}" for module in rules.product() for fault in rule(module)]

@@ -86,6 +86,7 @@ def sources() -> list[Path]:
     return [path for path in files if path.suffix in kinds and path.is_file()]
 
 
+@pytest.mark.slow
 def test_every_document_that_a_file_names_exists() -> None:
     missing = {
         name: path.relative_to(ROOT).as_posix()
@@ -203,6 +204,7 @@ def test_one_version_is_in_the_code_the_project_and_the_changelog() -> None:
     assert __version__ == project == newest
 
 
+@pytest.mark.slow
 def test_every_event_of_the_log_is_in_its_page_with_its_level() -> None:
     page = document("docs/reference/logs.md")
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]

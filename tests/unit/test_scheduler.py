@@ -215,6 +215,7 @@ async def test_callbacks_are_called_and_stop_nothing(scheduler: Scheduler) -> No
     assert ["before hello", "cronfire.run.finished succeeded"] == called
 
 
+@pytest.mark.slow
 async def test_the_api_is_mounted_in_an_application_of_ones_own(tmp_path: Path, shop: Path) -> None:
     key = "an-administrators-key-of-some-length-0123"
     async with Scheduler(f"sqlite:///{tmp_path}/shop.db", settings={"API_KEY": key}) as scheduler:

@@ -121,6 +121,7 @@ async def test_what_keeps_a_module_from_being_a_type_is_named(
     assert "canary" not in str(refused.value)
 
 
+@pytest.mark.slow
 async def test_params_that_json_schema_has_no_words_for_hide_no_other_type(own_package: Path) -> None:
     fields = "    model_config = {'arbitrary_types_allowed': True}\n    other: Other | None = None\n"
     (own_package / "odd.py").write_text(f"class Other: pass\n{MODEL}{fields}{PERFORM}")

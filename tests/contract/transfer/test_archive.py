@@ -245,6 +245,7 @@ async def test_an_import_that_was_cut_off_goes_on_without_doubles(
     await target.close()
 
 
+@pytest.mark.slow
 async def test_no_task_may_start_before_its_history_is_there(archive: Path, tmp_path: Path) -> None:
     target = SqliteStore(str(tmp_path / "cut.db"))
     runs_and_documents = len(KINDS) + -(-RUNS // 100)
@@ -343,6 +344,7 @@ async def lively(tmp_path: Path) -> AsyncIterator[Lively]:
     await store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [0, 1], ids=["before history is read", "after history was read"])
 async def test_what_ran_during_the_export_is_exported_as_it_then_was(
     lively: Lively, tmp_path: Path, path: Path, make_task: MakeTask, make_run: MakeRun, calls: int
@@ -448,6 +450,7 @@ async def test_listeners_spoilt_by_hand_keep_none_of_an_archive_away(
     assert {"tasks": ["a"]} == dict(document.data)
 
 
+@pytest.mark.slow
 async def test_a_trial_changes_nothing(archive: Path, tmp_path: Path) -> None:
     target = SqliteStore(str(tmp_path / "to.db"))
 
@@ -580,6 +583,7 @@ JSON_VALUES = st.recursive(
 MOMENTS = st.integers(-(10**15), 10**15).map(lambda micros: NOON + timedelta(microseconds=micros))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

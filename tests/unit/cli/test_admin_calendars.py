@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.unit.cli.conftest import Scheduler
 
 TASK = {
@@ -53,6 +55,7 @@ def test_next_takes_days(scheduler: Scheduler) -> None:
     assert 2 == scheduler("next", "daily", "--on-excluded", "later").code
 
 
+@pytest.mark.slow
 def test_a_file_has_calendars_that_apply_writes(scheduler: Scheduler, tmp_path: Path) -> None:
     file = tmp_path / "tasks.json"
 
@@ -88,6 +91,7 @@ def test_tasks_of_other_files_have_the_new_days_as_well(scheduler: Scheduler, tm
     assert [["12-24", "12-31"]] * 2 == [one["calendars"][0]["entries"] for one in tasks]
 
 
+@pytest.mark.slow
 def test_a_plan_names_the_tasks_of_others_that_get_new_days(scheduler: Scheduler, tmp_path: Path) -> None:
     """Of four one stays in the file; one has no calendar, one would have no day left and keeps its days."""
     file = tmp_path / "shared.yaml"

@@ -1,5 +1,7 @@
 """`rehearse`, and its lines in `plan`: what alert rules would have sent."""
 
+import pytest
+
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
 
@@ -9,6 +11,7 @@ def fail_once(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     assert scheduler("run", "shop", "--wait").code == 1
 
 
+@pytest.mark.slow
 def test_it_says_what_would_have_been_sent(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     fail_once(scheduler, write_tasks)
 
@@ -38,6 +41,7 @@ def test_what_is_wrong_is_said(scheduler: Scheduler, write_tasks: WriteTasks) ->
         assert (refused.code, reason in refused.err) == (code, True), refused.err
 
 
+@pytest.mark.slow
 def test_a_plan_rehearses_rules_that_change(scheduler: Scheduler, write_tasks: WriteTasks) -> None:
     fail_once(scheduler, write_tasks)
     patient = write_tasks(

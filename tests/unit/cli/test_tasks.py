@@ -129,6 +129,7 @@ def test_the_line_of_a_tick_tells_claims_that_the_store_refused_from_those_of_ot
     )
 
 
+@pytest.mark.slow
 def test_a_tick_runs_what_was_asked_for_and_tells_how_it_went(
     scheduler: Scheduler, write_tasks: WriteTasks, site: str
 ) -> None:

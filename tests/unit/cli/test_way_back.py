@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import jsonschema_rs
+import pytest
 
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
@@ -13,6 +14,7 @@ from tests.unit.cli.conftest import Scheduler, WriteTasks
 BEFORE = Path(__file__).with_name("task-0.2.0.schema.json")
 
 
+@pytest.mark.slow
 def test_tasks_that_ran_are_tasks_to_the_version_before(
     scheduler: Scheduler, write_tasks: WriteTasks, site: str, tmp_path: Path
 ) -> None:

@@ -422,6 +422,7 @@ ORDER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*IDENTITY, *NEW_IDS, *ORDER], ids=lambda case: case.source)
 async def test_entries_that_are_news(case: Case, make_job: Callable[..., Job]) -> None:
     await check(case, make_job)

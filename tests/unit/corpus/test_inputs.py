@@ -40,6 +40,7 @@ def described_body(description: Any, path: str, method: str) -> dict[str, Any]:
     return {**body, "components": description["components"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "path", "method", "body"),
     [

@@ -233,6 +233,7 @@ async def engine() -> AsyncIterator[Engine]:
     await engine.store.close()
 
 
+@pytest.mark.slow
 async def test_channel_that_failed_for_hours_works_again_without_a_restart(engine: Engine) -> None:
     """getsentry/sentry#31366."""
     from functions.domain.run import failed

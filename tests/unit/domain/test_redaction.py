@@ -139,6 +139,7 @@ def test_repr_shows_no_secret() -> None:
     assert "canary" not in repr(Redactor(["canary-secret"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

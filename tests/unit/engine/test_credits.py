@@ -303,6 +303,7 @@ async def test_people_hear_of_80_and_100_percent_once_each(world: World, agent: 
     assert 100 == (await world.account()).notified_level
 
 
+@pytest.mark.slow
 async def test_results_written_at_the_same_time_tell_once(world: World, agent: MakeTask) -> None:
     """A hundred at a time: both batches count beyond 80 % before either is written."""
     await world.accounts.set_plan("ann", monthly_credits=122)

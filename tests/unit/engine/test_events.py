@@ -198,6 +198,7 @@ async def test_a_chain_runs_to_its_end_in_one_tick(world: World) -> None:
     assert [1, 2, 3] == [job.event.hops for job in world.jobs if job.event]
 
 
+@pytest.mark.slow
 async def test_runs_that_wait_in_a_task_with_followers_run_in_one_tick(world: World) -> None:
     """Each delivery of an end writes the task once more, after it was noted that it is due again."""
     await world.make("fetch", schedule="0 0 1 1 *")
@@ -405,6 +406,7 @@ async def test_events_wait_for_one_another_whatever_overlap_says(world: World) -
     assert ["0", "1", "2", "3", "4"] == [job.event.id for job in world.jobs if job.event]
 
 
+@pytest.mark.slow
 async def test_more_events_than_may_wait_are_skipped_on_record(world: World) -> None:
     await world.make("pack", onEvent=[{"type": "order.paid"}])
 
@@ -459,6 +461,7 @@ async def test_an_event_that_a_task_sends_reaches_listeners_and_the_topic(world:
     assert () == (await world.task("sell")).outbox.events
 
 
+@pytest.mark.slow
 async def test_tasks_that_start_one_another_by_events_come_to_an_end(world: World) -> None:
     """Nobody can see such a circle beforehand; it ends after twenty events, on record."""
     await world.make("ping", schedule="0 12 * * *", onEvent=[{"type": "pong"}])

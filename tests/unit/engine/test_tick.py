@@ -146,6 +146,7 @@ async def test_a_run_costs_one_read_and_two_writes(world: World, make_task: Make
     assert (30, 61) == (report["reads"], report["writes"])
 
 
+@pytest.mark.slow
 async def test_attempts_that_end_in_bursts_are_written_by_full_hundreds(
     world: World, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +178,7 @@ async def test_an_idle_tick_costs_one_read(world: World, make_task: MakeTask) ->
     assert (0, 1, 0) == (report["due"], report["reads"], report["writes"])
 
 
+@pytest.mark.slow
 async def test_ticks_that_overlap_run_nothing_twice(world: World, make_task: MakeTask) -> None:
     await world.put(*(make_task(f"t{n}") for n in range(100)))
 

@@ -76,6 +76,7 @@ async def test_outcomes_are_let_go_as_they_are_written(
     assert FLUSH_AT <= Counted.most
 
 
+@pytest.mark.slow
 async def test_tasks_are_let_go_as_they_are_claimed(tmp_path: Path, make_task: Callable[..., Task]) -> None:
     """What was read of them is of no use any more: a thousand take 3 MB."""
     store = SqliteStore(str(tmp_path / "tick.db"))

@@ -112,6 +112,7 @@ HOSTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(HOSTS, st.sampled_from(FORMS))
 def test_no_text_whatever_does_more_than_be_refused(text: str, form: str) -> None:
     """Parsers have crashed on less; a crash here would be a task that fails without a reason."""

@@ -85,6 +85,7 @@ async def test_a_hundred_names_that_hang_and_sixty_good_ones(
     assert 1 == max(system.asked[f"hang{number}.example"] for number in range(100))
 
 
+@pytest.mark.slow
 async def test_names_that_hung_lately_have_a_share(system: System, resolve: NameResolver) -> None:
     names = [f"hang{number}" for number in range(100)]
     await give_up_on(resolve, *names)

@@ -144,6 +144,7 @@ async def test_an_address_that_hangs_leaves_time_for_the_others(tmp_path: Path) 
             assert opened.tls_version
 
 
+@pytest.mark.slow
 async def test_the_certificate_is_read_and_checked(tmp_path: Path) -> None:
     authority = Authority(tmp_path, now=NOW)
     trusting = GuardedSockets(allow_private=True, ssl_context=authority.trusted)
@@ -159,6 +160,7 @@ async def test_the_certificate_is_read_and_checked(tmp_path: Path) -> None:
         assert "has expired" in (await refusal(trusting, "127.0.0.1", port, tls=True)).reason
 
 
+@pytest.mark.slow
 async def test_authorities_are_loaded_once_and_not_in_the_loop(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

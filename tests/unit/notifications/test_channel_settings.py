@@ -58,6 +58,7 @@ def kinds(engine: Engine, name: str = "chat") -> list[list[str]]:
 # -- holding ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_what_is_held_comes_as_one_message_when_the_channel_opens(engine: Engine) -> None:
     engine.work = breaks(timedelta(), 9 * HOUR)
     await maintain(engine, 6 * HOUR)
@@ -73,6 +74,7 @@ async def test_what_is_held_comes_as_one_message_when_the_channel_opens(engine: 
     assert [["reminder"] * 5] == kinds(engine)  # the newest word of each stands for all before it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lasts", "expected"), [(HOUR, []), (3 * HOUR, [["recovery"]])])
 async def test_failure_that_is_over_when_the_channel_opens_is_told_only_if_it_was_long(
     lasts: timedelta, expected: list[list[str]], engine: Engine
@@ -120,6 +122,7 @@ async def test_held_notice_costs_its_task_nothing_until_the_channel_opens(engine
     assert [] == kinds(engine)
 
 
+@pytest.mark.slow
 async def test_channel_that_is_down_is_not_asked_at_every_run(engine: Engine) -> None:
     """Twenty tries are a day, not the twenty runs of twenty minutes."""
     engine.work = breaks(timedelta(), HOUR * 9)
@@ -160,6 +163,7 @@ def _due_now(stored: VersionedTask, now: datetime) -> ConditionalWrite:
 # -- switched off ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_channel_whose_vendor_refuses_for_good_is_switched_off_and_the_others_hear_once(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -314,6 +318,7 @@ def test_fingerprint_changes_with_the_settings_and_shows_none_of_them() -> None:
     assert all(len(mark) == 8 for mark in marks)
 
 
+@pytest.mark.slow
 async def test_vendor_that_asks_for_patience_is_left_alone_and_costs_no_try(engine: Engine) -> None:
     engine.work = breaks(timedelta(), HOUR)
     engine.listeners["chat"].answer = SendResult(ok=False, retry_after=10 * MINUTE)

@@ -46,6 +46,7 @@ async def change(engine: Engine, transition: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("summary", ["Answered 503", "Cannot connect"])
 async def test_recovery_in_quiet_hours_reaches_who_has_the_failure_from_before_them(
     engine: Engine, summary: str

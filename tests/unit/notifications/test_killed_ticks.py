@@ -97,6 +97,7 @@ async def lived(ends_at: int, **spec: Any) -> tuple[MortalListener, int]:
     return chat, life.points
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", range(1, POINTS))
 async def test_wherever_a_tick_is_killed_each_alert_arrives_and_at_most_one_twice(point: int) -> None:
     chat, _ = await lived(point)

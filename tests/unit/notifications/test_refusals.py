@@ -227,6 +227,7 @@ async def test_channel_that_is_not_set_up_leaves_the_notice_to_the_others(engine
     assert [["failure"]] == chat.kinds
 
 
+@pytest.mark.slow
 async def test_lost_reply_repeats_a_notice_three_times_at_most(engines: Any, clock: Clock) -> None:
     chat = Counting("chat", clock)
     chat.answer = PostError("no answer")
@@ -239,6 +240,7 @@ async def test_lost_reply_repeats_a_notice_three_times_at_most(engines: Any, clo
     assert 3 == len(chat.asked)
 
 
+@pytest.mark.slow
 async def test_channel_that_knows_repeats_or_never_got_the_request_is_tried_for_a_day(
     engines: Any, clock: Clock
 ) -> None:
@@ -273,6 +275,7 @@ async def test_new_notices_do_not_ask_a_dead_channel_again_before_its_time(
     assert 3 * 120 == sum(len(notices) for _, notices in mail.messages)
 
 
+@pytest.mark.slow
 async def test_what_a_full_outbox_drops_is_logged_and_in_the_next_message(
     engines: Any, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -296,6 +299,7 @@ async def test_what_a_full_outbox_drops_is_logged_and_in_the_next_message(
     assert 0 == (await engine.task("feed")).alert.dropped
 
 
+@pytest.mark.slow
 async def test_channel_whose_settings_changed_gets_what_is_new_at_once(engines: Any, clock: Clock) -> None:
     chat = Counting("chat", clock)
     chat.answer = SendResult(ok=False, detail="HTTP 503")
@@ -314,6 +318,7 @@ async def test_channel_whose_settings_changed_gets_what_is_new_at_once(engines: 
     assert (await engine.channels.settings())["chat"].problem is None
 
 
+@pytest.mark.slow
 async def test_recipient_whose_mailbox_is_full_delays_and_repeats_nothing_for_the_others(
     clock: Clock,
 ) -> None:

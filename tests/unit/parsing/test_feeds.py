@@ -267,6 +267,7 @@ def test_words_are_cut() -> None:
     assert "aaaa…" == html_to_text("a" * 9, limit=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -342,6 +343,7 @@ def test_a_feed_with_dates_is_cut_after_its_newest_entries(monkeypatch: pytest.M
     assert [False, True] == [read(rss(*items[:count])).is_cut for count in (2, 3)]
 
 
+@pytest.mark.slow
 def test_of_a_long_feed_without_dates_both_ends_are_kept() -> None:
     feed = read(rss(*(f"<title>n{number}</title>" for number in range(1200))))
 

@@ -51,6 +51,7 @@ async def test_half_a_character_becomes_a_question_mark(parse: Parse) -> None:
     assert (Word("a?", ("a", "?")),) == await parse(readers.read_words, b"a\xff", timeout_s=LONG_S)
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_read_says_so(parse: Parse) -> None:
     read = partial(parse_feed, content_type="", url="https://example.com/")
 
@@ -66,6 +67,7 @@ async def test_only_functions_of_modules_are_called(parse: Parse, function: Call
         await parse(function, b"", timeout_s=LONG_S)
 
 
+@pytest.mark.slow
 async def test_a_process_is_started_when_needed_and_kept(pool: ParserPool) -> None:
     assert not pool.process_ids
 
@@ -84,6 +86,7 @@ async def test_one_document_at_a_time(pool: ParserPool) -> None:
     assert 1 == len(set(await asyncio.gather(*calls)))
 
 
+@pytest.mark.slow
 async def test_who_may_wait_for_a_process_no_longer_is_told_so(pool: ParserPool) -> None:
     """The document is not to blame: fifty feeds in one minute are more than two processes read."""
     busy = asyncio.create_task(pool(readers.never_end, b"", timeout_s=LONG_S))
@@ -97,6 +100,7 @@ async def test_who_may_wait_for_a_process_no_longer_is_told_so(pool: ParserPool)
     assert await pool(readers.process_id, b"", timeout_s=LONG_S, wait_s=LONG_S) in pool.process_ids
 
 
+@pytest.mark.slow
 async def test_one_that_does_not_end_is_killed_and_replaced(pool: ParserPool) -> None:
     await pool(readers.process_id, b"", timeout_s=LONG_S)
     (before,) = pool.process_ids
@@ -108,6 +112,7 @@ async def test_one_that_does_not_end_is_killed_and_replaced(pool: ParserPool) ->
     assert await has_ended(before)
 
 
+@pytest.mark.slow
 async def test_one_whose_attempt_is_cancelled_is_killed(pool: ParserPool) -> None:
     await pool(readers.process_id, b"", timeout_s=LONG_S)
     (before,) = pool.process_ids
@@ -134,6 +139,7 @@ async def test_one_that_keeps_much_memory_is_ended_after_its_answer(pool: Parser
     assert not pool.process_ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
@@ -152,6 +158,7 @@ async def test_one_that_fails_says_how_and_harms_no_other(
     assert await pool(readers.process_id, b"", timeout_s=LONG_S)
 
 
+@pytest.mark.slow
 async def test_one_that_somebody_else_ended_is_replaced(pool: ParserPool) -> None:
     before = await pool(readers.process_id, b"", timeout_s=LONG_S)
     os.kill(before, signal.SIGKILL)
@@ -160,6 +167,7 @@ async def test_one_that_somebody_else_ended_is_replaced(pool: ParserPool) -> Non
     assert before != await pool(readers.process_id, b"", timeout_s=LONG_S)
 
 
+@pytest.mark.slow
 async def test_one_that_ended_unnoticed_is_not_blamed_on_the_document(pool: ParserPool) -> None:
     """The loop learns of an end later than the next document may come."""
     before = await pool(readers.process_id, b"", timeout_s=LONG_S)
@@ -183,6 +191,7 @@ async def test_no_variable_of_this_process_is_passed_on_but_what_was_named(
     assert "/windows" == variables["SYSTEMROOT"]
 
 
+@pytest.mark.slow
 async def test_closing_ends_them_all() -> None:
     pool = ParserPool(max_processes=2)
     calls = (pool(readers.read_words, b"x" * 100_000, timeout_s=LONG_S) for _ in range(2))
@@ -195,6 +204,7 @@ async def test_closing_ends_them_all() -> None:
     assert [True, True] == [await has_ended(one) for one in ids]
 
 
+@pytest.mark.slow
 async def test_one_that_ended_by_itself_is_put_away_without_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -265,6 +275,7 @@ def test_one_whose_parent_is_gone_ends_by_its_own_limit() -> None:
     assert -signal.SIGXCPU == done.returncode
 
 
+@pytest.mark.slow
 def test_a_process_imports_what_parsing_needs_and_no_more() -> None:
     """It starts in a few hundredths of a second of processor time."""
     script = (

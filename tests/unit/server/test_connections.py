@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import ClassVar, cast
 
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -150,6 +151,7 @@ async def test_a_request_in_progress_does_not_wait() -> None:
         await until(lambda: not Watched._waiting)
 
 
+@pytest.mark.slow
 async def test_what_arrives_at_once_is_parsed_in_slices() -> None:
     """A body beyond what uvicorn buffers, and more requests than a slice holds: nothing is lost or stuck."""
     Watched.parsed.clear()

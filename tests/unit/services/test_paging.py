@@ -56,6 +56,7 @@ class Ledger:
         ][:limit]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 7))
 async def test_every_record_comes_once_whatever_the_pages(seconds: list[int], page: int) -> None:
     runs = [run_at(number, second) for number, second in enumerate(seconds)]

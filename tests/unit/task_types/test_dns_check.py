@@ -264,6 +264,7 @@ async def test_where_tcp_is_shut_the_failure_says_so(check: Check, says: bytes |
     assert "was not given over TCP: let port 53 through" in outcome.summary
 
 
+@pytest.mark.slow
 async def test_of_many_records_each_counts(check: Check) -> None:
     """Large companies prove more than a hundred things by TXT; v=spf1 comes late in the alphabet."""
     values = [f"proof-{number}" for number in range(150)] + ["v=spf1 -all"]

@@ -231,6 +231,7 @@ async def test_a_page_that_asks_for_a_password_is_not_taken_for_the_page(
     assert named.kind is OutcomeKind.SUCCEEDED
 
 
+@pytest.mark.slow
 async def test_a_page_that_unfolds_without_end_is_refused(
     base: str, tools: Tools, make_job: Callable[..., Job]
 ) -> None:

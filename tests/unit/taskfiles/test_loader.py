@@ -559,6 +559,7 @@ def test_text_must_be_utf_8_and_a_byte_order_mark_is_no_harm(write: Write) -> No
 # -- what would do harm ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

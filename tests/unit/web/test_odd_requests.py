@@ -142,6 +142,7 @@ BODIES: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 async def test_odd_ids_in_paths_are_refused_and_change_nothing(world: App, api: Call, clock: Any) -> None:
     ask, wrong = Asker(world, api), []
     await ask.sign_in()

@@ -47,6 +47,7 @@ def test_filters_of_lists_hold_together(filled: Scheduler) -> None:
         assert (words, tasks, runs) == (words, listed, ran)
 
 
+@pytest.mark.slow
 def test_the_limit_counts_what_matches_and_nothing_found_is_not_nothing_there(filled: Scheduler) -> None:
     assert 1 == len(filled("runs", "--outcome", "failed", "--limit", "1", "--json").data)
     assert "No task matches\n" == filled("list", "--tag", "nope").out

@@ -122,6 +122,7 @@ def test_a_task_without_a_schedule_can_be_changed(scheduler: Scheduler, tmp_path
     assert "schedule: is required" in scheduler("edit", "my-site-answers", "--set", 'schedule=""').err
 
 
+@pytest.mark.slow
 def test_the_editor_changes_what_is_touched_and_leaves_no_file(
     scheduler: Scheduler, editor: Editor, drafts: Path
 ) -> None:
@@ -172,6 +173,7 @@ def test_an_editor_that_fails_or_is_not_there(scheduler: Scheduler, drafts: Path
     assert [] == list(drafts.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("meanwhile", "code", "title"),
     [

@@ -21,6 +21,7 @@ def findings(said: Said) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_an_installation_that_works_is_well(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
     scheduler("apply", write_tasks({"id": "one", "params": {"url": site}}))
     scheduler("run", "one")
@@ -145,6 +146,7 @@ def test_timeouts_longer_than_a_tick_are_a_warning(scheduler: Scheduler, write_t
     assert any("is longer than a tick (22.5 s): backup ->" in text for text in texts)
 
 
+@pytest.mark.slow
 def test_what_tasks_need_and_is_not_set_up_fails_with_their_names_and_the_remedy(
     scheduler: Scheduler, write_tasks: WriteTasks
 ) -> None:

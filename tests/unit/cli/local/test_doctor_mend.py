@@ -25,6 +25,7 @@ def of_check(said: Said, check: str) -> list[tuple[str, str]]:
     return [(one["status"], one["text"]) for one in said.data if one["check"] == check]
 
 
+@pytest.mark.slow
 def test_it_is_red_before_and_green_after(
     scheduler: Scheduler, write_tasks: WriteTasks, site: str, environment: dict[str, str]
 ) -> None:

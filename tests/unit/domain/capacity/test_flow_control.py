@@ -102,6 +102,7 @@ def test_a_document_that_cannot_be_read_is_an_empty_one(data: dict[str, object])
     assert EMPTY == GroupState.from_data(data)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

@@ -43,6 +43,7 @@ def test_a_healthy_task_of_every_minute_is_a_short_text() -> None:
     assert text.endswith(" 60x23,60 720,1440x2,720")
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, 100 * 24 * 60), st.booleans()),
@@ -64,6 +65,7 @@ def test_it_counts_what_a_list_of_all_outcomes_would(found: list[tuple[int, bool
             assert (inside.count(True), inside.count(False)) == (slot.succeeded, slot.failed)
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="0123456789 ,.x-²a", max_size=40))
 def test_what_somebody_wrote_by_hand_breaks_nothing(text: str) -> None:
     add_to_tally(text, succeeded=True, at=NOON)

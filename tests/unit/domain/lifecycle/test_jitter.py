@@ -41,6 +41,7 @@ def simulate(task: Task, *, first_ping: timedelta, pings: int = DAY + 5, **left_
     return runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jitter_s", [1, 30, 59])
 @pytest.mark.parametrize("second", sample([0, 1, 13, 29, 30, 45, 59, 59.8]))
 def test_a_task_of_every_minute_runs_1440_times_a_day(
@@ -69,6 +70,7 @@ def test_an_outage_is_still_told_as_one(make_task: MakeTask) -> None:
     assert len(ran) + missed[0].count == 1 + (max(run.occurrence for run in ran) - NOON) // MINUTE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["run_once", "skip", "run_all"])
 def test_no_misfire_policy_takes_what_nobody_was_late_for(make_task: MakeTask, policy: str) -> None:
     task = make_task(
@@ -82,6 +84,7 @@ def test_no_misfire_policy_takes_what_nobody_was_late_for(make_task: MakeTask, p
     assert all(run.outcome is OutcomeKind.SUCCEEDED for run in simulate(task, first_ping=20 * SECOND))
 
 
+@pytest.mark.slow
 def test_a_jitter_stored_longer_than_the_period_keeps_the_order(make_task: MakeTask) -> None:
     task = make_task(schedule="* * * * *", jitter_seconds=600, next_occurrence=NOON, next_run_at=NOON)
 

@@ -273,6 +273,7 @@ def test_a_rare_date_is_found_without_a_look_at_every_year_before_it() -> None:
     assert len(zone._blocks) <= 12
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(FIELDS),
     st.integers(0, 59),

@@ -44,6 +44,7 @@ def schedules(draw_one: st.DrawFn) -> tuple[Schedule, datetime]:
     return parse_schedule(text, timezone=zone, anchor=anchor), moment
 
 
+@pytest.mark.slow
 @given(schedules(), SECONDS, SECONDS, st.integers(0, 20))
 @settings(max_examples=examples(1000), deadline=None)
 def test_span_and_tail_say_what_going_through_one_by_one_says(
@@ -62,6 +63,7 @@ def test_span_and_tail_say_what_going_through_one_by_one_says(
     assert each[len(each) - min(limit, len(each)) :] == schedule.last_n(first, until, limit)
 
 
+@pytest.mark.slow
 @given(schedules(), SECONDS)
 @settings(max_examples=examples(1000), deadline=None)
 def test_occurrences_move_forward_and_the_period_is_the_step_between_two(

@@ -99,6 +99,7 @@ async def test_a_service_is_told_in_its_own_way(service: Service) -> None:
     assert "@everyone" not in message["title"] + message["message"]
 
 
+@pytest.mark.slow
 async def test_who_has_taken_a_message_is_not_told_again_because_another_has_not(service: Service) -> None:
     dead = f"gotify://127.0.0.1:1/{CANARY}"
     one = channel(f"gotify://127.0.0.1:{service.port}/{CANARY}", dead)
@@ -179,6 +180,7 @@ def test_a_service_whose_refusals_the_library_takes_for_deliveries_is_refused(
     assert CANARY not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_every_scheme_that_is_let_through_is_one_the_library_knows() -> None:
     import apprise
 

@@ -357,6 +357,7 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     """Say nothing, and close."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "talk", "is_tls", "reason"),
     [

@@ -87,6 +87,7 @@ def test_signature_is_the_vendors_own() -> None:
     assert "mbm4Y4oluIPQ00qlBIhX8vAZ0EKv3nw0LuTb91jPL84=" == message["sign"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["x", "字", "*", "😀", '"', "\\"])
 @pytest.mark.parametrize("count", [1, 10, 300])
 def test_card_fits_whatever_it_must_say(letter: str, count: int, make_notice: MakeNotice) -> None:

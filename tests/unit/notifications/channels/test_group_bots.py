@@ -153,6 +153,7 @@ async def test_the_21st_message_of_a_minute_is_not_lost(
     assert later.ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letters", ["监", "🔥", "]*[<"])
 def test_no_message_is_longer_than_the_vendor_takes(letters: str, make_notice: MakeNotice) -> None:
     """Their limits are bytes of UTF-8, and what an escape adds counts."""

@@ -159,6 +159,7 @@ async def test_a_failure_is_taken_and_says_what_happened(line: Line, make_notice
     assert "Answered 503, expected 200" in json.dumps(line.vendor.taken[0])
 
 
+@pytest.mark.slow
 async def test_the_most_there_can_be_to_say_still_fits(line: Line, make_notice: MakeNotice) -> None:
     """Sixty notices, Chinese and emoji, each as long as it may be: cut, never refused."""
     many = [
@@ -304,6 +305,7 @@ async def test_a_late_start_is_an_incident_of_its_own(make_notice: MakeNotice) -
     await vendor.server.close()
 
 
+@pytest.mark.slow
 async def test_pagerduty_that_takes_only_so_many_gets_the_others_the_next_time(
     make_notice: MakeNotice,
 ) -> None:

@@ -119,6 +119,7 @@ def test_id_has_no_dot_and_depends_on_the_notices(make_notice: MakeNotice) -> No
     assert message_id([first, second]) == message_id([first, second])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["x", "字", "\x01", "\ud800"])
 @pytest.mark.parametrize("count", [1, 7, 300])
 def test_body_is_below_the_limit_and_counts_what_is_left_out(

@@ -149,6 +149,7 @@ async def unanswered(documents: Sequence[Document]) -> list[WriteResult]:
     return [WriteResult(WriteStatus.UNKNOWN)] * len(documents)
 
 
+@pytest.mark.slow
 async def test_ended_sessions_are_bounded(make_app: MakeApp) -> None:
     store, began = make_app().store, int(NOON.timestamp())
 

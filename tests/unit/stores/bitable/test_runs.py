@@ -39,6 +39,7 @@ async def keep(store: BitableStore, number: int, *runs: Run, at: datetime = NOON
     await store.write_with_runs(RunBatch(f"ab.{number}", at, runs), [])
 
 
+@pytest.mark.slow
 async def test_the_newest_few_are_one_page_of_a_long_history(sheet: Sheet, store: BitableStore) -> None:
     for number in range(60):
         await keep(store, number, run(at=NOON + number * SECOND, token=f"ab.{number}"))
@@ -50,6 +51,7 @@ async def test_the_newest_few_are_one_page_of_a_long_history(sheet: Sheet, store
     assert 1 == len(sheet.feishu.requests) - before
 
 
+@pytest.mark.slow
 async def test_a_result_is_found_behind_the_report_that_it_was_given_up(store: BitableStore) -> None:
     """The claim had expired and was given up, and then its attempt reported after all."""
     given_up = run(at=NOON + 600 * SECOND, outcome=OutcomeKind.ABANDONED)

@@ -44,6 +44,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLog:
     return log
 
 
+@pytest.mark.slow
 def test_memory_holds_where_runs_are_and_not_the_runs(log: RunLog, tmp_path: Path) -> None:
     log.runs(None, None, None, 50)
     size = (tmp_path / "tasks.history.jsonl").stat().st_size
@@ -58,6 +59,7 @@ def test_memory_holds_where_runs_are_and_not_the_runs(log: RunLog, tmp_path: Pat
     assert held < size / 5  # all records as objects are three times the file
 
 
+@pytest.mark.slow
 def test_the_newest_of_all_and_of_one_task_and_pages_of_both(log: RunLog) -> None:
     newest = [run.token for run in log.runs(None, None, None, 22)]
     assert [f"t199.{number}" for number in reversed(range(20))] + ["t198.19", "t198.18"] == newest
@@ -70,6 +72,7 @@ def test_the_newest_of_all_and_of_one_task_and_pages_of_both(log: RunLog) -> Non
     assert [] == log.runs("task", None, None, 9) == log.runs(None, None, None, 0)
 
 
+@pytest.mark.slow
 def test_an_entry_of_long_ago_that_is_kept_late_is_where_it_belongs(log: RunLog) -> None:
     """A process that overslept, or one whose clock was wrong, writes behind the others."""
     log.save(batch(-5, runs=1))

@@ -115,6 +115,7 @@ async def test_a_tick_s_entries_are_a_range_of_the_key(store: SqliteStore, path:
 # -- unreadable documents --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_thousand_unreadable_documents_hide_nothing(
     store: SqliteStore, path: Path, make_task: MakeTask
 ) -> None:

@@ -93,6 +93,7 @@ async def test_a_file_moved_into_its_place_is_worked_on_from_then_on(
     assert {"new", "later"} == set(other_process(path))
 
 
+@pytest.mark.slow
 async def test_what_was_written_last_does_not_get_into_the_file_in_its_place(
     tmp_path: Path, make_task: MakeTask
 ) -> None:
@@ -166,6 +167,7 @@ async def test_a_log_that_was_removed_is_written_into_its_file(tmp_path: Path, m
     await store.close()
 
 
+@pytest.mark.slow
 async def test_who_finds_no_log_and_begins_one_is_followed(tmp_path: Path, make_task: MakeTask) -> None:
     """Two processes with a log each would run every task twice."""
     path = await a_file(tmp_path / "tasks.db", make_task(id="old", next_run_at=NOON))

@@ -39,6 +39,7 @@ def titles(outcome: Outcome) -> list[str]:
     return [item["title"] for item in outcome.items]
 
 
+@pytest.mark.slow
 async def test_what_was_found_is_news_best_first(agent: MakeAgent) -> None:
     one = await agent(finds(ROSE, TULIP, summary="Two things"))
 
@@ -73,6 +74,7 @@ async def test_the_model_is_told_the_goal_the_time_and_the_shape_of_the_answer(a
     assert "tools" not in one.model.asked[0]
 
 
+@pytest.mark.slow
 async def test_items_told_before_are_told_once(agent: MakeAgent) -> None:
     one = await agent(finds(TULIP), finds(TULIP, ROSE), finds(ROSE, TULIP | {"url": f"{TULIP['url']}/"}))
 
@@ -359,6 +361,7 @@ async def test_a_server_that_is_not_there_is_worth_another_try_and_used_nothing(
     assert 0 == outcome.metrics["promptTokens"]
 
 
+@pytest.mark.slow
 async def test_the_key_is_nowhere_but_on_the_wire(agent: MakeAgent, caplog: pytest.LogCaptureFixture) -> None:
     """Vendors repeat a wrong key in what they say."""
     caplog.set_level("DEBUG")

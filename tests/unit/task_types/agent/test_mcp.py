@@ -106,6 +106,7 @@ def calling(*names: str) -> Any:
     return says("", calls=tuple((name, {"query": "tulips"} if "search" in name else {}) for name in names))
 
 
+@pytest.mark.slow
 async def test_the_model_calls_a_servers_tools(agent: MakeAgent, docs: McpServer) -> None:
     one = await agent(
         says("plan"), calling("docs_search", "docs_fail", "docs_long"), finds({"title": "Ripe"})
@@ -145,6 +146,7 @@ async def test_an_answer_of_ten_megabytes_is_an_error_for_the_model(
     assert "Found for tulips" in results[1]
 
 
+@pytest.mark.slow
 async def test_a_tool_that_hangs_is_an_error_for_the_model(
     agent: MakeAgent, docs: McpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

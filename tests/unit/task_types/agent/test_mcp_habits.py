@@ -142,6 +142,7 @@ async def test_no_run_goes_on_without_the_tools_of_a_server(agent: MakeAgent) ->
     assert [] == one.model.asked
 
 
+@pytest.mark.slow
 async def test_texts_and_links_that_are_resources_are_shown(agent: MakeAgent) -> None:
     content = [
         {"type": "image", "data": "AAAA", "mimeType": "image/png"},
@@ -167,6 +168,7 @@ async def test_texts_and_links_that_are_resources_are_shown(agent: MakeAgent) ->
     ] == shown
 
 
+@pytest.mark.slow
 async def test_a_tool_is_not_called_with_arguments_that_nobody_can_read(agent: MakeAgent) -> None:
     """Without them it may do something else: close all that is open, where one was meant."""
     server = LittleServer(tool("close", context={"type": "string"}))
@@ -197,6 +199,7 @@ class Forgetful(LittleServer):
         return await super().respond(request, body)
 
 
+@pytest.mark.slow
 async def test_a_session_that_the_server_forgot_is_begun_again(agent: MakeAgent) -> None:
     server = Forgetful(tool("read"))
 
@@ -220,6 +223,7 @@ class Modern(LittleServer):
         return reply(body, common | dict(self.result_of(body)))
 
 
+@pytest.mark.slow
 async def test_a_server_without_a_handshake_is_asked_as_it_wants(agent: MakeAgent) -> None:
     one, outcome = await run(agent, {"docs": Modern(tool("read"))}, "docs_read")
 

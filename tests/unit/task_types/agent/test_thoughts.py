@@ -41,6 +41,7 @@ def said_by_model(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [message for message in body["messages"] if message["role"] == "assistant"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", [whole, streamed])
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ async def test_a_server_that_wants_thoughts_back_gets_them(
     assert 6 == len(one.model.asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", [whole, streamed])
 async def test_no_other_server_does_but_signatures_of_calls_are_returned(
     agent: MakeAgent, reply: Callable[[dict[str, Any]], Answer]

@@ -35,6 +35,7 @@ def brought(agent: Agent) -> list[str]:
     return [message["content"] for message in messages if message["role"] == "tool"]
 
 
+@pytest.mark.slow
 async def test_it_plans_looks_and_answers(agent: MakeAgent) -> None:
     one = await agent(says("1. Look. 2. Tell."), says(""), finds(TULIP))
     site = await one.serves(
@@ -67,6 +68,7 @@ async def test_a_feed_is_read_as_entries(agent: MakeAgent) -> None:
     assert ["rss_read"] == [tool["function"]["name"] for tool in one.model.asked[0]["tools"]]
 
 
+@pytest.mark.slow
 async def test_steps_have_an_end_and_then_an_answer_is_asked_for(agent: MakeAgent) -> None:
     one = await agent(says("plan"), says(""), says(""), finds(TULIP))
     site = await one.serves(answer())
@@ -189,6 +191,7 @@ async def test_a_long_page_is_cut(agent: MakeAgent) -> None:
     assert "(cut at 8000 characters)" in brought(one)[0]
 
 
+@pytest.mark.slow
 async def test_old_findings_give_way_to_new_ones(agent: MakeAgent) -> None:
     """Each page takes some 2,700 tokens: there is no room for twelve of them in one request."""
     one = await agent(says("plan"), says(""))

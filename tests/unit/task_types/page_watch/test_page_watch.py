@@ -257,6 +257,7 @@ async def test_another_selector_begins_anew(watch: Watch) -> None:
     assert outcome.summary.startswith("Recorded")
 
 
+@pytest.mark.slow
 async def test_documents_stay_small(watch: Watch) -> None:
     noise = random.Random(7)
     lines = ["".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(60)) for _ in range(2000)]

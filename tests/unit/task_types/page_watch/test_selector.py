@@ -32,6 +32,7 @@ def test_what_is_none_is_refused_with_the_place(selector: str, why: str) -> None
     assert why in str(caught.value)
 
 
+@pytest.mark.slow
 @given(st.lists(PIECES, min_size=1, max_size=9).map("".join))
 def test_what_passes_is_understood_by_the_library(selector: str) -> None:
     try:
@@ -41,6 +42,7 @@ def test_what_passes_is_understood_by_the_library(selector: str) -> None:
     PAGE.css(selector)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_nothing_breaks_the_reader(selector: str) -> None:
     with suppress(SelectorError):

@@ -236,6 +236,7 @@ def test_what_cannot_be_watched_is_refused(params: dict[str, Any], fault: str) -
         check_params("rss_watch", {"feedUrl": URL} | params)
 
 
+@pytest.mark.slow
 async def test_notes_on_a_big_feed_stay_small(watch: Callable[..., Any]) -> None:
     """They are read and written with every run."""
     outcome = await watch(feed(*(f"{'long' * 50}{number}" for number in range(1200))))
@@ -249,6 +250,7 @@ def undated(count: int) -> httpx.Response:
     return feed(*(f"n{number}" for number in range(count)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [49, 50, 60, 600])
 async def test_an_entry_at_the_end_of_a_feed_without_dates_is_news(
     watch: Callable[..., Any], before: int

@@ -133,6 +133,7 @@ async def browser(tmp_path: Path, clock: Clock, receiver: WebhookReceiver) -> As
     await wired.close()
 
 
+@pytest.mark.slow
 async def test_a_channel_is_tested_and_switched_off_and_on_from_its_page(
     browser: Browser, receiver: WebhookReceiver
 ) -> None:

@@ -138,6 +138,7 @@ async def test_the_token_is_shown_once_and_kept_nowhere(api: Call, make_key: Mak
     assert token.split("_", 2)[2] not in repr(kept)
 
 
+@pytest.mark.slow
 async def test_a_key_gone_wild_is_slowed_down(api: Call, make_key: MakeKey) -> None:
     wild, calm = await make_key("read"), await make_key("read")
 
@@ -174,6 +175,7 @@ async def test_a_key_with_a_wrong_character_is_recognised_without_a_read(
     assert (401, 0) == (answer.status, operations.reads)
 
 
+@pytest.mark.slow
 async def test_wrong_keys_of_one_address_are_bounded_and_the_right_one_passes(
     api: Call, make_key: MakeKey, clock: Clock, wired: App
 ) -> None:

@@ -62,6 +62,7 @@ async def allow(api: Call, capabilities: dict[str, Any], **more: Any) -> None:
     assert 200 == answer.status, answer.body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "capabilities", "said"), CLOSED)
 async def test_a_task_of_an_owner_uses_what_the_owner_was_given(
     api: Call, alice: str, change: dict[str, Any], capabilities: dict[str, Any], said: str
@@ -133,6 +134,7 @@ async def test_a_right_that_is_withdrawn_between_ticks_ends_with_the_cache(
     assert "not allowed" in errors[1]
 
 
+@pytest.mark.slow
 async def test_a_tick_reads_an_account_once_and_none_for_tasks_without_owner(
     api: Call, wired: App, clock: Clock
 ) -> None:
@@ -256,6 +258,7 @@ async def test_a_key_without_the_scope_admin_makes_none(api: Call, make_key: Mak
 # -- how many tasks --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_fifty_at_once_make_no_more_than_the_owner_may_have(api: Call, wired: App) -> None:
     await allow(api, {}, maxTasks=10)
     tasks = [TASK | {"id": f"t{number}", "owner": "alice"} for number in range(50)]

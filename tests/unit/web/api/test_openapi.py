@@ -163,6 +163,7 @@ def test_no_request_without_a_key_gets_anything(
     refused()
 
 
+@pytest.mark.slow
 async def test_the_description_is_openapi_3_1_with_examples_and_a_way_to_sign_in(api: Call) -> None:
     described = (await api("GET", "/openapi.json", key=None)).json
 
@@ -176,6 +177,7 @@ async def test_the_description_is_openapi_3_1_with_examples_and_a_way_to_sign_in
     assert 200 == (await api("GET", "/docs", key=None)).status
 
 
+@pytest.mark.slow
 async def test_the_description_has_the_answers_that_any_operation_may_give(api: Call) -> None:
     """Of a status that it lacks, a generated client makes an answer without a body."""
     described = (await api("GET", "/openapi.json", key=None)).json

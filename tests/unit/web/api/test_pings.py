@@ -175,6 +175,7 @@ async def test_reading_the_address_takes_the_scope_run(
     assert (await api("POST", "/api/tasks/backup/heartbeat", key=runner)).status == 403
 
 
+@pytest.mark.slow
 async def test_too_many_calls_are_refused_and_others_are_not(api: Call, path: str, clock: Clock) -> None:
     await api("POST", "/api/tasks", BACKUP | {"id": "other"})
     other = urlsplit((await api("GET", "/api/tasks/other/heartbeat")).json["address"]).path

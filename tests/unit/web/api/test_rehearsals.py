@@ -160,6 +160,7 @@ async def test_an_owner_sees_neither_channels_nor_hours_of_others(
     assert (await api("POST", REHEARSE, {}, key=None)).status == 401
 
 
+@pytest.mark.slow
 async def test_the_form_shows_a_rehearsal_and_saves_nothing(browser: Browser, api: Call, task: str) -> None:
     await browser.sign_in()
     page = f"/dashboard/tasks/{task}/edit"

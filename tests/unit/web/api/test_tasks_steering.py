@@ -273,6 +273,7 @@ async def test_a_backfill_shows_first_and_runs_then(api: Call, clock: Clock, wir
     assert [] == again.json["occurrences"]
 
 
+@pytest.mark.slow
 async def test_history_has_every_run_once_however_it_is_paged(api: Call, wired: App) -> None:
     """All of them finished at the same moment, which is where a page by time alone would lose some."""
     await api("POST", "/api/tasks", BRIEFING)

@@ -3,6 +3,7 @@
 import json
 
 import jsonschema_rs
+import pytest
 
 from functions.task_types.registry import type_names
 from functions.taskfiles.schema import task_file_schema
@@ -11,6 +12,7 @@ from tests.unit.web.api.conftest import Call, api, clock, wired
 __all__ = ["api", "clock", "wired"]  # the fixtures
 
 
+@pytest.mark.slow
 async def test_each_type_has_a_schema_and_an_example_that_can_be_sent(api: Call) -> None:
     types = (await api("GET", "/api/types")).json["types"]
 

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from functions.domain.schedule.describe import Agenda, AgendaMinute
 from functions.web.dashboard.agenda import agenda_rows, minutes_of
 from tests.conftest import NOON
@@ -42,6 +44,7 @@ def test_the_minutes_of_a_part() -> None:
     assert [1, 2] == [minute.count for minute in minutes_of(agenda, part)]
 
 
+@pytest.mark.slow
 async def test_a_number_is_a_link_to_its_tasks_by_the_browsers_zone(browser: Browser, api: Call) -> None:
     await api("POST", "/api/tasks", HEALTH | {"id": "ping", "schedule": "30 13 * * *", "timezone": "UTC"})
     await browser.sign_in()

@@ -43,6 +43,7 @@ async def test_checked_tasks_are_paused_and_resumed(browser: Browser, api: Call)
     assert ["scheduled", "paused", "paused"] == await states(api)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("three")
 async def test_tags_are_added_and_removed_and_nothing_else_changes(browser: Browser, api: Call) -> None:
     before = (await api("GET", "/api/tasks/one")).json
@@ -67,6 +68,7 @@ async def test_a_run_of_each_is_asked_for(browser: Browser, api: Call) -> None:
     assert {"run", "created"} == {one["verb"] for one in entries}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("three")
 async def test_one_owner_acts_on_no_task_of_another(browser: Browser, api: Call, make_key: MakeKey) -> None:
     await browser.sign_in(await make_key("write", "run", owner="alice"))
@@ -104,6 +106,7 @@ async def test_a_key_that_only_reads_has_no_boxes(browser: Browser, api: Call, m
     assert ["scheduled"] * 3 == await states(api)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("three")
 @pytest.mark.parametrize(
     ("scopes", "default"), [(("read", "run", "write"), "tag"), (("read", "run"), "choose")]

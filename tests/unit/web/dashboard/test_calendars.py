@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from tests.unit.web.api.conftest import Call, api, clock, make_key, wired
 from tests.unit.web.dashboard.conftest import Browser, browser
 
@@ -12,6 +14,7 @@ TASK = {"id": "report", "title": "Report", "type": "http", "schedule": "0 9 * * 
 SITE = {"params": {"url": "https://shop.example.com/"}}
 
 
+@pytest.mark.slow
 async def test_a_calendar_is_made_changed_and_removed(browser: Browser, api: Call) -> None:
     await browser.sign_in()
     made = await browser.post(PAGE, name="company", do="save", entries="12-24..01-02\nsat")
@@ -48,6 +51,7 @@ async def test_a_calendar_that_leaves_a_task_no_run_says_which(browser: Browser,
     assert "keep%20the%20former%20days%3A%20report" in said.headers["location"]
 
 
+@pytest.mark.slow
 async def test_the_form_previews_days_and_calendars(browser: Browser, api: Call) -> None:
     await browser.sign_in()
     await browser.post(PAGE, name="company", do="save", entries="2026-11-23")

@@ -45,6 +45,7 @@ async def pages_of(browser: Browser, address: str) -> list[int]:
     return seen
 
 
+@pytest.mark.slow
 async def test_all_runs_of_all_tasks_are_reached(
     browser: Browser, wired: App, make_task: MakeTask, make_key: Callable[..., Any]
 ) -> None:
@@ -62,6 +63,7 @@ async def test_all_runs_of_all_tasks_are_reached(
     assert list(range(1, 121)) == own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("searched", [1000, 70])
 async def test_an_owner_reaches_all_runs_that_finished_at_one_instant(
     searched: int,
@@ -107,6 +109,7 @@ async def test_a_run_shows_all_attempts_on_one_time_line(
     assert "one\ntwo &lt;b&gt;</pre>" in page
 
 
+@pytest.mark.slow
 async def test_incidents_are_those_that_last_then_those_that_are_over(
     browser: Browser, wired: App, make_task: MakeTask
 ) -> None:

@@ -56,6 +56,7 @@ def target(page: Answer) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["too old", "signed out elsewhere"])
 async def test_what_was_typed_is_there_after_signing_in_again(
     browser: Browser, api: Call, clock: Clock, end: str
@@ -195,6 +196,7 @@ async def test_the_form_of_a_task_that_was_removed_is_that_of_a_new_one(browser:
     assert re.search(r'name="id"[^>]*value="shop"|value="shop"[^>]*name="id"', text_of(form))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "operation"),
     [("/dashboard/tasks/shop/edit", "get_documents"), ("/dashboard/new", "write")],

@@ -201,6 +201,7 @@ async def test_a_session_that_ended_loads_the_page_anew(browser: Browser) -> Non
     assert (204, "true", b"") == (answer.status, answer.headers["hx-refresh"], answer.body)
 
 
+@pytest.mark.slow
 async def test_pages_are_in_the_language_of_notices(tmp_path: Path, clock: Clock, failing: Task) -> None:
     settings = {"STORE_URL": f"sqlite:///{tmp_path}/zh.db", "API_KEY": ADMIN, "NOTICE_LANGUAGE": "zh"}
     app = App(Settings.from_env(settings, serves_http=False), clock=clock)

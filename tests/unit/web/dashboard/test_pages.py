@@ -36,6 +36,7 @@ async def test_a_stranger_is_asked_to_sign_in_and_brought_back(browser: Browser,
     assert (303, f"/dashboard/sign-in?to={path}") == (answer.status, answer.headers["location"])
 
 
+@pytest.mark.slow
 async def test_the_cookie_is_for_this_site_alone_and_holds_no_key(browser: Browser) -> None:
     answer = await browser.sign_in()
 
@@ -53,6 +54,7 @@ async def test_a_wrong_key_signs_nobody_in(browser: Browser, key: str) -> None:
     assert 303 == (await browser.get("/dashboard")).status
 
 
+@pytest.mark.slow
 async def test_guessing_keys_is_slowed_down_and_the_right_key_still_signs_in(
     browser: Browser, make_key: MakeKey
 ) -> None:
@@ -64,6 +66,7 @@ async def test_guessing_keys_is_slowed_down_and_the_right_key_still_signs_in(
     assert "set-cookie" in (await browser.sign_in(token)).headers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "is_ours"),
     [
@@ -146,6 +149,7 @@ async def test_a_revoked_key_ends_its_sessions(browser: Browser, api: Call, make
     assert (200, 303) == (before.status, (await browser.get("/dashboard")).status)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 async def test_every_page_keeps_everything_else_out(browser: Browser, api: Call, path: str) -> None:
     """Scripts of this site alone, in nobody's frame, kept by nobody; what users wrote is text."""
@@ -221,6 +225,7 @@ async def test_an_agenda_of_too_many_tasks_says_what_it_is_about(
     assert (True, False) == (b"ping-1" in page, b"ping-2" in page)
 
 
+@pytest.mark.slow
 async def test_an_edit_keeps_what_the_form_does_not_show(browser: Browser, api: Call) -> None:
     unseen = {"retry": {"maxAttempts": 7}, "jitterSeconds": 30, "expectSeconds": 900, "notify": []}
     unseen |= {"budget": {"creditsPerRun": 2}, "maxRuns": 9, "overlap": "queue_all"}
@@ -264,6 +269,7 @@ async def test_a_task_whose_id_is_new_has_a_page(browser: Browser, api: Call) ->
     assert b'action="/dashboard/tasks/new/edit"' in form.body
 
 
+@pytest.mark.slow
 async def test_what_starts_a_task_besides_its_schedule_is_typed_and_shown(
     browser: Browser, api: Call
 ) -> None:
@@ -361,6 +367,7 @@ async def test_a_form_sent_twice_makes_one_task(browser: Browser, api: Call) -> 
     assert 1 == len((await api("GET", "/api/tasks")).json["tasks"])
 
 
+@pytest.mark.slow
 async def test_a_form_that_was_refused_is_corrected_and_sent_again(
     browser: Browser, api: Call, clock: Clock
 ) -> None:
@@ -447,6 +454,7 @@ async def test_a_badge_is_for_whoever_has_its_link(browser: Browser, api: Call, 
     assert 404 == gone.status
 
 
+@pytest.mark.slow
 async def test_a_status_page_shows_a_tag_and_tells_no_errors(browser: Browser, api: Call) -> None:
     await api("POST", "/api/tasks", TASK | {"params": {"url": "http://127.0.0.1:1/secret"}})
     await api("POST", "/api/tasks", HEALTH)
@@ -549,6 +557,7 @@ async def test_a_status_page_has_a_title_a_description_and_incidents(
     assert f'hx-get="{found[1]}"' in page
 
 
+@pytest.mark.slow
 async def test_a_link_is_revoked_only_by_who_may_write_and_see_all_it_shows(
     browser: Browser, api: Call, make_key: MakeKey
 ) -> None:

@@ -25,6 +25,7 @@ TASK = HEALTH | {"id": "ping", "type": "command", "params": {"command": "true"},
 OF_TIME = {"updatedAt", "nextRunAt", "nextRun", "nextOccurrence", "etag"}
 
 
+@pytest.mark.slow
 async def test_a_removed_task_comes_back_with_its_history(
     browser: Browser, api: Call, wired: App, clock: Clock
 ) -> None:
@@ -88,6 +89,7 @@ async def test_a_removed_task_is_kept_for_a_month(browser: Browser, api: Call, c
     assert 404 == late.status
 
 
+@pytest.mark.slow
 async def test_one_owner_sees_and_restores_no_removed_task_of_another(
     browser: Browser, api: Call, make_key: MakeKey
 ) -> None:
@@ -124,6 +126,7 @@ def test_nothing_in_flight_comes_back(status: Status, then: Status) -> None:
 # -- the trail of everything -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_all_changes_are_listed_newest_first_page_by_page(
     browser: Browser, api: Call, clock: Clock
 ) -> None:
@@ -144,6 +147,7 @@ async def test_all_changes_are_listed_newest_first_page_by_page(
     assert ("task-07" in one, "task-08" in one) == (True, False)
 
 
+@pytest.mark.slow
 async def test_a_removal_of_one_owner_does_not_outdo_anothers(
     browser: Browser, api: Call, wired: App, make_key: MakeKey, clock: Clock
 ) -> None:
@@ -184,6 +188,7 @@ async def test_a_place_that_another_process_took_is_given_back(
     assert 404 == (await api("GET", "/api/tasks/ping")).status
 
 
+@pytest.mark.slow
 async def test_the_removals_of_others_are_not_read(
     browser: Browser, api: Call, wired: App, make_key: MakeKey
 ) -> None:

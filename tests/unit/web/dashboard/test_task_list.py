@@ -84,6 +84,7 @@ FILTERS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sort", ["title", "-title", "next", "-next", "state", "last", "-last"])
 async def test_some_tasks_are_sorted_by_every_column(
     make_task: MakeTask, make_service: MakeService, sort: str
@@ -121,6 +122,7 @@ async def test_many_tasks_are_sorted_by_what_the_store_has_in_order(
     assert [one.id for one in sort_tasks(tasks, "title") if "0001" in one.title + one.id] == searched
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [SOME, MANY])
 async def test_all_that_are_late_can_be_reached(
     make_task: MakeTask, make_service: MakeService, number: int
@@ -137,6 +139,7 @@ async def test_all_that_are_late_can_be_reached(
     assert sorted(task.id for task in tasks if task is not tasks[7]) == found
 
 
+@pytest.mark.slow
 async def test_what_one_page_reads_is_bounded(make_task: MakeTask, make_service: MakeService) -> None:
     service = await make_service(tasks_of(make_task, SEARCHED + 300))
     reads = {}
@@ -161,6 +164,7 @@ async def test_what_one_page_reads_is_bounded(make_task: MakeTask, make_service:
     } == reads
 
 
+@pytest.mark.slow
 async def test_a_place_in_a_list_never_names_a_task_of_somebody_else(
     make_task: MakeTask, make_service: MakeService
 ) -> None:

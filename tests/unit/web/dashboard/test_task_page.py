@@ -52,6 +52,7 @@ def summaries(page: str) -> list[int]:
     return [int(number) for number in re.findall(r'class="clamp">Summary (\d+)', page)]
 
 
+@pytest.mark.slow
 async def test_all_runs_are_reached_page_by_page(browser: Browser, wired: App, make_task: MakeTask) -> None:
     await keep(wired, make_task(), *(run(number) for number in range(1, 131)))
     await browser.sign_in()
@@ -216,6 +217,7 @@ async def test_what_a_task_waits_for_is_on_its_page(
     assert "It waits for its group shop-api: 3 of 3 have started this minute." in page
 
 
+@pytest.mark.slow
 async def test_no_text_turns_what_stands_behind_it(browser: Browser, wired: App, make_task: MakeTask) -> None:
     """U+202E in a title or an output mirrored the address after it, or the words of the next sentence."""
     odd = "invoice\u202egnp \u2067x\u2066"

@@ -76,6 +76,7 @@ def test_what_is_no_entry_is_refused(written: str, reason: str) -> None:
         parse_entry(written)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=90))
 def test_any_text_is_an_entry_or_refused(text: str) -> None:
     try:

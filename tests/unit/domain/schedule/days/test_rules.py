@@ -133,6 +133,7 @@ def test_a_moved_occurrence_is_on_the_business_day_nearest_to_its_own(
     assert sorted(expected)[-9:] == schedule.last_n(first, until, 9)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["first", "3rd", "last", "second last", "every"]),
     st.lists(st.sampled_from(sorted(KINDS)), max_size=3),

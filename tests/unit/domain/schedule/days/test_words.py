@@ -65,6 +65,7 @@ PHRASES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(PHRASES)
 def test_the_plainest_spelling_reads_back_as_itself(phrase: BusinessDayPhrase) -> None:
     assert parse_phrase(phrase.canonical) == phrase

@@ -65,6 +65,7 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 async def test_a_form_that_is_saved_unchanged_changes_nothing(browser: Browser, api: Call, name: str) -> None:
     made = await api("POST", "/api/tasks", TASKS[name])

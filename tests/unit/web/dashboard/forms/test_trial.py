@@ -69,6 +69,7 @@ async def tried(browser: Browser, type_name: str, **typed: str) -> Answer:
     return await browser.post(NEW, **fields | typed | {"do": "test"})
 
 
+@pytest.mark.slow
 async def test_the_answer_is_shown_and_nothing_is_saved(browser: Browser, app: App, shop: Shop) -> None:
     url = str(shop.server.make_url("/orders"))
     typed = {"params.url": url, "params.query.0.name": "a", "params.query.0.value": "1"}
@@ -121,6 +122,7 @@ async def test_a_stream_without_an_end_is_judged_as_the_task_will_judge_it(
     assert b"data: tick" in answer.body
 
 
+@pytest.mark.slow
 async def test_wrong_settings_are_said_and_nothing_is_sent(browser: Browser, shop: Shop) -> None:
     answer = await tried(browser, "http", **{"params.url": "ftp://x", "title": "", "schedule": "61 * * * *"})
 
@@ -151,6 +153,7 @@ async def test_who_may_not_write_tasks_tests_nothing(browser: Browser, app: App,
     assert (403, []) == (answer.status, shop.calls)
 
 
+@pytest.mark.slow
 async def test_private_addresses_stay_shut(tmp_path: Path, clock: Clock, shop: Shop) -> None:
     env = {"STORE_URL": f"sqlite:///{tmp_path}/shut.db", "API_KEY": ADMIN}
     app = App(Settings.from_env(env, serves_http=False), clock=clock)

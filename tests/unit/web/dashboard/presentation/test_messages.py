@@ -79,6 +79,7 @@ KNOWN = frozenset({
 })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_messages_are_found() -> None:
     assert len(set(messages())) > 60
     assert Path(FUNCTIONS / SOURCES[0]).is_dir()

@@ -58,6 +58,7 @@ def test_a_sentence_is_known_by_its_fixed_parts(text: str, expected: str) -> Non
     assert text == phrasebook("en").sentence(text)
 
 
+@pytest.mark.slow
 def test_what_strangers_wrote_costs_no_time() -> None:
     translator = Translator({}, CHINESE)
     began = time.process_time()

@@ -29,6 +29,20 @@ _STRUCTURAL_ERRORS = frozenset(
     {"extra_forbidden", "missing", "dict_type", "list_type", "tuple_type", "model_type"}
 )
 
+_OTHER_SHAPE = frozenset(
+    {
+        "dict_type",
+        "list_type",
+        "tuple_type",
+        "model_type",
+        "model_attributes_type",
+        "int_type",
+        "int_parsing",
+        "float_type",
+        "float_parsing",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -98,12 +112,31 @@ FIELD_SUGGESTIONS = {
     "every": "schedule",
     "interval": "schedule",
     "cron_expression": "schedule",
+    "when": "schedule",
+    "crontab": "schedule",
     "depends_on": "after",
     "dependsOn": "after",
     "needs": "after",
     "event": "onEvent",
     "alert": "notify",
+    "alerts": "notify",
+    "notifications": "notify",
+    "on_failure": "notify",
+    "onFailure": "notify",
+    "channels": "notify",
     "labels": "tags",
+    "calendar": "except",
+    "exclude": "except",
+    "excludes": "except",
+    "holidays": "except",
+    "start": "startAt",
+    "end": "endAt",
+    "until": "endAt",
+    "concurrency": "overlap",
+    "concurrencyPolicy": "overlap",
+    "catchup": "misfire",
+    "catch_up": "misfire",
+    "suspend": "enabled",
     "disabled": "enabled",
     "pause": "enabled",
     "paused": "enabled",
@@ -111,7 +144,14 @@ FIELD_SUGGESTIONS = {
     "retries": "retry.maxAttempts",
     "max_retries": "retry.maxAttempts",
     "maxRetries": "retry.maxAttempts",
+    "backoff": "retry.minBackoffSeconds",
     "url": "params.url",
+    "method": "params.method",
+    "headers": "params.headers",
+    "body": "params.body",
+    "cmd": "params.command",
+    "script": "params.command",
+    "run": "params.command",
     "command": "params.command",
     "prompt": "params.prompt",
     "func": "params.callable",
@@ -119,6 +159,23 @@ FIELD_SUGGESTIONS = {
 STATE_FIELDS = frozenset(
     field.alias or name for name, field in Task.model_fields.items() if name not in TaskSpec.model_fields
 ) | {"etag", "nextRun", "recent", "scheduleText", "waiting", "warnings"}  # which responses add
+WRITTEN_LIKE: Mapping[str, str] = {  # fields of a task whose shape is mistaken for a simpler one
+    "tags": "[shop, nightly]",
+    "params": "{url: https://example.com}",
+    "after": "[{task: nightly-export}]",
+    "after[]": "{task: nightly-export}",
+    "onEvent": "[{type: order.paid}]",
+    "onEvent[]": "{type: order.paid}",
+    "retry": "{maxAttempts: 3}",
+    "misfire": "{policy: run_once}",
+    "notify": "[{on: [failure, recovery], channels: [slack]}]",
+    "notify[]": "{on: [failure, recovery], channels: [slack]}",
+    "notify[].on": "[failure, recovery]",
+    "notify[].channels": "[slack]",
+    "timeoutSeconds": "300",
+    "expectSeconds": "3600",
+    "jitterSeconds": "60",
+}
 INSTANT_MESSAGE = "must be a moment with its offset, such as 2026-12-01T09:00:00Z"
 _PATTERN_MESSAGES = {  # where a field of a task says more than the form of its text
     "onEvent.type": "must be lower-case letters, digits, dots, hyphens and underscores, such as order.paid",
@@ -221,6 +278,7 @@ def problems_from(
     first = list(islice(details, MAX_DETAILS))
     around = {tuple(detail["loc"][:depth]) for detail in first for depth in range(len(detail["loc"]))}
     reasons: dict[FieldPath, list[str]] = {}
+    misshaped: set[FieldPath] = set()
     for detail in first:
         if detail["type"] == "too_short" and tuple(detail["loc"]) in around:
             continue  # pydantic counts the valid entries alone: a list of one wrong entry is not empty
@@ -228,13 +286,27 @@ def problems_from(
         reason = _reason(detail, path, model)
         if reason not in reasons.setdefault(path, []):
             reasons[path].append(reason)
-    return [Problem(path, " or ".join(_join_alternatives(some))) for path, some in reasons.items()]
+        if detail["type"] in _OTHER_SHAPE:
+            misshaped.add(path)
+    return [
+        Problem(
+            path, " or ".join(_join_alternatives(some)) + (_example(path, model) if path in misshaped else "")
+        )
+        for path, some in reasons.items()
+    ]
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
     """The question whether the likeliest of *known* is meant; empty when none is like *name*."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else ""
+
+
+def _example(path: FieldPath, model: type[BaseModel] | None) -> str:
+    """How the field of a task is written; empty for what needs no example."""
+    place = "".join("[]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    example = WRITTEN_LIKE.get(place) if model is TaskSpec else None
+    return f"; write it like {example}" if example else ""
 
 
 def _path_in(detail: ErrorDetails, given: Any) -> FieldPath:

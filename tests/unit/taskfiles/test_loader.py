@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from functions.domain.task import NEVER_STARTED, TaskSpec
-from functions.domain.validation import FileProblem
+from functions.domain.validation import FIELD_SUGGESTIONS, WRITTEN_LIKE, FileProblem
 from functions.taskfiles.loader import LoadResult, read_task_files
 from functions.taskfiles.validation import check_task
 
@@ -275,26 +275,40 @@ EVENT_TYPE = "must be lower-case letters, digits, dots, hyphens and underscores,
         ({"title": ["x"]}, "title", "must be text"),
         ({"timeoutSeconds": 0}, "timeoutSeconds", "must be greater than 0"),
         ({"timeoutSeconds": 3001}, "timeoutSeconds", "must be at most 3000"),
-        ({"timeoutSeconds": "20s"}, "timeoutSeconds", "must be a number"),
+        ({"timeoutSeconds": "20s"}, "timeoutSeconds", "must be a number; write it like 300"),
         ({"maxRuns": 0}, "maxRuns", "must be at least 1"),
         ({"maxRuns": 1.5}, "maxRuns", "must be a whole number"),
         ({"enabled": "perhaps"}, "enabled", "must be true or false"),
-        ({"tags": "garden"}, "tags", "must be a list"),
+        ({"tags": "garden"}, "tags", "must be a list; write it like [shop, nightly]"),
         ({"maxRuns": 10**30}, "maxRuns", "must be at most 1000000000000"),
         ({"every": "5m"}, "every", "unknown field; did you mean schedule?"),
         ({"depends_on": ["a"]}, "depends_on", "unknown field; did you mean after?"),
         ({"url": "https://example.com"}, "url", "unknown field; did you mean params.url?"),
         ({"max_retries": 3}, "max_retries", "unknown field; did you mean retry.maxAttempts?"),
         ({"tags": ["a"] * 11}, "tags", "must have at most 10 entries"),
-        ({"retry": 3}, "retry", "must be a mapping of names to values"),
-        ({"params": "x"}, "params", "must be a mapping of names to values"),
+        ({"retry": 3}, "retry", "must be a mapping of names to values; write it like {maxAttempts: 3}"),
+        (
+            {"params": "x"},
+            "params",
+            "must be a mapping of names to values; write it like {url: https://example.com}",
+        ),
         ({"title": "x" * 201}, "title", "must have at most 200 characters"),
         (
             {"priority": "hihg"},
             "priority",
             "must be one of urgent, high, medium or low; did you mean high?",
         ),
-        ({"notify": [{"on": "failure"}]}, "notify[0].on", "must be a list"),
+        (
+            {"notify": [{"on": "failure"}]},
+            "notify[0].on",
+            "must be a list; write it like [failure, recovery]",
+        ),
+        (
+            {"after": ["water"]},
+            "after[0]",
+            "must be a mapping of names to values; write it like {task: nightly-export}",
+        ),
+        ({"jitterSeconds": "30s"}, "jitterSeconds", "must be a whole number; write it like 60"),
         (
             {"title": "Caf\udce9"},
             "title",
@@ -315,6 +329,24 @@ EVENT_TYPE = "must be lower-case letters, digits, dots, hyphens and underscores,
 )
 def test_a_fault_is_told_in_plain_words(changes: dict[str, Any], field: str, reason: str) -> None:
     assert {field: reason} == reasons(**changes)
+
+
+@pytest.mark.parametrize(("place", "example"), WRITTEN_LIKE.items())
+def test_what_a_fault_says_to_write_is_understood(place: str, example: str, write: Write) -> None:
+    first, *steps = place.replace("[]", ".[]").split(".")
+    for step in reversed(steps):
+        example = f"[{example}]" if step == "[]" else f"{{{step}: {example}}}"
+    others = json.dumps({name: value for name, value in GOOD.items() if name != first})
+
+    assert () == read_task_files([write(f"tasks: [{others[:-1]}, {first}: {example}}}]")]).problems
+
+
+@pytest.mark.parametrize("wrong", FIELD_SUGGESTIONS)
+def test_the_field_that_is_meant_exists(wrong: str) -> None:
+    assert {wrong} == set(reasons(**{wrong: "x"}))
+    assert FIELD_SUGGESTIONS[wrong].split(".")[0] in {
+        field.alias or name for name, field in TaskSpec.model_fields.items()
+    }
 
 
 def test_an_unknown_field_of_the_task_itself_is_sent_to_the_params() -> None:

@@ -98,7 +98,7 @@ FORMS = {
     "write it like 2026-12-01T09:00, with a year from 1970 to 9000": (
         "请写成 2026-12-01T09:00 的形式，年份从 1970 到 9000"
     ),
-    "write it like 2026-12-01T09:00": "请写成 2026-12-01T09:00 的形式",
+    "write it like {}": "请写成 {0} 的形式",
     "must be a JSON object, such as {}": "必须是 JSON 对象，例如 {0}",
     "must be from the years 1970 to 9000": "年份必须从 1970 到 9000",
     "must be in the future": "必须在将来",

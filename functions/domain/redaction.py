@@ -28,7 +28,11 @@ _MARKERS = (
     "':",
 )
 
-_SENSITIVE_NAMES = r"(?:sig|(?<!\w)sign|signature|token|key|password|passwd|pwd|secret)"
+# A shell's PWD is the folder that a program runs in; an idempotency key tells one call from the next.
+_WHOLE_NAME = r"(?<![^\s'\"])"
+_OF_FOLDER = rf"(?-i:(?<={_WHOLE_NAME}PWD)|(?<={_WHOLE_NAME}OLDPWD))['\"]?[:=]\s?['\"]?/"
+_KEY = r"(?<!idempotency)(?<!idempotency[_-])key"
+_SENSITIVE_NAMES = rf"(?:sig|(?<!\w)sign|signature|token|{_KEY}|password|passwd|pwd(?!{_OF_FOLDER})|secret)"
 _TOKEN = r"[^\s'\",;&#]+"  # noqa: S105  # a pattern, not a password
 _REPLACEMENTS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)

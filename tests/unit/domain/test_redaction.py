@@ -122,6 +122,35 @@ def test_what_looks_like_a_secret_is_masked(text: str, masked: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "SHLVL=1\nPWD=/srv/shop\nOLDPWD=/root",
+        '{"PWD": "/srv/shop", "OLDPWD":"/root"}',
+        "declare -x PWD='/srv/shop'",
+        "CRONFIRE_IDEMPOTENCY_KEY=shop@2026-11-20T12:00:00Z",
+        '{"headers": {"Idempotency-Key": "shop@2026-11-20T12:00:00Z"}, "idempotencyKey": "a1"}',
+    ],
+)
+def test_a_folder_and_an_idempotency_key_are_shown(text: str) -> None:
+    assert text == redact(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("PWD=hunter-2", "PWD=***"),
+        ("Server=db;UID=sa;PWD=/hunter2;Timeout=5", "Server=db;UID=sa;PWD=***;Timeout=5"),
+        ("SHOP_PWD=/hunter2 pwd=/hunter2", "SHOP_PWD=*** pwd=***"),
+        ('{"pwd": "/hunter2"}', '{"pwd": "***"}'),
+        ("PWD=/srv/shop?token=hunter2", "PWD=/srv/shop?token=***"),
+        ("IDEMPOTENCY_KEY=a API_KEY=hunter2", "IDEMPOTENCY_KEY=a API_KEY=***"),
+    ],
+)
+def test_a_password_that_is_named_nearly_so_is_masked(text: str, masked: str) -> None:
+    assert masked == redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "Answered 503 Service Unavailable in 512 ms, expected code 200",
         "3 new entries: the robot, the key and the token",
         "See https://example.com/a?b=c&page=2#top",

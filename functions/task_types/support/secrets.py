@@ -4,9 +4,11 @@ A stored task holds the reference; the value exists only during an attempt.
 """
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from functions.domain.lifecycle.permissions import SECRET_REFERENCE, iter_texts, secret_names
 from functions.domain.redaction import MIN_SECRET_CHARS, Redactor
@@ -74,7 +76,19 @@ def resolve_secrets(params: Mapping[str, Any], values: Mapping[str, str]) -> dic
 
 def redactor_for(values: Sequence[str]) -> Callable[[str], str]:
     """Return a function that masks *values* in a text, plain and in the usual encodings."""
-    return Redactor([*values, *(form for value in values for form in _base64_encodings(value))]).mask_secrets
+    sent = dict.fromkeys(form for value in values for form in _sent_forms(value))
+    return Redactor([*values, *(code for form in sent for code in _base64_encodings(form))]).mask_secrets
+
+
+def _sent_forms(value: str) -> Iterator[str]:
+    """Yield *value* as it stands in JSON, in a form and in a URL: some servers quote these in base64."""
+    yield value
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield json.dumps(value)[1:-1]
+    raw = value.encode("utf-8", "replace")
+    yield quote_plus(raw)
+    yield quote(raw, safe="")
+    yield quote(raw, safe="!$&'()*+,/:;=?@")
 
 
 def _base64_encodings(value: str) -> Iterator[str]:

@@ -288,3 +288,26 @@ async def test_a_crash_tells_no_secret(
 
 def test_a_field_for_references_alone_may_be_left_out() -> None:
     check_references({"url": URL}, reference_only=("auth.bearer",), no_references=("command",))
+
+
+@pytest.mark.parametrize(
+    ("before", "sent"),
+    [
+        ('{"password": "', 'Zq\\"7-p\\u00e4r%, 81/xk+'),
+        ('{"password": "', 'Zq\\"7-pär%, 81/xk+'),
+        ("user=ann&password=", "Zq%227-p%C3%A4r%25%2C+81%2Fxk%2B"),
+        ("/books?key=", "Zq%227-p%C3%A4r%25%2C%2081%2Fxk%2B"),
+        ("/books/", "Zq%227-p%C3%A4r%25,%2081/xk+"),
+    ],
+    ids=["json", "json-utf8", "form", "query", "path"],
+)
+def test_a_secret_is_masked_in_a_request_that_a_server_quotes_in_base64(before: str, sent: str) -> None:
+    quoted = base64.b64encode(f"{before}{sent} and more".encode()).decode()
+
+    masked = redactor_for(['Zq"7-pär%, 81/xk+'])(quoted)
+
+    assert quoted.startswith(masked.partition("***")[0])
+    left = masked.replace("***", "." * (len(quoted) - len(masked) + 3))  # at its old place
+    shown = base64.b64decode(left.replace(".", "A")).decode("utf-8", "replace")
+    assert before[:-2] in shown
+    assert not [sent[at : at + 4] for at in range(len(sent) - 3) if sent[at : at + 4] in shown]

@@ -24,8 +24,10 @@ CONTAINER = ROOT / "infra" / "container"
 # Cloud Scheduler's attempts: one of before the deploy, and from the second look after it a newer one.
 GCLOUD = r"""#!/usr/bin/env bash
 printf '%s\n' "gcloud $*" >>"$CALLS"
+[[ -n "${CLOUDSDK_CORE_DISABLE_PROMPTS:-}" ]] || read -r # as the real one may ask
 case "$*" in
-    "auth print-access-token" | "auth application-default print-access-token") exit "${SIGNED_OUT:-0}" ;;
+    "auth print-access-token") exit "${SIGNED_OUT:-0}" ;;
+    "auth application-default print-access-token") exit "${SIGNED_OUT:-${WITHOUT_DEFAULT:-0}}" ;;
     "config get-value project") echo "${GCLOUD_PROJECT:-}" ;;
     "config get-value run/region") echo "" ;;
     "projects describe"*) echo 123456789012 ;;
@@ -207,6 +209,29 @@ def test_a_variable_that_is_none_is_told_before_terraform_is_asked(calls: Path, 
     assert (False, "terraform" in calls.read_text()) == (variables_of(small).exists(), False)
 
 
+@pytest.mark.slow
+def test_what_is_given_twice_is_the_last(calls: Path, small: Path) -> None:
+    """The file of what was given would set it twice, which Terraform refuses by that file's name."""
+    words = (
+        "-var",
+        "memory_mib=1024",
+        "-var",
+        "memory_mib=2048",
+        "-var=name=second",
+        "-var",
+        "region=us-west1",
+    )
+
+    done = deploy(calls, small, *WHERE, "--yes", "--", *words)
+
+    assert 0 == done.returncode, done.stderr
+    given = Path(f"{calls}.given").read_text().splitlines()
+    assert ['region = "us-west1"', 'name = "second"', 'memory_mib = "2048"'] == [
+        line for line in given if line.startswith(("region", "name", "memory_mib"))
+    ]
+    assert "scheduler jobs run second-tick --location us-west1" in calls.read_text()
+
+
 def a_plan(
     settings: dict[str, str] | None = None, secrets: dict[str, str] | None = None, **changes: Any
 ) -> str:
@@ -280,6 +305,80 @@ def test_a_function_whose_first_deploy_failed_is_replaced_without_a_word(calls: 
     assert (0, False) == (done.returncode, "CAUTION" in done.stdout), done.stderr
 
 
+@pytest.mark.slow
+def test_a_plan_of_another_project_than_is_asked_about_is_refused(calls: Path, small: Path) -> None:
+    """A -var-file comes last, and wins; number, question and tick were those of the other project."""
+    (small / "prod.tfvars").write_text('project_id = "shop-prod"\n')
+    plan = json.dumps({"variables": {"project_id": {"value": "shop-prod"}}})
+
+    done = deploy(calls, small, *WHERE, "--yes", "--", "-var-file", "prod.tfvars", PLANNED=plan)
+
+    assert 1 == done.returncode
+    assert "project_id is shop-prod by a -var-file, and example-project here" in done.stderr
+    assert "give --project shop-prod too" in done.stderr
+    assert ("apply" in calls.read_text(), variables_of(small).exists()) == (False, False)
+
+
+def a_function(variables: dict[str, str], *secrets: str) -> dict[str, Any]:
+    references = [{"key": name, "secret": "its-id", "version": "latest"} for name in secrets]
+    return {
+        "service_config": [{"environment_variables": variables, "secret_environment_variables": references}]
+    }
+
+
+@pytest.mark.slow
+def test_what_another_checkout_was_given_is_named_before_it_is_taken_back(calls: Path, small: Path) -> None:
+    """infra/terraform.tfvars is in no repository: a second person's plan has the defaults instead."""
+    plan = {
+        "resource_changes": [
+            {
+                "address": "google_cloud_run_service_iam_member.anybody[0]",
+                "change": {"actions": ["delete"], "after": None},
+            },
+            {
+                "address": "google_storage_bucket_object.source",
+                "change": {"actions": ["delete", "create"], "before": {}, "after": {}},
+            },
+            {
+                "address": "google_cloudfunctions2_function.main",
+                "change": {
+                    "actions": ["update"],
+                    "before": a_function({"A": "1", "B": "2", "C": "3"}, "API_KEY", "SLACK_WEBHOOK_URL"),
+                    "after": a_function({"A": "9"}, "API_KEY"),
+                    "after_unknown": {"service_config": [{"environment_variables": {"C": True}}]},
+                },
+            },
+        ]
+    }
+
+    done = deploy(calls, small, *WHERE, given="no\n", PLANNED=json.dumps(plan))
+
+    assert (
+        "CAUTION: this takes away google_cloud_run_service_iam_member.anybody[0], B, SLACK_WEBHOOK_URL\n"
+        in done.stdout
+    ), done.stderr
+    assert "in its infra/terraform.tfvars" in done.stdout
+    assert 1 == done.stdout.count("CAUTION")
+
+
+@pytest.mark.slow
+def test_a_first_plan_takes_nothing_away(calls: Path, small: Path) -> None:
+    change = {
+        "actions": ["create"],
+        "before": None,
+        "after": a_function({"A": "1"}, "API_KEY"),
+        "after_unknown": {"id": True, "service_config": [{"uri": True}]},
+    }
+    plan = {
+        "variables": {"settings": {"value": {"MAX_CONCURRENCY": None}}},  # null is not given
+        "resource_changes": [{"address": "google_cloudfunctions2_function.main", "change": change}],
+    }
+
+    done = deploy(calls, small, *WHERE, "--plan", PLANNED=json.dumps(plan))
+
+    assert (0, False) == (done.returncode, "CAUTION" in done.stdout), done.stderr
+
+
 def test_nobody_who_answers_is_no_yes(calls: Path, small: Path) -> None:
     """As in a job of continuous integration without --yes: it ended without a word."""
     done = deploy(calls, small, *WHERE, given="")
@@ -331,6 +430,29 @@ def test_what_would_fail_late_is_said_first(
     assert 2 == done.returncode
     assert remedy in done.stderr
     assert "terraform" not in calls.read_text()
+
+
+@pytest.mark.slow
+def test_a_question_that_nobody_sees_is_never_waited_for(calls: Path, small: Path) -> None:
+    """gcloud asks on standard error whether to enable an API, which is kept from the screen."""
+    done = deploy(calls, small, *WHERE, given="yes\n")
+
+    assert 0 == done.returncode, done.stdout  # gcloud has not read the answer to the one question
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variable", "code"), [("A", 2), ("GOOGLE_CREDENTIALS", 0), ("GOOGLE_OAUTH_ACCESS_TOKEN", 0)]
+)
+def test_terraform_may_have_been_signed_in_by_its_own_variables(
+    calls: Path, small: Path, variable: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pipelines do; gcloud knows nothing of them."""
+    monkeypatch.setenv(variable, "given")
+
+    done = deploy(calls, small, *WHERE, "--plan", WITHOUT_DEFAULT="1")
+
+    assert code == done.returncode, done.stderr
 
 
 def test_what_cannot_be_tried_goes_nowhere(calls: Path, small: Path) -> None:
@@ -512,6 +634,7 @@ def test_google_installs_what_was_tested(calls: Path, whole: Path) -> None:
     [
         ((), "", ()),
         ((), 'settings = {OTEL_EXPORTER_OTLP_ENDPOINT = "http://collector:4318"}\n', ("opentelemetry-sdk",)),
+        (("-var", "memory_mib=1024"), '{"settings": {"APPRISE_URLS": "in-json"}}', ("apprise",)),
         (("-var", 'secrets={APPRISE_URLS="apprise-urls"}'), "", ("apprise",)),
         (("-var-file", "mine.tfvars"), "", ("apprise", "opentelemetry-sdk")),
     ],
@@ -520,7 +643,8 @@ def test_a_setting_brings_the_libraries_along_that_it_needs(
     calls: Path, small: Path, variables: tuple[str, ...], remembered: str, added: tuple[str, ...]
 ) -> None:
     """Without them the function refuses its settings when it starts, after a build of minutes."""
-    variables_of(small).write_text(remembered)
+    file = variables_of(small)
+    (file.with_suffix(".tfvars.json") if remembered.startswith("{") else file).write_text(remembered)
     (small / "mine.tfvars").write_text(
         'settings = {\n  APPRISE_URLS = "x"\n  OTEL_EXPORTER_OTLP_ENDPOINT = "y"\n}'
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import logging
 import os
 import signal
 import socket
@@ -12,15 +11,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from functions.cli.console import replace_unprintable
 from functions.cli.local.location import CODE_FOLDER, STATE_FOLDER
 from functions.cli.local.running import announce_service
 from functions.cli.local.secret_files import secret_file
 from functions.cli.options import LOOPBACK
 from functions.cli.serve.config import OlderConfig, read_config
+from functions.cli.serve.output import LogFile, Output
 from functions.cli.serve.sign_in import find_api_key, sign_in_lines
 from functions.cli.serve.workers import TICK_BUDGET_S, StatusLine, TriggerLoop, WatchedFiles
 from functions.cli.session import CliContext
@@ -129,63 +127,6 @@ async def _stop_server(server: Process) -> None:
         await server.wait()
 
 
-# The log file, rotated when it is full.
-
-MAX_LOG_BYTES = 10_000_000
-LOG_BACKUPS = 5  # rotated files: FILE.1, the newest, to FILE.5
-
-
-class LogFile:
-    """Lines with their time, in a file of at most MAX_LOG_BYTES.
-
-    Raises:
-        InputError: The file cannot be opened for writing.
-    """
-
-    def __init__(self, path: Path, *, max_bytes: int = MAX_LOG_BYTES) -> None:
-        self._path = path
-        self._max_bytes = max_bytes
-        self._handler = self._open()
-
-    def write_line(self, text: str) -> None:
-        """Write one line."""
-        record = logging.LogRecord("serve", logging.INFO, "", 0, replace_unprintable(text), None, None)
-        self._handler.handle(record)
-
-    def reopen(self) -> None:
-        """Reopen the file: another program, such as logrotate, may have moved it."""
-        self._handler.close()
-        self._handler = self._open()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._handler.close()
-
-    def _open(self) -> RotatingFileHandler:
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _create_private(self._path)
-            handler = RotatingFileHandler(
-                self._path, maxBytes=self._max_bytes, backupCount=LOG_BACKUPS, encoding="utf-8"
-            )
-        except OSError as exc:
-            raise InputError(f"--log: {self._path} cannot be written ({exc.strerror})") from None
-        handler.rotator = _rotate
-        handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
-        return handler
-
-
-def _create_private(path: str | Path) -> None:
-    """Create the file, readable by its owner only; the mode of one that exists is its user's matter."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-
-
-def _rotate(source: str, dest: str) -> None:
-    if os.path.exists(source):  # noqa: PTH110  # the handler's own interface has names
-        os.rename(source, dest)  # noqa: PTH104
-    _create_private(source)
-
-
 START_TIMEOUT_S = 30.0
 WATCH_INTERVAL_S = 1.0  # between two checks of watched files, which have to find the same
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -233,7 +174,9 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
         options = _apply_config(context, options, read_config(options.config_path))
     port = find_free_port(options.port, options.host)
     log = LogFile(options.log_path) if options.log_path else None
-    write_line = log.write_line if log else context.screen.write_line
+    signals = _Signals()
+    output = Output(log.write_line if log else context.screen.write_line, stop=signals.stop.set)
+    write_line = output.write_line
     if log:
         context.screen.write_line(f"Output is written to {options.log_path}.")
     secret, extra = _find_secret(context)
@@ -242,7 +185,6 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
     files = WatchedFiles(context, options.task_paths, source=options.source)
     if options.task_paths:
         await _apply_at_start(context, files, write_line)
-    signals = _Signals()
     address = format_address(WILDCARDS.get(options.host, options.host), port)
     trigger = TriggerLoop(address, secret=secret, clock=context.now)
     environment = {**server_environment(context.environment), **extra}
@@ -260,15 +202,15 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
         finally:
             for task in (loops, stopping, ended):
                 task.cancel()
+    if output.problem is not None:
+        raise output.problem
     if signals.stop.is_set():
         write_line("Stopped.")
         return 0
     if loops.done() and not loops.cancelled():
         loops.result()  # raises what ended it
-    output = f"in {options.log_path}" if log else "above"
-    context.screen.error(
-        f"the server ended by itself (exit code {server.returncode}): its output is {output}"
-    )
+    place = f"in {options.log_path}" if log else "above"
+    context.screen.error(f"the server ended by itself (exit code {server.returncode}): its output is {place}")
     return 1
 
 
@@ -380,7 +322,10 @@ async def _watch_files(
         is_requested = signals.reload.is_set()
         signals.reload.clear()
         if is_requested and log is not None:
-            log.reopen()
+            try:
+                log.reopen()
+            except InputError as exc:  # a daemon that is to reload must not end for it
+                write_line(f"{exc}; lines go on to the file that was open")
         if not files or not (is_requested or files.has_settled()):
             continue
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from functions.cli.serve.command import LOG_BACKUPS, LogFile
+from functions.cli.serve.output import LOG_BACKUPS, LogFile
 from functions.cli.serve.workers import StatusLine
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, RunBatch

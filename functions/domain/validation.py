@@ -4,7 +4,7 @@
 """
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from functions.errors import InputError
 MAX_PROBLEMS = 10
 MAX_DETAILS = 500  # each may look for a likely name, which takes 0.05 ms
 _MAX_NAME_CHARS = 60
+_MIN_PART_CHARS = 4  # of a name, that it may stand for the whole
 
 
 FieldPath = tuple[str | int, ...]
@@ -40,6 +41,7 @@ _OTHER_SHAPE = frozenset(
         "int_parsing",
         "float_type",
         "float_parsing",
+        "string_type",
     }
 )
 
@@ -278,7 +280,7 @@ def problems_from(
     first = list(islice(details, MAX_DETAILS))
     around = {tuple(detail["loc"][:depth]) for detail in first for depth in range(len(detail["loc"]))}
     reasons: dict[FieldPath, list[str]] = {}
-    misshaped: set[FieldPath] = set()
+    kinds: dict[FieldPath, set[str]] = {}
     for detail in first:
         if detail["type"] == "too_short" and tuple(detail["loc"]) in around:
             continue  # pydantic counts the valid entries alone: a list of one wrong entry is not empty
@@ -286,24 +288,29 @@ def problems_from(
         reason = _reason(detail, path, model)
         if reason not in reasons.setdefault(path, []):
             reasons[path].append(reason)
-        if detail["type"] in _OTHER_SHAPE:
-            misshaped.add(path)
+        kinds.setdefault(path, set()).add(detail["type"])
+    entered = {path[:depth] for path in reasons for depth in range(len(path))}
     return [
-        Problem(
-            path, " or ".join(_join_alternatives(some)) + (_example(path, model) if path in misshaped else "")
-        )
+        Problem(path, _join_alternatives(some) + _example(path, kinds[path], model))
         for path, some in reasons.items()
+        if path not in entered
+        or not kinds[path] <= _OTHER_SHAPE  # of a text or a list: what was given is one
     ]
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
     """The question whether the likeliest of *known* is meant; empty when none is like *name*."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else ""
+    names, wanted = {one.casefold(): one for one in known}, name.casefold()
+    close = difflib.get_close_matches(wanted, names, n=1)
+    if not close and len(wanted) >= _MIN_PART_CHARS:
+        close = [one for one in names if wanted in one]
+    return f"did you mean {names[close[0]]}?" if len(close) == 1 else ""
 
 
-def _example(path: FieldPath, model: type[BaseModel] | None) -> str:
+def _example(path: FieldPath, kinds: Set[str], model: type[BaseModel] | None) -> str:
     """How the field of a task is written; empty for what needs no example."""
+    if kinds.isdisjoint(_OTHER_SHAPE):
+        return ""
     place = "".join("[]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
     example = WRITTEN_LIKE.get(place) if model is TaskSpec else None
     return f"; write it like {example}" if example else ""
@@ -318,7 +325,7 @@ def _path_in(detail: ErrorDetails, given: Any) -> FieldPath:
         elif isinstance(given, list | tuple) and isinstance(step, int) and step < len(given):
             given = given[step]
         else:
-            break
+            continue
         path.append(step)
     return tuple(path)
 
@@ -384,7 +391,9 @@ def _is_unquoted(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _join_alternatives(reasons: Sequence[str]) -> list[str]:
+def _join_alternatives(reasons: Sequence[str]) -> str:
     """Alternatives as one sentence: "must be a whole number", "must be auto" becomes "... or auto"."""
-    first, *more = reasons
-    return [first, *(reason.removeprefix("must be ") for reason in more)]
+    parts = [reason.partition("; ") for reason in reasons]
+    first, *more = (what for what, _, _ in parts)
+    advice = dict.fromkeys(one for _, _, one in parts if one)
+    return "; ".join((" or ".join([first, *(what.removeprefix("must be ") for what in more)]), *advice))

@@ -144,7 +144,8 @@ def check_host(host: str, port: int, ports: Ports = ANY_PORT) -> str:
         BlockedRequestError: It is neither, or the port is not allowed.
     """
     written = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    if any(sign in host for sign in "/?#@ "):
+    has_port = ":" in host and parse_ip(host.strip("[]")) is None
+    if has_port or any(sign in host for sign in "/?#@ "):
         raise BlockedRequestError("The host must be a name or an address alone, such as db.example.com")
     found = check_url(f"https://{written}:{port}/", ports).raw_host
     assert found is not None  # a checked URL has one

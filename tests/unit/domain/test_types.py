@@ -17,7 +17,7 @@ from functions.domain.types import (
     timezone_or_utc,
     to_local,
 )
-from functions.domain.validation import validation_sentence
+from functions.domain.validation import suggest, validation_sentence
 from tests.conftest import NOON
 
 CLAIM = Claim(token="a.1", until=NOON, started_at=NOON)
@@ -124,6 +124,46 @@ def test_what_lies_beyond_the_last_instant_is_never() -> None:
 
     assert earliest([beyond]) is None
     assert LAST_INSTANT == earliest([beyond, LAST_INSTANT, None])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"argv": ["echo", 1]}, "argv[1]: must be text; put the value in quotes"),
+        ({"argv": [None]}, "argv[0]: must be text"),
+        ({"argv": {"a": 1}}, "argv: must be text or a list"),
+        ({"argv": 5}, "argv: must be text or a list; put the value in quotes"),
+        ({"argv": ["a"], "limit": [{"most": "x"}]}, "limit[0].most: must be a whole number"),
+    ],
+)
+def test_of_a_text_or_a_list_that_is_judged_which_was_given(given: dict[str, object], sentence: str) -> None:
+    class Limit(Model):
+        most: int
+
+    class Params(Model):
+        argv: str | list[str]
+        limit: int | list[Limit] = 1
+
+    with pytest.raises(ValidationError) as refusal:
+        Params.model_validate(given)
+
+    assert sentence == validation_sentence(refusal.value, given)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("get", ("GET", "HEAD"), "GET"),
+        ("url", ("feedUrl", "maxItems"), "feedUrl"),
+        ("repo", ("repository", "token"), "repository"),
+        ("days", ("host", "certificateDaysLeft"), "certificateDaysLeft"),
+        ("data", ("dataSourceName", "pathOfDatabase"), ""),  # either
+        ("ms", ("maxLatencyMs",), ""),  # too short to mean anything
+        ("xyzzy", ("host",), ""),
+    ],
+)
+def test_the_likeliest_name_is_suggested(name: str, known: tuple[str, ...], meant: str) -> None:
+    assert (f"did you mean {meant}?" if meant else "") == suggest(name, known)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,12 @@ def test_what_is_no_host(host: str) -> None:
         check_host(host, 443)
 
 
+@pytest.mark.parametrize("host", ["db.example.com:80", "8.8.8.8:80", "[::1]:80", "https://example.com"])
+def test_a_host_with_something_else_is_refused_with_an_example(host: str) -> None:
+    with pytest.raises(BlockedRequestError, match="a name or an address alone, such as"):
+        check_host(host, 443)
+
+
 async def test_plain_words_for_what_goes_wrong(port: int, trap: Trap) -> None:
     sockets = GuardedSockets(allow_private=True, resolve=resolve)
     async with listening(say_nothing) as free:

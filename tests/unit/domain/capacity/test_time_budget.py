@@ -46,6 +46,30 @@ def test_what_a_tick_had_claimed_and_not_begun_goes_before_everything(make_task:
     )
 
 
+def test_an_owner_gets_no_turn_of_others_by_urgency_number_or_lateness(
+    make_task: Callable[..., Task],
+) -> None:
+    late = NOON - timedelta(minutes=20)
+    flood = [
+        make_task(f"a{number}", owner="ann", priority="urgent", next_run_at=late, interruptions=number % 2)
+        for number in range(6)
+    ]
+
+    assert ["a1", "high", "low", "a3", "bob-2", "a5", "a0", "a2", "a4"] == _order(
+        *flood,
+        make_task("bob-2", owner="bob", priority="low"),
+        make_task("low", owner="cleo", priority="low"),
+        make_task("high", owner="bob", priority="high"),
+    )
+
+
+def test_tasks_without_owner_wait_for_no_turn(make_task: Callable[..., Task]) -> None:
+    operators = [make_task(f"op{number}") for number in range(3)]
+    anns = [make_task(f"ann{number}", owner="ann", priority="urgent") for number in range(2)]
+
+    assert ["ann0", "op0", "op1", "op2", "ann1"] == _order(*anns, *operators)
+
+
 def test_of_equals_the_longer_goes_first(make_task: Callable[..., Task]) -> None:
     """It has room at the begin of a tick only."""
     tasks = [make_task(name, recent=recent(ms)) for name, ms in (("a", 3_000), ("b", 18_000), ("c", 40))]

@@ -18,7 +18,8 @@ from functions.domain.task import MAX_SUMMARY_CHARS, Task
 
 ORIGIN = "removal"
 ID_CHARS = 70  # of the removed task's id in that of what carries its notifications
-INHERITED = ("title", "type", "params", "owner", "timezone", "priority")
+INHERITED = ("type", "params", "timezone", "priority")  # not the owner, whom it takes no place from
+TITLE = "Last notifications of {}"
 DESCRIPTION = "{} was removed. This delivers its last notifications, then it is gone as well."
 
 
@@ -49,6 +50,7 @@ def notifications_left_by(task: Task, *, by: str, now: datetime) -> Task | None:
     carrier = Task(
         **inherited,
         id=id_,
+        title=TITLE.format(task.id),
         description=DESCRIPTION.format(task.id),
         notify=(),
         origin=ORIGIN,

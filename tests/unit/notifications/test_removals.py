@@ -99,6 +99,19 @@ async def test_removal_leaves_nothing_where_there_is_no_channel(clock: Clock) ->
     assert [] == left
 
 
+async def test_what_a_removal_leaves_says_what_it_is_and_takes_no_place_of_the_owner(engine: Engine) -> None:
+    await engine.put(SHOP | {"owner": "ann"})
+    await engine.live(NOON + 20 * MINUTE)
+    await remove(engine)
+    [left] = (await engine.store.list_tasks(TaskFilter())).tasks
+
+    assert "Last notifications of shop" == left.task.title
+    assert 0 == await engine.store.count_tasks(TaskFilter(owner="ann"))
+    await engine.tick()
+    [end] = engine.listeners["chat"].messages[-1][1]
+    assert ("removed", "Shop front") == (end.kind, end.title)
+
+
 async def test_channel_that_is_down_at_the_removal_has_the_end_when_it_is_back(engine: Engine) -> None:
     await engine.put(SHOP)
     await engine.live(NOON + 20 * MINUTE)

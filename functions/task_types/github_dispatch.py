@@ -14,6 +14,7 @@ from functions.http_client.httpx import httpx
 from functions.task_types.support.context import Missing, Tools
 from functions.task_types.support.responses import (
     MAX_RETRY_AFTER,
+    answered_at,
     elapsed_ms,
     is_retryable_status,
     retry_after,
@@ -148,7 +149,7 @@ def _rate_limit_wait(response: httpx.Response, *, now: datetime) -> timedelta:
     reset = response.headers.get("x-ratelimit-reset", "")
     if response.headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
         until = datetime.fromtimestamp(int(reset[:10]), UTC)
-        return min(max(until - now, timedelta(seconds=1)), MAX_RETRY_AFTER)
+        return min(max(until - answered_at(response, now=now), timedelta(seconds=1)), MAX_RETRY_AFTER)
     return _SECONDARY_LIMIT_WAIT
 
 

@@ -33,9 +33,13 @@ def retry_after(response: httpx.Response, *, now: datetime) -> timedelta | None:
     Args:
         now: When the call began.
     """
-    answered_at = now + timedelta(seconds=elapsed_ms(response) // 1000)  # a date is no more exact
-    wait = parse_retry_after(response.headers.get("retry-after", ""), now=answered_at)
+    wait = parse_retry_after(response.headers.get("retry-after", ""), now=answered_at(response, now=now))
     return None if wait is None else min(wait, MAX_RETRY_AFTER)
+
+
+def answered_at(response: httpx.Response, *, now: datetime) -> datetime:
+    """Return when the answer to a call that began at *now* came, as exact as a date in a header is."""
+    return now + timedelta(seconds=elapsed_ms(response) // 1000)
 
 
 def refused(

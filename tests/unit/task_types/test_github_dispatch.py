@@ -209,6 +209,17 @@ async def test_a_rate_limit_is_obeyed(
     assert timedelta(seconds=seconds) == outcome.retry_after
 
 
+async def test_the_wait_for_a_limit_is_counted_from_the_answer(make_job: Callable[..., Job]) -> None:
+    late = answer(429, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": RESET})
+    late.extensions["elapsed_ms"] = 15_200
+
+    outcome = await run_job(
+        make_job("github_dispatch", PARAMS), replace(tools_with(late), github_token=TOKEN)
+    )
+
+    assert timedelta(seconds=525) == outcome.retry_after
+
+
 @pytest.mark.parametrize("status", [500, 502, 503])
 async def test_a_fault_of_githubs_own_is_worth_another_try(status: int, ask: Ask) -> None:
     outcome = await ask(status)

@@ -30,7 +30,7 @@ from functions.services.apply import FILE_ORIGIN, PlannedChange, TaskSource, app
 from functions.services.calendars.book import resolve_calendars
 from functions.services.calendars.files import calendars_for
 from functions.services.paging import all_tasks
-from functions.taskfiles.loader import LoadResult, read_task_files
+from functions.taskfiles.loader import STANDARD_INPUT, LoadResult, read_task_files
 
 # The command `cost`, and the line about cost in `plan`: the price of tasks on Google Cloud.
 
@@ -194,6 +194,7 @@ def sources_of(loaded: LoadResult, paths: Sequence[Path], name: str) -> dict[str
 
         tasks/             tasks
         shop/tasks.yaml    shop/tasks.yaml, with the name of its folder: many files are called tasks.yaml
+        -                  none: what is read once has no name by which its tasks could be known to be gone
 
     Args:
         name: What all of them are to be known by; empty for the names of *paths*.
@@ -207,6 +208,8 @@ def sources_of(loaded: LoadResult, paths: Sequence[Path], name: str) -> dict[str
 
 
 def _source_of(path: Path) -> TaskSource:
+    if path == STANDARD_INPUT:
+        return TaskSource("")
     whole = path.resolve()
     if path.is_dir():
         return TaskSource.named(whole.name, folders=[folder.name for folder in whole.parents])

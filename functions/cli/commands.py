@@ -23,6 +23,7 @@ from functions.cli.options import (
     PruneOption,
     SourceOption,
     TaskIdArgument,
+    TaskPathsArgument,
     complete_task_ids,
     invoke,
     invoke_refusable,
@@ -48,7 +49,10 @@ app = typer.Typer(
 
 @app.command()
 def apply(
-    paths: PathsArgument, prune: PruneOption = True, source: SourceOption = "", as_json: JsonOption = False
+    paths: TaskPathsArgument,
+    prune: PruneOption = True,
+    source: SourceOption = "",
+    as_json: JsonOption = False,
 ) -> CommandContext:
     """Make the store match task files."""
     return invoke("apply:apply_files", as_json, paths=paths, prune=prune, dry_run=False, source=source)
@@ -56,7 +60,10 @@ def apply(
 
 @app.command()
 def plan(
-    paths: PathsArgument, prune: PruneOption = True, source: SourceOption = "", as_json: JsonOption = False
+    paths: TaskPathsArgument,
+    prune: PruneOption = True,
+    source: SourceOption = "",
+    as_json: JsonOption = False,
 ) -> CommandContext:
     """Show what apply would change, in run times as well as fields, and what it would cost."""
     return invoke("apply:apply_files", as_json, paths=paths, prune=prune, dry_run=True, source=source)
@@ -358,6 +365,8 @@ def serve(
     as_json: JsonOption = False,
 ) -> CommandContext:
     """Serve the function on this machine and trigger its ticks."""
+    if Path("-") in (tasks or ()):
+        raise typer.BadParameter("--tasks: standard input cannot be read again when it changes; name a file")
     from functions.cli.serve.command import ServeOptions  # with the server's parts, for this alone
 
     options = ServeOptions(port, every, status_every, tuple(tasks or ()), log, source, host, sign_in, config)

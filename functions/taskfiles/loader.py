@@ -1,6 +1,7 @@
 """Loads task files and folders: returns the tasks in them, and all problems with file and line."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from functions.taskfiles.validation import check_task
 
 MAX_FILE_BYTES = 1_048_576
 TASK_FILE_SUFFIXES = (".yaml", ".yml", ".json")  # in any case
+STANDARD_INPUT = Path("-")
 NO_TASK_REASON = "has no field of a task; write a list under tasks:, each with id, type, schedule and params"
 
 
@@ -43,7 +45,7 @@ def read_task_files(
 
     Args:
         paths: A folder means all .yaml, .yml and .json files in it and below, but hidden ones and
-            .schema.json.
+            .schema.json; STANDARD_INPUT is read to its end.
         default_timezone: For tasks without one.
         runs_when_asked: See `check_task`.
     """
@@ -65,7 +67,7 @@ class _TaskFileLoader:
         self._first_location: dict[str, str] = {}
 
     def load(self, path: Path) -> None:
-        if path.is_dir():
+        if path != STANDARD_INPUT and path.is_dir():
             try:
                 files = find_task_files(path)
             except OSError as exc:  # what is in it may be tasks that run: without them they would be removed
@@ -168,18 +170,7 @@ def _raise_error(error: OSError) -> NoReturn:
 
 
 def _read_text(file: Path) -> str:
-    if file.suffix.lower() not in TASK_FILE_SUFFIXES and file.exists():
-        raise DocumentSyntaxError(
-            f"a task file's name must end in {', '.join(TASK_FILE_SUFFIXES[:-1])} or {TASK_FILE_SUFFIXES[-1]}"
-        )
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        why = "is a link to nothing" if file.is_symlink() else "there is no such file or folder"
-        raise DocumentSyntaxError(why) from None
-    except OSError as exc:
-        raise DocumentSyntaxError(f"the file cannot be read: {exc.strerror}") from exc
+    content = _read_standard_input() if file == STANDARD_INPUT else _read_file(file)
     if len(content) > MAX_FILE_BYTES:
         raise DocumentSyntaxError("the file is larger than 1 MiB; split it")
     try:
@@ -187,6 +178,30 @@ def _read_text(file: Path) -> str:
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
         raise DocumentSyntaxError("the file is not UTF-8 text; save it as UTF-8", line) from exc
+
+
+def _read_standard_input() -> bytes:
+    if sys.stdin is None:
+        raise DocumentSyntaxError("standard input is closed; name a file")
+    try:
+        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    except OSError as exc:
+        raise DocumentSyntaxError(f"standard input cannot be read: {exc.strerror}") from exc
+
+
+def _read_file(file: Path) -> bytes:
+    if file.suffix.lower() not in TASK_FILE_SUFFIXES and file.exists():
+        raise DocumentSyntaxError(
+            f"a task file's name must end in {', '.join(TASK_FILE_SUFFIXES[:-1])} or {TASK_FILE_SUFFIXES[-1]}"
+        )
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        why = "is a link to nothing" if file.is_symlink() else "there is no such file or folder"
+        raise DocumentSyntaxError(why) from None
+    except OSError as exc:
+        raise DocumentSyntaxError(f"the file cannot be read: {exc.strerror}") from exc
 
 
 def _iter_tasks(value: Any) -> Iterator[tuple[FieldPath, Any]]:

@@ -1,8 +1,11 @@
 """`apply` makes the store match the files, or changes nothing; `plan` only says what would change."""
 
+import io
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from tests.unit.cli.conftest import Scheduler, WriteTasks
 
@@ -167,3 +170,53 @@ def test_a_timeout_that_no_tick_has_is_a_warning_of_plan_and_apply(
     assert warning.startswith("slow: timeoutSeconds: 60 s, but an attempt has 22.5 s: no attempt is made")
     assert f"warning: {warning}" in applied.err
     assert "warnings" not in with_more.data
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+
+A_TASK = "[{id: %s, type: heartbeat, schedule: hourly, params: {}}]"
+
+
+@pytest.mark.slow
+def test_standard_input_is_applied_and_removes_nothing(
+    scheduler: Scheduler, write_tasks: WriteTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler("apply", write_tasks({"id": "of-a-file"}))
+    for name in ("first", "second"):
+        piped(monkeypatch, A_TASK % name)
+        assert 0 == scheduler("apply", "-").code
+    piped(monkeypatch, A_TASK % "of-a-file")
+    taken = scheduler("apply", "-", "--json").data["changes"]
+
+    assert [("of-a-file", "update", "")] == [(one["id"], one["action"], one["movedFrom"]) for one in taken]
+    assert ["first", "of-a-file", "second"] == ids(scheduler)
+    scheduler("apply", write_tasks({"id": "another"}))
+    assert ["another", "first", "second"] == ids(scheduler)
+
+
+@pytest.mark.slow
+def test_standard_input_under_a_name_is_a_file_of_that_name(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        piped(monkeypatch, A_TASK % name)
+        scheduler("apply", "-", "--source", "shop")
+
+    assert ["second"] == ids(scheduler)
+
+
+def test_what_is_wrong_in_standard_input_is_named_with_its_line(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, "- id: a\n  type: heartbeat\n  schedule: sometimes\n")
+    said = scheduler("plan", "-")
+    piped(monkeypatch, "")
+    empty = scheduler("apply", "-")
+    watched = scheduler("serve", "--tasks", "-")
+
+    assert (2, 2, 2) == (said.code, empty.code, watched.code)
+    assert "-:3: a: schedule: " in said.err
+    assert "-: " in empty.err
+    assert "standard input cannot be read again" in watched.err

@@ -1,17 +1,21 @@
 """What a tick with a clock far ahead has left in a task, and what belongs there by a clock that is right."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from functions.domain.alerts.model import AlertState
-from functions.domain.lifecycle.complete import MAX_EARLY, REQUESTED_TRIGGERS, idle_state
+from functions.domain.lifecycle.complete import (
+    MAX_CLOCK_LEAD,
+    REQUESTED_TRIGGERS,
+    idle_state,
+    without_clock_lead,
+)
 from functions.domain.lifecycle.decide import claim_until
 from functions.domain.schedule.occurrences import next_occurrence, schedule_of
 from functions.domain.schedule.simple import OnceSchedule
 from functions.domain.task import Task
 from functions.domain.types import Status
 
-MAX_CLOCK_LEAD = timedelta(minutes=5)  # of another machine's clock before this one's
 MOMENTS = ("failing_since", "first_notified_at", "reminded_at", "awaiting_since")  # of an alert; all are past
 
 
@@ -60,16 +64,11 @@ def _claimed_at(task: Task) -> datetime | None:
 
 def _right_next_occurrence(task: Task, *, is_touched: bool, now: datetime) -> datetime | None:
     """The next occurrence of *task*, or the schedule's own where that is nearer by far."""
-    if task.next_occurrence is not None and task.next_occurrence <= now:
-        return task.next_occurrence
+    if task.next_occurrence is not None:
+        return without_clock_lead(task, now=now)
     has_had_its_runs = task.max_runs is not None and task.run_count >= task.max_runs
-    is_over = task.next_occurrence is None and (
-        not is_touched or has_had_its_runs or isinstance(schedule_of(task), OnceSchedule)
-    )
-    nearer = None if is_over else next_occurrence(task, after=now)
-    if nearer is None or (task.next_occurrence and task.next_occurrence - nearer <= MAX_EARLY):
-        return task.next_occurrence
-    return nearer
+    is_over = not is_touched or has_had_its_runs or isinstance(schedule_of(task), OnceSchedule)
+    return None if is_over else next_occurrence(task, after=now)
 
 
 def _right_alert(alert: AlertState, latest: datetime, *, now: datetime) -> AlertState:

@@ -35,7 +35,7 @@ from functions.errors import InputError, StateError
 
 TICK_INTERVAL = timedelta(minutes=1)  # a retry waits for the next tick like everything else
 ACTIVE_STATUSES = (Status.RUNNING, Status.RETRYING)
-MAX_EARLY = timedelta(minutes=5)  # how long before its time an occurrence may have run, by another clock
+MAX_CLOCK_LEAD = timedelta(minutes=5)  # of another machine's clock before this one's
 BACKLOG_LIMIT = 100  # runs that may wait beside the schedule; older ones are skipped and counted
 DELIVERY_GRACE = timedelta(minutes=1)  # then another tick delivers the notifications this one did not
 
@@ -244,7 +244,7 @@ def pause(task: Task, *, note: str, until: datetime | None, by: str, now: dateti
 def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
     """End a pause. Occurrences missed in it are recorded as skipped, or stay due with *catch_up*.
 
-    A next occurrence far beyond the schedule's next one is replaced by it.
+    Where a clock far ahead has moved the schedule it goes on by this one, see `without_clock_lead`.
     """
     runs: tuple[Run, ...] = ()
     upcoming = task.next_occurrence
@@ -253,15 +253,27 @@ def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transitio
         which = SkippedRange(count=span.count, first=span.first, last=span.last)
         runs = (skipped_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
         upcoming = span.following
-    elif upcoming is not None and upcoming > now:
-        nearer = next_occurrence(task, after=now)
-        if nearer is not None and upcoming - nearer > MAX_EARLY:
-            upcoming = nearer  # a tick whose clock was far ahead had moved it
+    else:
+        upcoming = without_clock_lead(task, now=now)
     changes: dict[str, Any] = {"pause": None, "enabled": True, "next_occurrence": upcoming}
     changes |= {"consecutive_failures": 0, "expired_claims": 0}
     if (alert := restart_monitoring(task, now=now)) is not task.alert:
         changes["alert"] = alert
     return Transition(changes | idle_state(task, changes, now=now), runs)
+
+
+def without_clock_lead(task: Task, *, now: datetime) -> datetime | None:
+    """The next occurrence of *task*, or the schedule's own where a clock far ahead has moved it.
+
+    An occurrence that is nearer than clocks are ahead of one another was run, or skipped, by another clock.
+    """
+    upcoming = task.next_occurrence
+    if upcoming is None or upcoming <= now:
+        return upcoming
+    beyond_lead = next_occurrence(task, after=now + MAX_CLOCK_LEAD)
+    if beyond_lead is None or upcoming <= beyond_lead:
+        return upcoming
+    return next_occurrence(task, after=now)
 
 
 def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:

@@ -6,10 +6,11 @@ from hashlib import sha256
 from typing import Any
 
 from functions.domain.heartbeat.model import HEARTBEAT
-from functions.domain.lifecycle.clock_repair import MAX_CLOCK_LEAD
 from functions.domain.lifecycle.complete import (
     ACTIVE_STATUSES,
     BACKLOG_LIMIT,
+    MAX_CLOCK_LEAD,
+    REQUESTED_TRIGGERS,
     Transition,
     apply_overlap_policy,
     end_pause,
@@ -194,22 +195,29 @@ def _differing_fields(task: Task, spec: TaskSpec, calendars: Sequence[TaskCalend
 def _new_timing(task: Task, changes: Mapping[str, Any], *, now: datetime) -> tuple[dict[str, Any], list[Run]]:
     """What *changes* of the spec mean for schedule and backlog, and the records of what is skipped."""
     after = task.model_copy(update=changes)
+    since = _behind_begun(task, now)
     if TIMING_FIELDS & changes.keys():
         backlog, runs = close_old_schedule(task, now=now)
         find = _next_after if backlog else _first_occurrence
-        return {"backlog": backlog, "next_occurrence": find(after, now=_behind_last_run(task, now))}, runs
+        return {"backlog": backlog, "next_occurrence": find(after, now=since)}, runs
     if LIMIT_FIELDS & changes.keys() and task.next_occurrence is None:
-        return {"next_occurrence": _first_occurrence(after, now=now)}, []
+        return {"next_occurrence": _next_after(after, now=since)}, []
     return {}, []
 
 
-def _behind_last_run(task: Task, now: datetime) -> datetime:
-    """*now*, or when the last run began by a clock that was ahead: what was run by it is not run again.
+def _behind_begun(task: Task, now: datetime) -> datetime:
+    """*now*, or the latest that has begun by a clock that was ahead: nothing of it is run again.
 
     A clock that is further ahead than clocks are is what `doctor --mend` is for.
     """
-    begun = task.last_run_at
-    return begun if begun is not None and now < begun <= now + MAX_CLOCK_LEAD else now
+    return max([now, *(at for at in _begun(task) if at <= now + MAX_CLOCK_LEAD)])
+
+
+def _begun(task: Task) -> list[datetime]:
+    """When *task* ran last, and the occurrences that it runs now, or will before any other."""
+    waiting = [extra.at for extra in task.backlog if extra.trigger not in REQUESTED_TRIGGERS]
+    begun = (task.last_run_at, task.occurrence, task.claim.started_at if task.claim else None)
+    return [*waiting, *(at for at in begun if at is not None)]
 
 
 def _has_had_its_runs(task: Task) -> bool:
@@ -283,7 +291,7 @@ def _first_occurrence(task: Task, *, now: datetime) -> datetime | None:
     if not task.schedule:
         return upcoming
     if upcoming is None and task.end_at is None:  # a one-off time only just past
-        upcoming = next_occurrence(task, after=now - CREATION_GRACE)
+        upcoming = next_occurrence(task, after=max([now - CREATION_GRACE, *_begun(task)]))
     if upcoming is None and (task.excluded or task.on_excluded != "skip"):
         raise InputError(
             "schedule: there is no occurrence left after now: each one of the next 20 years is on a day that "

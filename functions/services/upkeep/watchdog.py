@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from functions.domain.alerts.model import Notification
-from functions.domain.lifecycle.clock_repair import MAX_CLOCK_LEAD
+from functions.domain.lifecycle.complete import MAX_CLOCK_LEAD
 from functions.domain.storage import Document, WriteStatus
 from functions.domain.types import Priority, format_instant, parse_stored_instant
 from functions.errors import StoreError

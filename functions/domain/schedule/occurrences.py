@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from functions.domain.heartbeat.model import HEARTBEAT, grace_of
 from functions.domain.schedule.base import ScheduleError
@@ -128,10 +128,12 @@ def started_range(task: Task, *, until: datetime) -> DueRange | None:
 def started_lately(task: Task, span: OccurrenceRange, *, now: datetime) -> list[datetime]:
     """Those of *span* that began to be due within the least grace, oldest first: nobody was late for them.
 
-    With jitter a tick each minute finds two of a minute's task, and none the next time.
+    With jitter a tick each minute finds two of a minute's task, and none the next time. One that drew less
+    than the one before it has waited for that.
     """
     newest = last_n(task, span, MAX_WAITING)
-    return [at for at in newest if now - earliest_start(task, at) <= MIN_GRACE]
+    starts = accumulate((earliest_start(task, at) for at in newest), max)
+    return [at for at, start in zip(newest, starts, strict=True) if now - start <= MIN_GRACE]
 
 
 def range_between(task: Task, *, first: datetime, until: datetime) -> OccurrenceRange | None:

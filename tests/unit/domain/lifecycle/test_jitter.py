@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from functions.domain.lifecycle.attempt import complete_attempt
 from functions.domain.lifecycle.decide import ApplyTransition, StartAttempt, decide
+from functions.domain.lifecycle.upcoming import upcoming_runs
 from functions.domain.run import Outcome, Run
 from functions.domain.schedule.occurrences import DueRange, earliest_start, started_range
 from functions.domain.task import Task
@@ -55,6 +57,19 @@ def test_a_task_of_every_minute_runs_1440_times_a_day(
     assert [] == [run for run in runs if run.outcome is not OutcomeKind.SUCCEEDED]
     assert [NOON + n * MINUTE for n in range(DAY)] == ran[:DAY]
     assert all(run.started_at >= earliest_start(task, run.occurrence) for run in runs)
+
+
+def test_a_jitter_longer_than_the_period_loses_nothing(make_task: MakeTask) -> None:
+    """12:20 may draw an earlier start than 12:00, and waits for it."""
+    task = make_task(schedule="*/20 * * * *", jitter_seconds=3600, next_occurrence=NOON, next_run_at=NOON)
+
+    runs = simulate(task, first_ping=30 * SECOND)
+
+    assert {OutcomeKind.SUCCEEDED} == {run.outcome for run in runs}
+    assert [NOON + n * 20 * MINUTE for n in range(60)] == [run.occurrence for run in runs][:60]
+    shown = list(islice(upcoming_runs(task, now=NOON), 60))
+    late = [run.started_at - at for run, at in zip(runs, shown, strict=False)]
+    assert timedelta() < min(late) <= max(late) < 4 * MINUTE  # of several at once one starts with each ping
 
 
 def test_an_outage_is_still_told_as_one(make_task: MakeTask) -> None:

@@ -17,11 +17,12 @@ from functions.domain.alerts.overdue import (
 from functions.domain.costs.task_budget import charged_credits
 from functions.domain.event_outbox import enqueue_events
 from functions.domain.events import Outbox
-from functions.domain.heartbeat.model import HeartbeatState, overrun_at
+from functions.domain.heartbeat.model import HEARTBEAT, HeartbeatState, overrun_at
 from functions.domain.history.tally import add_incident, add_to_tally
 from functions.domain.lifecycle.run_records import run_of_dropped_retry, run_of_skipped_range, skipped_run
 from functions.domain.run import Run
 from functions.domain.schedule.occurrences import (
+    TIME_RESOLUTION,
     due_range,
     earliest_start,
     last_n,
@@ -244,22 +245,37 @@ def pause(task: Task, *, note: str, until: datetime | None, by: str, now: dateti
 def end_pause(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
     """End a pause. Occurrences missed in it are recorded as skipped, or stay due with *catch_up*.
 
+    From `until` on none is missed, however late the tick: `0 9 * * *`, paused until 09:00, runs at 09:00.
     Where a clock far ahead has moved the schedule it goes on by this one, see `without_clock_lead`.
     """
     runs: tuple[Run, ...] = ()
     upcoming = task.next_occurrence
-    span = None if catch_up else due_range(task, until=now)
+    span = None if catch_up else due_range(task, until=end_of_pause(task, now=now))
     if span is not None:
         which = SkippedRange(count=span.count, first=span.first, last=span.last)
         runs = (skipped_run(task, which, SkipReason.PAUSED, "The task was paused", now=now),)
         upcoming = span.following
     else:
         upcoming = without_clock_lead(task, now=now)
-    changes: dict[str, Any] = {"pause": None, "enabled": True, "next_occurrence": upcoming}
-    changes |= {"consecutive_failures": 0, "expired_claims": 0}
+    changes: dict[str, Any] = {
+        "pause": None,
+        "next_occurrence": upcoming,
+        "consecutive_failures": 0,
+        "expired_claims": 0,
+    }
     if (alert := restart_monitoring(task, now=now)) is not task.alert:
         changes["alert"] = alert
     return Transition(changes | idle_state(task, changes, now=now), runs)
+
+
+def end_of_pause(task: Task, *, now: datetime) -> datetime:
+    """The last moment of the pause of *task*, which ends by *now*; of a heartbeat *now*.
+
+    Its program may have called since then, and no call counts before a tick has ended the pause.
+    """
+    if task.pause is None or task.pause.until is None or task.type == HEARTBEAT:
+        return now
+    return min(now, task.pause.until - TIME_RESOLUTION)
 
 
 def without_clock_lead(task: Task, *, now: datetime) -> datetime | None:
@@ -277,7 +293,7 @@ def without_clock_lead(task: Task, *, now: datetime) -> datetime | None:
 
 
 def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
-    """End a pause or a quarantine.
+    """End a pause or a quarantine, or enable a task again.
 
     Raises:
         StateError: The task is neither paused nor quarantined.
@@ -286,7 +302,9 @@ def resume(task: Task, *, now: datetime, catch_up: bool = False) -> Transition:
         return Transition({"pause": None}, ())
     if task.status not in (Status.PAUSED, Status.QUARANTINED):
         raise StateError(f"{task.id} is not paused (it is {task.status})")
-    return end_pause(task, now=now, catch_up=catch_up)
+    enabled = {"enabled": True}
+    ended = end_pause(task.model_copy(update=enabled), now=now, catch_up=catch_up)
+    return Transition(ended.changes | enabled, ended.runs)
 
 
 def cancel(task: Task, *, now: datetime) -> Transition:

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice, takewhile
 
 from functions.domain.heartbeat.model import HEARTBEAT
-from functions.domain.lifecycle.complete import ACTIVE_STATUSES, REQUESTED_TRIGGERS
+from functions.domain.lifecycle.complete import ACTIVE_STATUSES, REQUESTED_TRIGGERS, end_of_pause
 from functions.domain.schedule.describe import (
     CLOCK_CHANGE_HORIZON,
     PREVIEW_HORIZON,
@@ -67,12 +67,8 @@ def upcoming_runs(task: Task, *, now: datetime) -> Iterator[datetime]:
     yield from sorted(extra.at for extra in task.backlog if _may_start(task, extra))
     if task.status is Status.ENDED or not task.enabled:
         return
-    since = now
-    if task.pause is not None:
-        if task.pause.until is None:
-            return
-        since = max(now, task.pause.until)
-    yield from islice(_scheduled_runs(task, since=since), _runs_left(task))
+    if task.pause is None or task.pause.until is not None:
+        yield from islice(_scheduled_runs(task, now=now), _runs_left(task))
 
 
 def _may_start(task: Task, extra: QueuedRun) -> bool:
@@ -89,17 +85,21 @@ def _runs_left(task: Task) -> int | None:
     return max(task.max_runs - task.run_count - is_counted_soon - waiting, 0)
 
 
-def _scheduled_runs(task: Task, *, since: datetime) -> Iterator[datetime]:
+def _scheduled_runs(task: Task, *, now: datetime) -> Iterator[datetime]:
+    """Yield when the occurrences from the next one, or from the end of the pause, on begin.
+
+    Whatever jitter they draw, none begins before the one before it: see `started_range`.
+    """
     at = task.next_occurrence
-    if at is None:
-        return
-    if task.pause is None or at >= since:
-        yield _shown_start(task, at)
-        since = max(at, since)
+    begins = at
     try:
-        while (at := next_occurrence(task, after=since)) is not None:
-            yield _shown_start(task, at)
-            since = at
+        if at and task.pause and task.pause.until:
+            missed_until = end_of_pause(task, now=task.pause.until)
+            at = next_occurrence(task, after=missed_until) if at <= missed_until else at
+        while at is not None:
+            begins = max(begins or at, _shown_start(task, at))
+            yield begins
+            at = next_occurrence(task, after=max(at, now))
     except InputError:
         return
 

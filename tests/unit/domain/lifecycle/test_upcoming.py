@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from functions.domain.lifecycle.complete import resume
+from functions.domain.lifecycle.decide import ApplyTransition, decide
 from functions.domain.lifecycle.upcoming import next_run, preview_task, upcoming_runs
 from functions.domain.task import Claim, Pause, QueuedRun, Task
 from functions.domain.types import OutcomeKind, Status, Trigger
@@ -64,6 +66,37 @@ def test_after_a_pause_the_schedule_goes_on(make_task: MakeTask) -> None:
     )
 
     assert NOON + 2 * HOUR == next_run(task, now=NOON)
+
+
+@pytest.mark.parametrize("tick", [timedelta(), timedelta(seconds=40), 30 * MINUTE])
+def test_what_falls_on_the_end_of_a_pause_runs_as_shown(make_task: MakeTask, tick: timedelta) -> None:
+    task = make_task(
+        schedule="0 * * * *",
+        status=Status.PAUSED,
+        pause=Pause(until=NOON + 2 * HOUR),
+        next_occurrence=NOON + HOUR,
+        next_run_at=NOON + 2 * HOUR,
+    )
+
+    ended = decide(task, token="t.1", now=NOON + 2 * HOUR + tick)
+
+    assert isinstance(ended, ApplyTransition)
+    after = task.model_copy(update=ended.transition.changes)
+    assert [1] == [run.count for run in ended.transition.runs]  # that of 13:00
+    assert [NOON + 2 * HOUR] * 2 == [next_run(one, now=NOON) for one in (task, after)]
+    assert (Status.SCHEDULED, NOON + 2 * HOUR + tick) == (after.status, after.next_run_at)
+
+
+def test_a_disabled_task_stays_so_when_its_pause_ends(make_task: MakeTask) -> None:
+    task = make_task(enabled=False, status=Status.PAUSED, pause=Pause(until=NOON), next_run_at=NOON)
+
+    ended = decide(task, token="t.1", now=NOON)
+
+    assert isinstance(ended, ApplyTransition)
+    after = task.model_copy(update=ended.transition.changes)
+    assert (None, Status.PAUSED, False, None) == (after.pause, after.status, after.enabled, after.next_run_at)
+    assert [None, None] == [next_run(one, now=NOON) for one in (task, after)]
+    assert resume(after, now=NOON).changes["enabled"]
 
 
 def test_an_interval_counts_from_its_own_anchor(make_task: MakeTask) -> None:

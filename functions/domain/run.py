@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from functions.domain.events import Event
 from functions.domain.types import (
@@ -107,6 +107,10 @@ class Run(Model):
         task_created_at: When the task was created: another task may have had its id before. None in records
             that do not say so.
     """
+
+    # A record that a newer version wrote says what happened: hidden from an older tick, its attempt would
+    # count as abandoned, and be made again.
+    model_config = ConfigDict(extra="ignore")
 
     task_id: TaskId
     occurrence: Instant

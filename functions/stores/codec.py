@@ -18,7 +18,6 @@ from functions.errors import InputError, InvalidWriteError, StoreError
 from functions.stores.json_text import has_half_pairs, replace_half_pairs
 
 TRUNCATED_METRICS = {"note": "Metrics and items were too large to keep"}
-RUN_FIELDS = {field.alias or name for name, field in Run.model_fields.items()}
 
 
 def hidden_tasks_error(count: int) -> StoreError:
@@ -48,15 +47,14 @@ def decode_run(text: str) -> Run | None:
     try:
         return Run.model_validate_json(text)
     except ValidationError:
-        return _decode_known_fields(text)
+        return _decode_showable(text)
 
 
-def _decode_known_fields(text: str) -> Run | None:
-    """The record without what a newer version added or no page can show: it still says what happened."""
+def _decode_showable(text: str) -> Run | None:
+    """The record without what no page can show: it still says what happened."""
     try:
-        given = replace_half_pairs(json.loads(text))
-        return Run.model_validate({name: given[name] for name in RUN_FIELDS & given.keys()})
-    except (ValueError, AttributeError, RecursionError):
+        return Run.model_validate(replace_half_pairs(json.loads(text)))
+    except (ValueError, RecursionError):
         return None
 
 

@@ -41,6 +41,23 @@ async def test_a_result_and_its_record_are_both_kept(
     assert [run] == await store.runs()
 
 
+class RunOfTomorrow(Run):
+    invented_later: str = ""
+
+
+async def test_a_record_of_a_newer_version_is_read_without_what_is_new(
+    store: Store, make_run: MakeRun
+) -> None:
+    """Hidden from an older tick, a finished attempt would count as an abandoned one, and be repeated."""
+    run = make_run("ping", token="ab.1")
+    newer = RunOfTomorrow.model_validate(run.model_dump() | {"invented_later": "x"})
+
+    await store.write_with_runs(entry("ab.1", newer), [])
+
+    assert [run] == await store.runs_of_tick("ab")
+    assert [run] == await store.runs(task_id="ping")
+
+
 async def test_the_answered_revision_guards_the_next_finish(store: Store, make_task: MakeTask) -> None:
     [stored] = await create(store, make_task("ping"))
     [first] = await store.write_with_runs(None, [changing(stored, run_count=1)])

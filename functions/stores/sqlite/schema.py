@@ -79,6 +79,12 @@ def _read_schema_version(connection: sqlite3.Connection, path: str) -> int:
     [application] = connection.execute("PRAGMA application_id").fetchone()
     [version] = connection.execute("PRAGMA user_version").fetchone()
     if application == APPLICATION_ID and 1 <= version <= SCHEMA_VERSION:
+        # 0.1.0 numbered its tables alike: its tasks could be read and would run, with no place for the runs.
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'run_batches'").fetchone():
+            raise StoreError(
+                f"{path}: made by a version before 0.2.0, whose stores are not read; "
+                "name another file in STORE_URL, and apply your task files to it"
+            )
         return int(version)
     if application == APPLICATION_ID and version > SCHEMA_VERSION:
         raise StoreError(

@@ -314,6 +314,19 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     assert f"newer version of this program (schema {SCHEMA_VERSION + 1}" in await refusal(path)
 
 
+async def test_a_file_of_version_0_1_is_refused_and_left_alone(path: Path) -> None:
+    """Its number is ours, and so is its table of tasks: they were listed, and run without a record."""
+    store = SqliteStore(str(path))
+    await store.stats(NOON)
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE run_batches RENAME TO entries")  # as it was called there
+    before = content(path)
+
+    assert "before 0.2.0, whose stores are not read; name another file" in await refusal(path)
+    assert before == content(path)
+
+
 @pytest.mark.parametrize(
     "statement",
     ["CREATE TABLE tasks (id)", "PRAGMA user_version = 3", "PRAGMA application_id = 7"],

@@ -166,7 +166,7 @@ class TickWriter:
                 if self._seconds_left() <= MIN_TIMEOUT_S:
                     break
                 await asyncio.sleep(FIRST_WAIT_S * 2 ** (tries - 1))
-            remaining = await self._apply_once(remaining, applied)
+            remaining = await self._apply_once(remaining, applied, transitions)
             if not remaining:
                 return applied
         log.error("settlements_not_written", extra={"count": len(remaining)})
@@ -174,9 +174,16 @@ class TickWriter:
         return applied
 
     async def _apply_once(
-        self, items: Mapping[int, PendingTransition], applied: list[VersionedTask | None]
+        self,
+        items: Mapping[int, PendingTransition],
+        applied: list[VersionedTask | None],
+        first: Sequence[PendingTransition],
     ) -> dict[int, PendingTransition]:
-        """Try each item once; fill in *applied* what is done and return what is to be tried again."""
+        """Try each item once; fill in *applied* what is done and return what is to be tried again.
+
+        Args:
+            first: The items by their numbers, as they were before any try.
+        """
         runs = tuple(run for item in items.values() for run in item.transition.runs)
         batch = self._run_batch(runs) if runs else None
         written = {index: item for index, item in items.items() if not item.is_deferred}
@@ -202,7 +209,7 @@ class TickWriter:
             else:
                 maybe_applied = item.maybe_applied or result.status is WriteStatus.UNKNOWN
                 remaining[index] = replace(item, maybe_applied=maybe_applied)
-        return await self._reread_conflicts(remaining, applied) if remaining else {}
+        return await self._reread_conflicts(remaining, applied, first) if remaining else {}
 
     async def _remove_void_runs(
         self, batch: RunBatch, items: Iterable[PendingTransition], results: Sequence[WriteResult]
@@ -222,9 +229,16 @@ class TickWriter:
             await self._send(replace(batch, runs=tuple(run for run in batch.runs if id(run) not in void)), ())
 
     async def _reread_conflicts(
-        self, items: Mapping[int, PendingTransition], applied: list[VersionedTask | None]
+        self,
+        items: Mapping[int, PendingTransition],
+        applied: list[VersionedTask | None],
+        first: Sequence[PendingTransition],
     ) -> dict[int, PendingTransition]:
-        """Read again what met a conflict or no answer; return what this tick still has to write."""
+        """Read again what met a conflict or no answer; return what this tick still has to write.
+
+        A task read again may be claimed by another tick: that claim was never this tick's, and its end is
+        no reason to drop a transition that needed none.
+        """
         try:
             result = await self._store.get_tasks([item.task.task.id for item in items.values()])
         except StoreUnavailableError:
@@ -237,7 +251,7 @@ class TickWriter:
                 continue  # deleted, or no longer readable: its run is recorded, nothing more to do
             if current.revision == item.task.revision:
                 ours[index] = item
-            elif item.recompute and _claim_is_ours(current.task, item.task.task):
+            elif item.recompute and _claim_is_ours(current.task, first[index].task.task):
                 again = item.recompute(current.task)
                 ours[index] = replace(item, task=current, transition=again, is_deferred=False)
             elif item.maybe_applied:

@@ -198,6 +198,29 @@ async def test_a_settlement_after_an_edit_keeps_the_edit(store: Forgetful, make_
     assert ("Edited", "Done") == (now.title, now.last_result_summary)
 
 
+async def test_what_needs_no_claim_is_written_however_often_others_are_first(
+    store: Forgetful, make_task: MakeTask
+) -> None:
+    """A message was sent while another tick claimed the task, and settled it: unwritten, it is sent again."""
+    await store.store.write([ConditionalWrite(make_task(memory={"sent": 0}), None)])
+    stored = await _found(store)
+    claim = {"claim": {"token": "theirs.1", "until": NOON + timedelta(minutes=1), "startedAt": NOON}}
+    theirs = [Task.model_validate(stored.task.model_dump(by_alias=True) | claim), stored.task]
+
+    async def interfere(writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
+        if theirs:
+            await store.store.write([ConditionalWrite(theirs.pop(0), (await _found(store)).revision)])
+        return await store.store.write_with_runs(None, writes)
+
+    store.write = interfere  # type: ignore[method-assign]
+    sent = Transition({"memory": {"sent": 1}}, ())
+
+    [written] = await _books(store, "ours").apply([PendingTransition(stored, sent, lambda _: sent)])
+
+    assert written is not None
+    assert {"sent": 1} == (await _found(store)).task.memory
+
+
 async def test_more_records_than_an_entry_holds_go_into_several(
     store: Forgetful, make_task: MakeTask
 ) -> None:

@@ -8,6 +8,7 @@
           StoreTimeoutError      the call had begun; it may have been done all the same
           LimitsUnknownError     what an owner may use could not be read; the attempt has not begun
       PostponedError      an attempt cannot be made now, and counts as not begun; LimitsUnknownError is one
+        ShortageError       this machine has no more processes, memory or open files for it
       NotAllowedError     the caller may not do this
       ConflictError       what the caller wants to change has changed since it was read
       InputError          the input is wrong; the message names field and remedy
@@ -17,6 +18,8 @@
 
 A task that fails is not here: that is an `Outcome`, a value.
 """
+
+import errno
 
 
 class SchedulerError(Exception):
@@ -61,6 +64,15 @@ class LimitsUnknownError(StoreUnavailableError, PostponedError):
     """What an owner's tasks may use could not be read; an attempt that needs it has not begun."""
 
     why = "what its owner may use could not be read"
+
+
+class ShortageError(PostponedError):
+    """No process could be started for an attempt: this machine has no more of what that takes, just now."""
+
+    why = "this machine has no more processes, memory or open files (ulimit -u, ulimit -n, MAX_CONCURRENCY)"
+
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})  # of an OSError
 
 
 class NotAllowedError(SchedulerError):

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 from functions.config.settings import Settings
@@ -19,6 +20,26 @@ from functions.services.access.view import OwnerView
 from functions.task_types.registry import Tools, run_job
 from functions.task_types.support.context import LanguageModel
 from functions.task_types.support.mcp_servers import McpServer
+
+FILES_PER_ATTEMPT = 5  # a command's three streams, and what its start takes
+OTHER_FILES = 512  # connections of the server, parsers, channels, and the store
+
+
+def allow_open_files(count: int) -> None:
+    """Let this process open *count* files, as far as the system lets it.
+
+    Programs begin with a lower limit than they may have: 256 on macOS, 1,024 on most of Linux. Beyond it no
+    call can be made, which looks like the failure of all that is called.
+    """
+    try:
+        import resource  # not on Windows, which has no such limit
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Toolbox:
@@ -41,6 +62,7 @@ class Toolbox:
         redact: Callable[[str], str],
         capabilities: Callable[[str], Awaitable[Capabilities]],
     ) -> None:
+        allow_open_files(settings.max_concurrency * FILES_PER_ATTEMPT + OTHER_FILES)
         allow_private, ports = settings.allow_private_networks, settings.allow_ports
         task_secrets, environment = settings.task_secrets(), settings.command_environment()
         self._parsers = ParserPool(environment=settings.system_environment())

@@ -61,12 +61,18 @@ def timeout_error(timeout_s: float, request: httpx.Request, *, is_answered: bool
 ADDRESS_NOT_ALLOWED = "The address is private, local or reserved, and so not allowed"
 ONLY_HTTP2 = "The server speaks only HTTP/2: switch on HTTP/1.1 there, or call an address that has it"
 
+TOO_MANY_FILES = (
+    "Too many files are open where the scheduler runs, so that it could not connect: "
+    "raise the limit there (ulimit -n), or lower MAX_CONCURRENCY"
+)
 _CONNECT_MESSAGES = {
     errno.ECONNREFUSED: "The connection was refused",
     errno.ECONNRESET: "The connection was broken off",
     errno.EHOSTUNREACH: "The host cannot be reached",
     errno.ENETUNREACH: "The host cannot be reached",
     errno.ETIMEDOUT: "The host did not answer in time",
+    errno.EMFILE: TOO_MANY_FILES,
+    errno.ENFILE: TOO_MANY_FILES,
 }
 _LOOKUP_MESSAGES = {
     socket.EAI_NONAME: "does not resolve: no such name is known",

@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
 
+from functions.errors import SHORTAGES, ShortageError
 from functions.parsing.errors import NoParserError, ParsingStoppedError, UnreadableError
 from functions.parsing.worker import MAX_RESULT_BYTES, to_json
 
@@ -55,6 +56,7 @@ class Parse(Protocol):
 
         Raises:
             NoParserError: No process was free within *wait_s*.
+            ShortageError: No process could be started, where *wait_s* is given.
             UnreadableError: *function* raised it.
             ParsingStoppedError: It took too long or too much memory, or failed in another way.
         """
@@ -179,6 +181,10 @@ class ParserPool:
             raise ParsingStoppedError(f"in {timeout_s:.3g} s: its parsing was stopped") from None
         except _EndedError as exc:
             raise ParsingStoppedError("because its parser ended unexpectedly") from exc
+        except OSError as exc:
+            if wait_s is not None and exc.errno in SHORTAGES:
+                raise ShortageError from exc
+            raise ParsingStoppedError("because no parser could be started") from exc
         finally:
             self._slots.release()
         return answer.unwrap()

@@ -16,7 +16,8 @@ from functions.domain.expectations import MAX_TEXT_BYTES, TOO_LONG, Findings
 from functions.domain.run import Outcome, failed, succeeded
 from functions.domain.task import Job
 from functions.domain.types import TZDATA_DIR, Model, OutcomeKind, format_instant, text_form
-from functions.task_types.command.process import TERMINATION_GRACE_S, ProcessResult, run_process
+from functions.errors import SHORTAGES, ShortageError
+from functions.task_types.command.process import TERMINATION_GRACE_S, NoInputError, ProcessResult, run_process
 from functions.task_types.support.context import SAVING, ExpectedEnd, Missing, Tools
 
 EXAMPLE: dict[str, Any] = {
@@ -29,6 +30,10 @@ WITHOUT_PROCESS_GROUPS = "run the scheduler in WSL or a container, or use a pyth
 NO_PROCESS_GROUPS = (
     "Commands need a system with process groups (os.killpg), which Windows has not: nothing else ends a "
     f"program with all it started; {WITHOUT_PROCESS_GROUPS}"
+)
+NO_INPUT = (
+    "The program's input needs a temporary file, for which there is no folder or no room; "
+    "free some space, or set TMPDIR where the scheduler runs"
 )
 TIMEOUT_MARGIN_S = TERMINATION_GRACE_S + 0.5
 WITHOUT_NUL, WITHOUT_NUL_WORDS = r"^[^\x00]*$", "must not contain the NUL character"
@@ -153,7 +158,9 @@ async def perform(job: Job, params: Params, tools: Tools) -> Outcome:
             whole_bytes=0 if params.expect is None else MAX_TEXT_BYTES,
         )
     except OSError as exc:
-        return failed(_start_failure(exc, params, tools), permanent=True)
+        if exc.errno in SHORTAGES:
+            raise ShortageError from exc
+        return failed(_start_failure(exc, params, tools), permanent=not isinstance(exc, NoInputError))
     if result.ended_in_time and params.expect is not None and not result.signal:
         return await _check_contract(job, params, params.expect, result, tools)
     outcome = _to_outcome(params, result, tools)
@@ -176,6 +183,8 @@ def _run_environment(job: Job) -> dict[str, str]:
 
 
 def _start_failure(exc: OSError, params: Params, tools: Tools) -> str:
+    if isinstance(exc, NoInputError):
+        return NO_INPUT
     folder = params.working_directory
     if folder is not None and exc.filename == folder:
         return "The working directory does not exist, or cannot be entered"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import re
 import signal
@@ -34,12 +35,17 @@ class ProcessGroup:
 
     def __init__(self, leader: int, *, marker: str) -> None:
         self._leader = leader
+        self._seen = leader  # the one that was alive last
         self._marker = f"{MARKER_VARIABLE}={marker}".encode()
 
     def is_alive(self) -> bool:
         """Whether any of them is still running."""
         if _PROC.joinpath("self/stat").exists():
-            return any(True for _ in self._member_pids())
+            if self._is_member(_PROC / str(self._seen)):  # a look at all takes 10 ms and more of the loop
+                return True
+            found = next(self._member_pids(), None)
+            self._seen = found or self._leader
+            return found is not None
         try:
             os.killpg(self._leader, 0)
         except (ProcessLookupError, PermissionError):
@@ -55,16 +61,17 @@ class ProcessGroup:
                 os.kill(pid, number)
 
     def _member_pids(self) -> Iterator[int]:
-        for folder in _PROC.glob("[0-9]*"):
-            try:
-                state, _, group, session = _stat(folder)
-                if state in _ENDED_STATES:
-                    continue
-                related = self._leader in (group, session)
-                if related or self._marker in (folder / "environ").read_bytes().split(b"\0"):
-                    yield int(folder.name)
-            except (OSError, ValueError):  # it has ended, or belongs to another user
-                continue
+        return (int(folder.name) for folder in _PROC.glob("[0-9]*") if self._is_member(folder))
+
+    def _is_member(self, folder: Path) -> bool:
+        try:
+            state, _, group, session = _stat(folder)
+            if state in _ENDED_STATES:
+                return False
+            related = self._leader in (group, session)
+            return related or self._marker in (folder / "environ").read_bytes().split(b"\0")
+        except (OSError, ValueError):  # it has ended, or belongs to another user
+            return False
 
 
 def _stat(folder: Path) -> tuple[str, int, int, int]:
@@ -136,6 +143,10 @@ CANCEL_WAIT_S = 0.5  # how long a cancelled run delays its caller
 _POLL_INTERVAL_S = 0.02  # no event reports the end of a descendant
 _READ_BYTES = 65_536
 _cleanup_tasks: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
+
+
+class NoInputError(OSError):
+    """The program's input cannot be kept in a temporary file: there is no folder for it, or no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +252,7 @@ def _start_process(
     marker: str,
 ) -> _RunningProcess:
     _hide_environment()
-    with tempfile.TemporaryFile() as stdin_file:  # a pipe would have to be fed while the program runs
-        stdin_file.write(stdin)
-        stdin_file.seek(0)
+    with _open_input(stdin) as stdin_file:
         process = subprocess.Popen(  # noqa: S603  # running the user's program is this module's purpose
             list(argv),
             stdin=stdin_file,
@@ -265,8 +274,32 @@ def _start_process(
             return
 
     # Not asyncio's subprocesses: their `wait` may hang while a descendant holds a pipe open.
-    threading.Thread(target=wait, name=f"waits-for-{process.pid}", daemon=True).start()
+    try:
+        threading.Thread(target=wait, name=f"waits-for-{process.pid}", daemon=True).start()
+    except RuntimeError:  # the machine has no thread left
+        started.group.send_signal(signal.SIGKILL)
+        process.communicate()
+        raise BlockingIOError(errno.EAGAIN, "no thread left") from None
     return started
+
+
+def _open_input(stdin: bytes) -> IO[bytes]:
+    """Return a file of *stdin*: a pipe would have to be fed while the program runs.
+
+    Raises:
+        NoInputError: There is no folder for temporary files, or no room in it.
+    """
+    if not stdin:
+        return Path(os.devnull).open("rb")
+    with contextlib.ExitStack() as opened:
+        try:
+            file = opened.enter_context(tempfile.TemporaryFile(buffering=0))
+            file.write(stdin)
+            file.seek(0)
+        except OSError as exc:
+            raise NoInputError(exc.errno, exc.strerror) from exc
+        opened.pop_all()  # the caller closes it
+    return file
 
 
 def _read_stream(running: _RunningProcess, stream: IO[bytes] | None, append: Callable[[bytes], None]) -> None:

@@ -1,11 +1,14 @@
 """`command`: real programs, their output within bounds, and nothing left of them afterwards."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +21,8 @@ from functions.domain.events import Event
 from functions.domain.run import Outcome
 from functions.domain.task import Job
 from functions.domain.types import OutcomeKind, find_timezone
-from functions.errors import InputError
+from functions.errors import InputError, ShortageError
+from functions.task_types.command import process
 from functions.task_types.command.process import (
     MARKER_VARIABLE,
     MAX_CHARS_PER_END,
@@ -170,6 +174,61 @@ async def test_what_cannot_be_started_is_said_for_good(
 
     assert (OutcomeKind.FAILED, True) == (outcome.kind, outcome.permanent)
     assert outcome.summary.startswith(said)
+
+
+async def test_a_machine_that_can_start_no_program_now_puts_the_attempt_off(
+    do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no failure of the task's, and another attempt a little later may find what this one lacked."""
+
+    def refuse(*args: Any, **options: Any) -> Any:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+
+    with pytest.raises(ShortageError):
+        await do("true")
+
+
+async def test_a_program_is_ended_when_no_thread_is_left_to_wait_for_it(
+    do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with pytest.raises(ShortageError):
+        await do("sleep 1000")
+
+    assert [-signal.SIGKILL] == [process.returncode for process in started]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError(errno.ENOENT, "No usable temporary directory"), OSError(errno.ENOSPC, "No space")],
+    ids=["folder", "room"],
+)
+async def test_input_needs_a_temporary_file_and_no_input_does_not(
+    error: OSError, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**options: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+
+    assert OutcomeKind.SUCCEEDED is (await do("cat")).kind
+    outcome = await do("cat", stdin="something")
+    assert (OutcomeKind.FAILED, False) == (outcome.kind, outcome.permanent)
+    assert outcome.summary.startswith("The program's input needs a temporary file, for which there is no")
 
 
 @pytest.mark.parametrize(
@@ -464,6 +523,27 @@ async def test_a_strangers_process_is_not_of_the_family() -> None:
     assert alive(stranger.pid)
     stranger.kill()
     await stranger.wait()
+
+
+def test_one_that_runs_on_is_found_again_without_a_look_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at each process of the machine takes the loop 10 ms and more, 50 times a second."""
+    looks: list[str] = []
+    stat = process._stat
+
+    def look(folder: Path) -> tuple[str, int, int, int]:
+        looks.append(folder.name)
+        return stat(folder)
+
+    monkeypatch.setattr(process, "_stat", look)
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    group = ProcessGroup(child.pid, marker="none")
+
+    assert group.is_alive()
+
+    assert [str(child.pid)] == looks
+    child.kill()
+    child.wait()
+    assert not group.is_alive()
 
 
 def test_a_process_that_nobody_has_buried_is_not_alive() -> None:

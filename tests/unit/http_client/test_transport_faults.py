@@ -1,6 +1,7 @@
 """Servers that misbehave: each ends in time, in one plain sentence, and tells nothing it should not."""
 
 import asyncio
+import errno
 import socket
 import time
 
@@ -118,6 +119,18 @@ async def test_a_server_that_switches_protocols_unasked_does_not_hang_the_call(
     response = await make_client(server).request("GET", server.url, timeout=5)
 
     assert 101 == response.status_code
+
+
+async def test_a_connection_for_which_this_machine_has_no_file_is_not_blamed_on_the_other(
+    make_client: MakeClient, failure: Failure
+) -> None:
+    def allow(address: object, port: int) -> bool:  # called as the socket is made
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    error = await failure(make_client(allow=allow), "http://127.0.0.1:9/")
+
+    assert error.reason.startswith("Too many files are open where the scheduler runs")
+    assert (False, False) == (error.is_sent, error.permanent)
 
 
 async def test_a_refused_connection_says_so(make_client: MakeClient, failure: Failure) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -12,10 +13,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from functions.errors import ShortageError
 from functions.parsing.errors import NoParserError, ParsingStoppedError, UnreadableError
 from functions.parsing.feeds import parse_feed
 from functions.parsing.pool import Parse, ParserPool, parse_here, parsing_time
@@ -98,6 +100,20 @@ async def test_who_may_wait_for_a_process_no_longer_is_told_so(pool: ParserPool)
     busy.cancel()
     await asyncio.gather(busy, return_exceptions=True)
     assert await pool(readers.process_id, b"", timeout_s=LONG_S, wait_s=LONG_S) in pool.process_ids
+
+
+async def test_a_machine_that_can_start_no_process_now_fails_only_what_may_not_wait(
+    pool: ParserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*args: object, **options: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+
+    with pytest.raises(ShortageError):
+        await pool(readers.process_id, b"", timeout_s=LONG_S, wait_s=LONG_S)
+    with pytest.raises(ParsingStoppedError, match="because no parser could be started"):
+        await pool(readers.process_id, b"", timeout_s=LONG_S)
 
 
 @pytest.mark.slow

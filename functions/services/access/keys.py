@@ -5,9 +5,9 @@ A row carries a MAC made with a secret that is not in the store. A row without a
 
 import hmac
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
@@ -41,6 +41,8 @@ from functions.services.paging import iter_documents
 KIND: Final = "keys"
 UNREADABLE_NAME = "a key that could not be read"
 DIGEST, MAC = "tokenHash", "mac"  # fields of a row that are not the key's own
+MAX_KEYS_OF_OWNER = 200  # every list of keys reads those of all owners, and each has a rate of its own
+REVOKED_FOR = timedelta(days=30)  # how long a revoked key is listed; the trail has it for longer
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,8 @@ class KeyStore:
             capabilities: What tasks saved with it may use; None for what *by* may.
 
         Raises:
-            NotAllowedError: *by* lacks the scope admin, or the key would exceed or outlive it.
+            NotAllowedError: *by* lacks the scope admin, the key would exceed or outlive it, or its owner has
+                as many as an owner may have.
             InputError: *expires_at* is not in the future, a name cannot be read, or no key can be made here.
         """
         if not by.has_scope("admin"):
@@ -128,6 +131,7 @@ class KeyStore:
             raise InputError(validation_sentence(exc)) from None
         if excess := excess_of(key, by):
             raise NotAllowedError(excess)
+        await self._check_number(owner)
         token = format_token(key.id, self._new_secret())
         data = await self._to_row(key, hash_token(token))
         [written] = await self._store.put_documents([Document(KIND, key.id, data, expire_at=expires_at)])
@@ -135,6 +139,16 @@ class KeyStore:
             raise StoreUnavailableError("The store did not say whether the key was kept; make another one")
         await self._record("key issued", key, by=by)
         return key, token
+
+    async def _check_number(self, owner: str) -> None:
+        if not owner:
+            return
+        rows = [document async for document in iter_documents(self._store, KIND)]
+        if sum(row.data.get("owner") == owner for row in rows) >= MAX_KEYS_OF_OWNER:
+            raise NotAllowedError(
+                f"owner: {owner} has {MAX_KEYS_OF_OWNER} keys, as many as an owner may have; revoke those "
+                f"that are not used, which count for {REVOKED_FOR.days} days more, and give others an expiry"
+            )
 
     async def find(self, token: str) -> Principal | None:
         """Return the principal of *token*; None when it is no key, or one that is expired or revoked."""
@@ -191,7 +205,7 @@ class KeyStore:
         return key
 
     async def _end(self, key_id: str, *, by: Principal) -> ApiKey:
-        async for document in iter_documents(self._store, KIND):
+        async for document in self._rows_for(key_id):
             key, signature = await self._read_row(document)
             if key is None and document.id == key_id and not by.owner:
                 await self._remove(document)
@@ -204,13 +218,25 @@ class KeyStore:
             return await self._revoke(key)
         raise NotFoundError(f"There is no key {key_id!r}")
 
+    async def _rows_for(self, key_id: str) -> AsyncIterator[Document]:
+        """Yield the row of a key; where there is none all rows: an older version kept them under digests."""
+        may_be_id = key_id.isascii() and key_id.isalnum()
+        found = await self._store.get_documents(KIND, [key_id]) if may_be_id else ()
+        for document in found:
+            yield document
+        if not found:
+            async for document in iter_documents(self._store, KIND):
+                yield document
+
     async def _remove(self, document: Document) -> None:
         [removed] = await self._store.delete_documents([document])
         if removed.status is not WriteStatus.APPLIED:
             raise StoreUnavailableError("The store did not say whether the key was removed; revoke it again")
 
     async def _revoke(self, key: ApiKey) -> ApiKey:
-        revoked = key.model_copy(update={"revoked_at": key.revoked_at or self._clock()})
+        revoked_at = key.revoked_at or self._clock()
+        revoked = key.model_copy(update={"revoked_at": revoked_at})
+        listed_until = revoked_at + REVOKED_FOR
         [before] = await self._store.get_documents(KIND, [key.id])
         data = await self._to_row(revoked, str(before.data.get(DIGEST)))
 
@@ -219,7 +245,8 @@ class KeyStore:
                 raise NotFoundError(f"There is no key {key.id!r}")
             return None if document.data.get("revokedAt") else data
 
-        await update_document(self._store, KIND, key.id, decide)
+        end = min(key.expires_at or listed_until, listed_until)
+        await update_document(self._store, KIND, key.id, decide, expire_at=end)
         return revoked
 
     async def _record(self, verb: AuditVerb, key: ApiKey, *, by: Principal) -> None:

@@ -38,6 +38,7 @@ from functions.web.api.schemas import TaskOut
 
 REQUESTS_PER_MINUTE = 240
 BURST_SIZE = 60
+KEYS_AT_FULL_RATE = 4  # of one owner: more keys bring no more requests, and one that is lost stops no other
 MAX_BUCKETS = 10_000  # beyond it the least recently used bucket is dropped, which refills it
 FAILURES_PER_MINUTE = 10  # of one address
 FAILURE_BURST = 20
@@ -105,6 +106,11 @@ class ApiAuth:
         self._dependencies = dependencies
         self.admin_key_hash = None if admin_key is None else hash_token(admin_key)
         self._rate_limiter = RateLimiter(clock=clock)
+        self._owners = RateLimiter(
+            clock=clock,
+            per_minute=KEYS_AT_FULL_RATE * REQUESTS_PER_MINUTE,
+            burst_size=KEYS_AT_FULL_RATE * BURST_SIZE,
+        )
         self._failures = RateLimiter(clock=clock, per_minute=FAILURES_PER_MINUTE, burst_size=FAILURE_BURST)
 
     async def from_request(self, request: Request) -> Principal:
@@ -154,11 +160,12 @@ class ApiAuth:
         """Count one request of *principal*.
 
         Raises:
-            ProblemError: 429: the principal exceeds its rate.
+            ProblemError: 429: the principal exceeds its rate, or the keys of its owner do together.
         """
-        wait_s = self._rate_limiter.retry_after(principal.id)
-        if wait_s:
+        if wait_s := self._rate_limiter.retry_after(principal.id):
             raise _too_many("This key sends too many requests; wait a little", wait_s)
+        if principal.owner and (wait_s := self._owners.retry_after(principal.owner)):
+            raise _too_many("The keys of this owner send too many requests; wait a little", wait_s)
 
 
 def _too_many(reason: str, wait_s: float) -> ProblemError:

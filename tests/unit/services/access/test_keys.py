@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from functions.app.application import App
 from functions.config.settings import Settings
 from functions.domain.access import ADMINISTRATOR, audit_subject
 from functions.domain.storage import Document, WriteResult, WriteStatus
-from functions.errors import InputError, StoreUnavailableError
+from functions.errors import InputError, NotAllowedError, StoreUnavailableError
 from functions.services.access.audit import list_entries, record_change
 from functions.services.meta import MAX_ENDED_SESSIONS, end_session, has_session_ended
 from functions.web.dashboard.session import SESSION_LIFETIME
@@ -70,6 +71,60 @@ async def test_whoever_makes_or_revokes_a_key_is_in_its_trail(make_app: MakeApp)
         (entry.verb, entry.by, entry.note) for entry in trail
     }
     assert "ann" == key.created_by
+
+
+async def test_an_owner_has_so_many_keys_and_no_more(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.services.access.keys.MAX_KEYS_OF_OWNER", 3)
+    app = make_app(SIGNING_SECRET=NEW)
+
+    async def make(owner: str) -> str:
+        key, _ = await app.keys.create(
+            name="x", scopes=("admin",), owner=owner, expires_at=None, by=ADMINISTRATOR
+        )
+        return key.id
+
+    anns = [await make("ann") for _ in range(3)]
+    with pytest.raises(NotAllowedError, match="ann has 3 keys, as many as an owner may have; revoke those"):
+        await make("ann")
+    assert [await make("bob"), *[await make("") for _ in range(4)]]
+
+    await app.keys.revoke(anns[0], by=ADMINISTRATOR)  # or else keys could be made and revoked without end
+    with pytest.raises(NotAllowedError, match="count for 30 days more"):
+        await make("ann")
+
+
+async def test_a_revoked_key_leaves_the_store_after_a_month_or_when_it_would_have_expired(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(SIGNING_SECRET=NEW)
+    kept_until = []
+    for expires_at in (None, NOON + timedelta(days=90), NOON + timedelta(hours=1)):
+        key, _ = await app.keys.create(
+            name="x", scopes=("read",), owner="ann", expires_at=expires_at, by=ADMINISTRATOR
+        )
+        await app.keys.revoke(key.id, by=ADMINISTRATOR)
+        [row] = await app.store.get_documents("keys", [key.id])
+        kept_until.append(row.expire_at)
+
+    month = NOON + timedelta(days=30)
+    assert [month, month, NOON + timedelta(hours=1)] == kept_until
+
+
+async def test_revoking_one_of_many_keys_reads_that_one(make_app: MakeApp) -> None:
+    app = make_app(SIGNING_SECRET=NEW)
+    ids = [
+        (await app.keys.create(name="x", scopes=("read",), owner="ann", expires_at=None, by=ADMINISTRATOR))[
+            0
+        ].id
+        for _ in range(12)
+    ]
+
+    with app.store.count_operations() as operations:
+        await app.keys.revoke(ids[5], by=ADMINISTRATOR)
+
+    assert 4 > operations.reads
 
 
 async def test_a_key_that_is_not_used_ends_with_its_secret(make_app: MakeApp) -> None:

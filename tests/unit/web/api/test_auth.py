@@ -1,7 +1,7 @@
 """Keys: what each scope opens, whose tasks a bound key sees, and when a key is over."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -11,10 +11,11 @@ from starlette.requests import Request
 
 from functions.app.application import App
 from functions.config.settings import Settings
-from functions.domain.access import format_token
+from functions.domain.access import Principal, format_token
 from functions.domain.storage import OperationCounts
 from functions.web.api.addresses import base_url, client_address
-from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST
+from functions.web.api.dependencies import BURST_SIZE, FAILURE_BURST, KEYS_AT_FULL_RATE, ApiAuth
+from functions.web.api.errors import ProblemError
 from functions.web.factory import build_api_app
 from tests.support.clock import Clock
 from tests.unit.web.api.conftest import ADMIN, HEALTH, Call
@@ -147,6 +148,30 @@ async def test_a_key_gone_wild_is_slowed_down(api: Call, make_key: MakeKey) -> N
     assert 429 == answers[-1].status
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     assert 200 == (await api("GET", "/api/schedule/preview?schedule=daily", key=calm)).status
+
+
+# What one owner's keys may cost others.
+
+
+def requests_until_refused(auth: ApiAuth, holders: Sequence[Principal]) -> int:
+    """How many requests pass when each of *holders* sends as many as its key may at one moment."""
+    for number, holder in enumerate(one for one in holders for _ in range(BURST_SIZE)):
+        try:
+            auth.limit(holder)
+        except ProblemError:
+            return number
+    return len(holders) * BURST_SIZE
+
+
+def test_more_keys_bring_an_owner_no_more_requests_and_others_no_fewer(wired: App) -> None:
+    auth = ApiAuth(wired, admin_key=None, clock=lambda: 0.0)
+    anns = [Principal(f"ann{number}", "ann", frozenset(), "ann") for number in range(KEYS_AT_FULL_RATE + 3)]
+    bobs = [Principal("bob1", "bob", frozenset(), "bob")]
+    operators = [Principal(f"op{number}", "op", frozenset()) for number in range(KEYS_AT_FULL_RATE + 3)]
+
+    assert KEYS_AT_FULL_RATE * BURST_SIZE == requests_until_refused(auth, anns)
+    assert BURST_SIZE == requests_until_refused(auth, bobs)
+    assert len(operators) * BURST_SIZE == requests_until_refused(auth, operators)
 
 
 # What callers without a key may cost.

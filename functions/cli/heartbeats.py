@@ -52,9 +52,9 @@ def show_address(context: CliContext, address: str, *, expected: str | None) -> 
             f"Expected:  {expected or '-'}",
             "",
             "In a crontab, after the command:",
-            f"  0 2 * * *  backup.sh && curl -fsS -m 10 --retry 5 -o /dev/null {address}",
-            "With its start, its exit code and its output:",
-            f"  0 2 * * *  scheduler ping {address} -- backup.sh",
+            f"  && curl -fsS -m 10 --retry 5 -o /dev/null {address}",
+            "Or before the command, with its start, its exit code and its output:",
+            f"  scheduler ping {address} --",
         ],
     )
 

@@ -1,6 +1,7 @@
 """The command `run`: stored tasks, or those of a file, run once, at the next tick or here."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.cli.apply import report_problems
+from functions.cli.console import replace_unprintable
 from functions.cli.options import EXIT_FAILED, EXIT_OK, UsageError, format_local
 from functions.cli.session import CliContext, ending_in_order
 from functions.cli.tasks import NO_LIMIT, PRINCIPAL_NAME, format_runs, run_to_json, task_to_json
@@ -17,6 +19,8 @@ from functions.domain.types import OutcomeKind, Status, format_instant
 from functions.errors import InputError
 from functions.services import manual_runs, task_commands
 from functions.taskfiles.loader import LoadResult, read_task_files
+
+LABEL_WIDTH = 11  # as `show` has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,8 @@ def _lines(context: CliContext, finished: Sequence[RequestedRun]) -> Iterator[st
     runs = [one.run for one in finished if one.run]
     if runs:
         yield from format_runs(context.screen, runs)
+    for run in runs:
+        yield from _output_lines(run, with_task=len(runs) > 1)
     for one in finished:
         task = one.task
         if one.run is None:
@@ -159,3 +165,22 @@ def _lines(context: CliContext, finished: Sequence[RequestedRun]) -> Iterator[st
                 f"{task.id}: attempt {one.run.attempt} {one.run.outcome}; a tick makes the next one at "
                 f"{format_local(task.retry_at, task.timezone)}"
             )
+
+
+def _output_lines(run: Run, *, with_task: bool) -> Iterator[str]:
+    """What *run* found and gave back: whoever waits for a run wants to see it."""
+    found = [_item_text(one) for one in run.items]
+    parts = {"found": "\n".join(found), **{name: _plain(value) for name, value in run.metrics.items()}}
+    if with_task and any(text.strip() for text in parts.values()):
+        yield f"{run.task_id}:"
+    for name, text in parts.items():
+        for number, line in enumerate(text.strip().splitlines()):
+            yield replace_unprintable(f"  {'' if number else name:{LABEL_WIDTH}}  {line}")
+
+
+def _item_text(item: Mapping[str, str]) -> str:
+    return "  ".join(" ".join(item[name].split()) for name in ("title", "url", "text") if item.get(name))
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -36,6 +36,22 @@ def test_a_failed_attempt_says_when_the_next_one_is(
     assert "UTC" in said.out
 
 
+def test_a_run_that_is_waited_for_shows_what_it_put_out(
+    scheduler: Scheduler, write_tasks: WriteTasks, site: str
+) -> None:
+    words = {"command": ["printf", "first\n\033[31msecond\n"]}
+    scheduler(
+        "apply",
+        write_tasks({"id": "a", "type": "command", "params": words}, {"id": "b", "params": {"url": site}}),
+    )
+
+    alone = scheduler("run", "a", "--wait", ALLOW_COMMANDS="1").out.splitlines()
+    both = scheduler("run", "a", "b", "--wait", ALLOW_COMMANDS="1").out.splitlines()
+
+    assert ["  exitCode     0", "  stdout       first", f"{'':15}second"] == alone[2:]
+    assert ["a:", *alone[2:], "b:", "  status       200"] == both[3:8]
+
+
 def test_the_last_failure_promises_nothing(scheduler: Scheduler, write_tasks: WriteTasks, site: str) -> None:
     once = {"id": "a", "params": {"url": f"{site}/broken"}, "retry": {"maxAttempts": 1}}
     scheduler("apply", write_tasks(once))

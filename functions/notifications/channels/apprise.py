@@ -7,7 +7,7 @@ arbitrary address (`WEBHOOK_URL` is for that).
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -91,23 +91,24 @@ class AppriseChannel:
             services = self._load_services()
         except ImportError:
             return SendResult(ok=False, permanent=True, detail=MISSING)
-        if unknown := [number for number, service in enumerate(services, 1) if service is None]:
-            detail = f"APPRISE_URLS: number {unknown[0]} is not complete; see apprise's own page on it"
-            return SendResult(ok=False, permanent=True, detail=detail)
-        keys = [recipient_key(url) for url in self._urls]
-        lacking = notifications[0].lacking.get(self.name) or keys
-        numbers = [number for number, key in enumerate(keys) if key in lacking]
+        usable = {recipient_key(url): one for url, one in zip(self._urls, services, strict=True) if one}
+        unusable = _listed(number for number, one in enumerate(services, 1) if not one)
+        loss = f"not complete, see apprise's own page on it: number {unusable} of APPRISE_URLS"
+        if not usable:
+            return SendResult(ok=False, permanent=True, detail=loss)
+        lacking = notifications[0].lacking.get(self.name) or usable
+        asked = [key for key in usable if key in lacking]
         results = await asyncio.gather(
-            *(_notify(services[one], *self._render_for(services[one], notifications)) for one in numbers)
+            *(_notify(usable[one], *self._render_for(usable[one], notifications)) for one in asked)
         )
-        refused = [number for number, is_ok in zip(numbers, results, strict=True) if not is_ok]
+        refused = [key for key, is_ok in zip(asked, results, strict=True) if not is_ok]
         if not refused:
-            return SendResult(ok=True)
-        listed = ", ".join(str(number + 1) for number in refused)
+            return SendResult(ok=True, detail=loss if unusable else "")
+        listed = _listed(number for number, url in enumerate(self._urls, 1) if recipient_key(url) in refused)
         return SendResult(
             ok=False,
             detail=f"not accepted by number {listed} of APPRISE_URLS",
-            lacking=tuple(keys[number] for number in refused) if len(refused) < len(services) else (),
+            lacking=tuple(refused) if len(refused) < len(usable) else (),
         )
 
     def _render_for(self, service: Any, notifications: Sequence[Notification]) -> tuple[str, str]:
@@ -156,6 +157,10 @@ def render(
     title, text = render_fullest(render_within, lambda message: len(message[1]) <= max_chars)
     shown = truncate(title, min(TITLE_UNITS, title_chars)) if title_chars > 0 else ""
     return shown, truncate(text, max_chars)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 async def _notify(service: Any, title: str, body: str) -> bool:

@@ -195,11 +195,23 @@ def test_every_scheme_that_is_let_through_is_one_the_library_knows() -> None:
     assert [] == sorted(SCHEMES - known)
 
 
-async def test_an_address_that_the_library_cannot_use_switches_the_channel_off() -> None:
+async def test_addresses_that_the_library_cannot_use_switch_the_channel_off() -> None:
     sent = await channel("pover://x").send([notice()], NOON)
 
     assert (False, True) == (sent.ok, sent.permanent)
-    assert "number 1 is not complete" in sent.detail
+    assert "not complete" in sent.detail
+    assert sent.detail.endswith("number 1 of APPRISE_URLS")
+
+
+@pytest.mark.slow
+async def test_one_address_that_the_library_cannot_use_takes_no_alert_from_the_others(
+    service: Service,
+) -> None:
+    sent = await channel("pover://x", f"gotify://127.0.0.1:{service.port}/{CANARY}").send([notice()], NOON)
+
+    assert 1 == len(service.taken)
+    assert sent.ok
+    assert sent.detail.endswith("number 1 of APPRISE_URLS")
 
 
 async def test_without_the_package_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,7 @@ async def list_incidents(context: CurrentPage, tag: QueryText = "", after: Curso
         after=after,
         hours=HOURS,
         more=max(ids) if len(ids) >= PAGE_SIZE else "",
+        page_size=PAGE_SIZE,
     )
 
 

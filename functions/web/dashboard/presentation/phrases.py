@@ -159,6 +159,10 @@ _PHRASES = (
         "Last error": "最近错误",
         "Notices": "通知",
         "Nothing fails.": "没有失败的任务。",
+        "No last run failed.": "没有最近一次运行失败的任务。",
+        "Tasks without a success in time are looked for among {n} tasks on each page.": (
+            "每页在 {n} 个任务中查找未按时成功的任务。"
+        ),
         "Failing tasks cannot be listed: the database lacks an index, which `terraform apply` makes.": (
             "无法列出失败的任务：数据库缺少索引，运行 `terraform apply` 会创建它。"
         ),

@@ -138,6 +138,24 @@ async def test_incidents_are_those_that_last_then_those_that_are_over(
     assert "Nothing fails." in shop
 
 
+async def test_while_there_are_more_tasks_no_page_says_that_nothing_fails(
+    browser: Browser, wired: App, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one has no success in time, which only its own page of tasks shows."""
+    monkeypatch.setattr("functions.web.dashboard.incidents.PAGE_SIZE", 2)
+    silent = make_task("z", last_outcome="succeeded", alert={"missingSuccessNotified": True})
+    tasks = [make_task("a"), make_task("b"), silent]
+    await wired.store.write([ConditionalWrite(task, None) for task in tasks])
+    await browser.sign_in()
+
+    first = (await browser.get("/dashboard/incidents")).body.decode()
+    second = (await browser.get("/dashboard/incidents?after=b")).body.decode()
+
+    assert "Nothing fails." not in first
+    assert "among 2 tasks on each page" in first
+    assert "No success in time" in second
+
+
 async def test_without_the_index_no_page_says_that_nothing_fails(
     browser: Browser,
     wired: App,

@@ -68,10 +68,12 @@ def worker_time_budget(response_limit: timedelta) -> TimeBudget:
 MAX_BODY_BYTES = 65_536  # of any request
 MAX_FORM_BYTES = 262_144  # of a task's form, which sends all of its texts, also those that a file brought
 MAX_PING_BYTES = 1_048_576  # of a heartbeat's call, which keeps the end of a program's output
+MAX_MESSAGE_BYTES = 1_048_576  # of an assistant's, which is read for its id alone when it is too large
 LARGER_BODIES = {
     "/dashboard/new": MAX_FORM_BYTES,
     "/dashboard/tasks/": MAX_FORM_BYTES,
     "/ping/": MAX_PING_BYTES,
+    "/mcp": MAX_MESSAGE_BYTES,
 }
 LARGE_BODY_BYTES = 4096  # one takes up to 0.1 s to check, during which nothing else runs
 BODY_TIMEOUT = timedelta(seconds=10)  # from the first read of a body to its end

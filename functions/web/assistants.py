@@ -7,10 +7,10 @@ stream stays open. The key, its rate and the limits on bodies are the API's.
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from functions.assistants.messages import ONE_MESSAGE, is_message
+from functions.assistants.messages import ONE_MESSAGE, explain_unreadable, is_message
 from functions.domain.access import Principal
 from functions.web.api.dependencies import (
     ApiRoute,
@@ -21,6 +21,9 @@ from functions.web.api.dependencies import (
 )
 from functions.web.api.errors import problem_response
 from functions.web.api.scheduler import ApiDependencies
+from functions.web.app import MAX_BODY_BYTES
+
+INVALID_REQUEST = -32600  # of JSON-RPC
 
 router = APIRouter(include_in_schema=False, route_class=ApiRoute)
 
@@ -32,6 +35,8 @@ async def answer_assistant(
     """Answer one message of an assistant, with the rights of its key."""
     check_media_type(request)
     body = await request.body()
+    if len(body) > MAX_BODY_BYTES:
+        return _refuse_large(body)
     message = check_body(body)  # what no store can hold is refused as everywhere
     if not is_message(message):
         return problem_response(400, ONE_MESSAGE)  # the SDK's answer would quote its models
@@ -42,6 +47,16 @@ async def answer_assistant(
 async def refuse_other_methods(_: CurrentPrincipal) -> Response:
     """Refuse to open a stream, or to end a session: there are none."""
     return problem_response(405, "Send each message by POST: no stream is kept", headers={"Allow": "POST"})
+
+
+def _refuse_large(body: bytes) -> Response:
+    """Return an error that belongs to the request in *body*: a status of its own ends a client's session."""
+    id_, _ = explain_unreadable(body.decode("utf-8", "replace"))
+    reason = f"Send at most {MAX_BODY_BYTES // 1024} KB in a message"
+    if id_ is None:
+        return problem_response(413, reason)
+    fault = {"code": INVALID_REQUEST, "message": reason}
+    return JSONResponse({"jsonrpc": "2.0", "id": id_, "error": fault})
 
 
 class _Answer(Response):

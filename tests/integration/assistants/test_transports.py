@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from mcp import ClientSession, StdioServerParameters, types
+from mcp import ClientSession, MCPError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -102,6 +102,9 @@ async def test_a_server_by_key(tmp_path: Path) -> None:
             await answered(client, address)
             async with over_http(address, KEY) as session:
                 await walk(session)
+                with pytest.raises(MCPError, match="at most 64 KB"):
+                    await session.call_tool("create_task", {"task": SHOP | {"description": "x" * 70_000}})
+                await session.list_tools()  # the session goes on
             bound = {"Authorization": f"Bearer {KEY}"}
             async with client.get(f"{address}/api/tasks/shop/audit", headers=bound) as trail:
                 entries = (await trail.json())["entries"]
@@ -125,7 +128,7 @@ async def _refusals(client: aiohttp.ClientSession, url: str) -> dict[str, Any]:
         ("a page of another site", 403, "POST", {"Origin": "https://evil.example"}, message),
         ("a stream", 405, "GET", {}, None),
         ("a session to end", 405, "DELETE", {}, None),
-        ("too much", 413, "POST", {}, message | {"params": {"x": "x" * 70_000}}),
+        ("too much", 413, "POST", {}, {"x": "x" * 70_000}),
         ("not said to be JSON", 415, "POST", {"Content-Type": "text/plain"}, message),
         ("no method", 400, "POST", {}, {"jsonrpc": "2.0", "id": 1}),
         ("well", 200, "POST", {}, message),

@@ -61,6 +61,14 @@ resource "google_pubsub_topic_iam_member" "pubsub_undelivered" {
   member  = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }
 
+# In a project of before April 2021 Pub/Sub may not make the invoker's token: nothing would arrive.
+resource "google_service_account_iam_member" "pubsub_as_invoker" {
+  count              = var.push_events ? 1 : 0
+  service_account_id = google_service_account.invoker.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+}
+
 resource "google_pubsub_subscription_iam_member" "pubsub_push" {
   count        = var.push_events ? 1 : 0
   project      = var.project_id

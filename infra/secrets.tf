@@ -22,7 +22,23 @@ resource "google_secret_manager_secret" "own" {
   secret_id = each.value
 
   replication {
-    auto {}
+    dynamic "auto" {
+      for_each = var.secrets_in_region ? [] : [true]
+      content {}
+    }
+    dynamic "user_managed" {
+      for_each = var.secrets_in_region ? [var.region] : []
+      content {
+        replicas {
+          location = user_managed.value
+        }
+      }
+    }
+  }
+
+  # Another place would be another secret, and the values are lost: keys and sessions are signed with one of them.
+  lifecycle {
+    ignore_changes = [replication]
   }
   depends_on = [google_project_service.needed]
 }

@@ -37,6 +37,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{2,18}[a-z0-9]$", var.name))
     error_message = "name: give 4 to 20 small letters, digits and hyphens, a letter first."
   }
+
+  validation {
+    condition     = !can(regex("^goog|google", var.name))
+    error_message = "name: Google refuses topics that begin with goog, and buckets with google in their names; take another."
+  }
 }
 
 variable "source_zip" {
@@ -62,7 +67,7 @@ variable "settings" {
 
   validation {
     condition = alltrue([
-      for name in keys(var.settings) : !can(regex("(SECRET|TOKEN$|API_KEY|WEBHOOK_URL|SMTP_URL|ROUTING_KEY|HEARTBEAT_URL|APPRISE_URLS|NTFY_URL)", name))
+      for name in keys(var.settings) : !can(regex("(SECRET|TOKEN$|API_KEY|WEBHOOK_URL|SMTP_URL|ROUTING_KEY|HEARTBEAT_URL|APPRISE_URLS|NTFY_URL|OTLP_HEADERS)", name))
     ])
     error_message = "settings: a secret would be in Terraform's state; put it into Secret Manager and name it in secrets."
   }
@@ -97,6 +102,12 @@ variable "secrets" {
     ])
     error_message = "secrets: give names of settings in capitals, and ids of secrets of this project; never a value."
   }
+}
+
+variable "secrets_in_region" {
+  description = "Whether the secrets are made in the region alone, as an organisation's policy of locations (constraints/gcp.resourceLocations) may demand; those that are there stay where they are."
+  type        = bool
+  default     = false
 }
 
 variable "rotating" {

@@ -112,6 +112,11 @@ run "what_is_made_by_default" {
     error_message = "The runtime may read other secrets than its own, or not all of them."
   }
 
+  assert {
+    condition     = alltrue([for one in google_secret_manager_secret.own : length(one.replication[0].auto) == 1 && length(one.replication[0].user_managed) == 0])
+    error_message = "Secrets are where nobody asked for."
+  }
+
   # Each account has the roles that it needs, and no others.
   assert {
     condition     = google_project_iam_member.runtime_store.role == "roles/datastore.user" && length(google_project_iam_member.runtime_store.condition) == 1
@@ -178,14 +183,15 @@ run "what_is_made_when_asked_for" {
   command = plan
 
   variables {
-    rotating        = true
-    bearer_pingers  = true
-    push_events     = true
-    alarm_email     = "ann@example.com"
-    billing_account = "012345-6789AB-CDEF01"
-    settings        = { CREDITS_PER_1K_TOKENS = "0.5" } # only sounds secret
-    queue_name      = "cronfire-work-2"
-    daily_backups   = 7
+    rotating          = true
+    bearer_pingers    = true
+    push_events       = true
+    secrets_in_region = true
+    alarm_email       = "ann@example.com"
+    billing_account   = "012345-6789AB-CDEF01"
+    settings          = { CREDITS_PER_1K_TOKENS = "0.5" } # only sounds secret
+    queue_name        = "cronfire-work-2"
+    daily_backups     = 7
 
     protect_database = false
   }
@@ -228,6 +234,10 @@ run "what_is_made_when_asked_for" {
     error_message = "Events are pushed with another audience than the function accepts."
   }
   assert {
+    condition     = google_service_account_iam_member.pubsub_as_invoker[0].role == "roles/iam.serviceAccountTokenCreator" && google_service_account_iam_member.pubsub_as_invoker[0].service_account_id == google_service_account.invoker.name
+    error_message = "In an old project Pub/Sub could not make the token, and no event would come."
+  }
+  assert {
     condition     = length(google_pubsub_subscription.push[0].dead_letter_policy) == 1
     error_message = "What cannot be delivered would be tried for ever."
   }
@@ -256,6 +266,12 @@ run "what_is_made_when_asked_for" {
     error_message = "The setting did not reach the function."
   }
 
+  # No secret outside the region, where an organisation forbids it.
+  assert {
+    condition     = alltrue([for one in google_secret_manager_secret.own : length(one.replication[0].auto) == 0 && one.replication[0].user_managed[0].replicas[0].location == "europe-west1"])
+    error_message = "A secret would be everywhere."
+  }
+
   # Another queue, and backups.
   assert {
     condition     = google_cloud_tasks_queue.work.name == "cronfire-work-2"
@@ -267,13 +283,14 @@ run "what_is_made_when_asked_for" {
   }
 }
 
-# A name in place of the project's id, a zone, secrets by settings, a value as a secret's id, a worker cut off.
+# A name in place of the project's id, a zone, a name of Google's, secrets by settings, a value as a secret's id, a worker cut off.
 run "what_cannot_be_is_refused" {
   command         = plan
-  expect_failures = [var.project_id, var.region, var.settings, var.secrets, var.worker_budget_s]
+  expect_failures = [var.project_id, var.region, var.name, var.settings, var.secrets, var.worker_budget_s]
   variables {
     project_id      = "My Project"
     region          = "europe-west1-b"
+    name            = "my-google-cron" # of which a bucket would be named
     settings        = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
     secrets         = { SLACK_WEBHOOK_URL = "https://hooks.example.com/secret" }
     worker_budget_s = 290

@@ -158,6 +158,20 @@ def test_what_must_be_there_before(kind: str, name: str, first: str) -> None:
     assert first in waits_for(kind, name)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "argument"),
+    [
+        ("google_cloud_scheduler_job", "tick", "paused"),  # as for cron-job.org alone
+        ("google_secret_manager_secret", "own", "replication"),  # to change it is to lose the values
+        ("google_secret_manager_secret_version", "first", "enabled"),  # a retired one is disabled
+    ],
+)
+def test_a_deploy_leaves_alone_what_people_may_change(kind: str, name: str, argument: str) -> None:
+    [body] = [body for one, own, body in RESOURCE.findall(TEXT) if (one, own) == (kind, name)]
+
+    assert [argument] == re.findall(r"ignore_changes = \[(.*)\]", body)
+
+
 def test_whoever_deploys_is_told_a_role_for_each_kind_of_resource() -> None:
     """The table of infra/README.md: a resource without a row is a role that somebody is refused for."""
     table = (INFRA / "README.md").read_text(encoding="utf-8").split("## Who deploys")[1].split("\n## ")[0]

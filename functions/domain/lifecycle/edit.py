@@ -265,7 +265,7 @@ def queue_runs(task: Task, instants: Sequence[datetime], trigger: Trigger, *, no
 
 
 def backfill_instants(task: Task, *, first: datetime, until: datetime, now: datetime) -> list[datetime]:
-    """The occurrences from *first* to *until*, both included, oldest first.
+    """The occurrences from *first* to *until*, both included, oldest first; not those that run anyway.
 
     Raises:
         InputError: The span is empty, reaches into the future, or holds more than may wait at once.
@@ -279,7 +279,17 @@ def backfill_instants(task: Task, *, first: datetime, until: datetime, now: date
         raise InputError(
             f"from, to: {span.count} occurrences, but at most {BACKLOG_LIMIT} at once; take a shorter span"
         )
-    return schedule_of(task).last_n(first, until, span.count)
+    started = _started_anyway(task, now=now)
+    return [at for at in schedule_of(task).last_n(first, until, span.count) if at not in started]
+
+
+def _started_anyway(task: Task, *, now: datetime) -> set[datetime]:
+    """The occurrences that run, that wait, or that the schedule has due and begins at the next tick."""
+    waiting = task.backlog
+    if task.status is Status.SCHEDULED:
+        due = due_occurrences(task.model_copy(update={"jitter_seconds": 0}), now=now)
+        waiting = due.backlog if due.to_run is None else (due.to_run, *due.backlog)
+    return {extra.at for extra in waiting} | ({task.occurrence} if task.occurrence else set())
 
 
 def _next_after(task: Task, *, now: datetime) -> datetime | None:

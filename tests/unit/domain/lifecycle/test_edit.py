@@ -255,6 +255,25 @@ class TestRunsByHand:
         assert [NOON - 10 * MINUTE, NOON - 5 * MINUTE] == instants
 
     @pytest.mark.parametrize(
+        ("state", "count"),
+        [
+            ({}, 2),  # of 11:50, 11:55 and 12:00 the newest is to run at the next tick
+            ({"jitter_seconds": 600}, 2),
+            ({"misfire": {"policy": "run_all"}, "next_occurrence": NOON - 5 * MINUTE}, 1),
+            ({"status": Status.PAUSED}, 3),
+            ({"status": Status.RUNNING, "occurrence": NOON, "next_occurrence": NOON + 5 * MINUTE}, 2),
+        ],
+    )
+    def test_a_backfill_leaves_out_what_runs_anyway(
+        self, make_task: MakeTask, state: dict[str, Any], count: int
+    ) -> None:
+        until = NOON + MINUTE / 3
+
+        instants = backfill_instants(make_task(**state), first=NOON - 10 * MINUTE, until=until, now=until)
+
+        assert [NOON - 10 * MINUTE, NOON - 5 * MINUTE, NOON][:count] == instants
+
+    @pytest.mark.parametrize(
         ("first", "until", "reason"),
         [
             (NOON, NOON + HOUR, "later than now"),

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
+from functions.domain.schedule.base import MAX_SCHEDULE_CHARS
 from functions.domain.schedule.days.closed import OnExcluded
 from functions.domain.schedule.days.entries import MAX_ENTRIES
 from functions.domain.storage import MAX_DOCUMENT_ID_CHARS
@@ -44,7 +45,7 @@ class PreviewSchedule(Model):
     """A schedule that is not saved."""
 
     schedule: str = Field(
-        max_length=200,
+        max_length=MAX_SCHEDULE_CHARS,
         description="five cron fields, @daily, `every 15m`, `at 2026-12-01T09:00`, or "
         "`first business day of month at 09:00`",
         examples=["30 9 * * MON-FRI"],

@@ -21,7 +21,7 @@ from functions.domain.costs.task_budget import CreditLimit, Spending
 from functions.domain.events import After, Dependent, Event, OnEvent, Outbox
 from functions.domain.heartbeat.model import HEARTBEAT, HeartbeatState
 from functions.domain.json_depth import check_values
-from functions.domain.schedule.base import ScheduleError
+from functions.domain.schedule.base import MAX_SCHEDULE_CHARS, ScheduleError
 from functions.domain.schedule.days.entries import (
     MAX_ENTRIES,
     MAX_ENTRY_CHARS,
@@ -191,7 +191,7 @@ class TaskFields(Model):
     params: dict[str, Any] = Field(default_factory=dict)
     after: Annotated[tuple[After, ...], Field(max_length=10)] = ()
     on_event: Annotated[tuple[OnEvent, ...], Field(max_length=10)] = ()
-    schedule: Annotated[str, StringConstraints(max_length=2000)] = ""
+    schedule: Annotated[str, StringConstraints(max_length=MAX_SCHEDULE_CHARS)] = ""
     timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
     excluded: Annotated[tuple[DayEntry, ...], Field(alias="except", max_length=MAX_ENTRIES)] = ()
     on_excluded: Literal["skip", "next", "previous"] = "skip"

@@ -9,6 +9,7 @@ from functions.errors import InputError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+MAX_SCHEDULE_CHARS = 2000  # of all schedules of a task together
 # Occurrences end a day before the last instant, so that jitter does not carry them beyond it.
 FIRST_SECOND = -62_135_424_000  # two days inside of what a datetime can hold
 LAST_SECOND = (LAST_INSTANT - EPOCH) // SECOND - 86_400

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 
 from functions.domain.json_depth import MAX_INT64
+from functions.domain.schedule.base import MAX_SCHEDULE_CHARS
 from functions.domain.schedule.days.entries import MAX_ENTRIES
 from functions.domain.schedule.describe import PreviewBounds, build_preview
 from functions.services.calendars.preview import read_days
@@ -19,7 +20,7 @@ router = make_api_router("/api/schedule", "schedules")
 async def preview_schedule(
     principal: CurrentPrincipal,
     dependencies: Dependencies,
-    schedule: Annotated[str, Query(max_length=200, examples=["30 9 * * MON-FRI"])],
+    schedule: Annotated[str, Query(max_length=MAX_SCHEDULE_CHARS, examples=["30 9 * * MON-FRI"])],
     timezone: Annotated[TimezoneName | None, Query(examples=["Europe/Riga"])] = None,
     task: Annotated[
         str, Query(max_length=100, description="the task id that `H` is derived from")

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from functions.domain.json_depth import MAX_INT64
 from functions.domain.lifecycle.edit import spec_hash
+from functions.domain.schedule.base import MAX_SCHEDULE_CHARS
 from functions.domain.schedule.describe import PreviewBounds, SchedulePreview, build_preview
 from functions.domain.storage import VersionedTask
 from functions.domain.task import Task, TaskSpec, slugify, why_never_started
@@ -94,7 +95,7 @@ def _once(typed: Mapping[str, str], spec: TaskSpec) -> str:
 @router.get("/schedule-preview")
 async def show_schedule_preview(
     context: CurrentPage,
-    schedule: Annotated[str, Query(max_length=200)] = "",
+    schedule: Annotated[str, Query(max_length=MAX_SCHEDULE_CHARS)] = "",
     title: Annotated[str, Query(max_length=200)] = "",
     created: Annotated[str, Query(max_length=40)] = "",
     done: Annotated[int, Query(ge=0, le=MAX_INT64)] = 0,

@@ -375,6 +375,12 @@ async def test_a_task_without_a_success_in_time_is_an_open_incident(
     assert (1, True) == (len(first.data["open"]), "narrow it with a tag" in first.data["note"])
 
 
+async def test_ten_schedules_are_previewed_as_one(ask: Ask) -> None:
+    schedules = "; ".join(f"{minute} 9-17/2 1-7,15-21 1,4,7,10 mon-fri" for minute in range(10))
+
+    assert 3 == len((await ask("preview_schedule", schedule=schedules, count=3)).data["nextRuns"])
+
+
 async def test_days_off_are_previewed_and_planned(ask: Ask, wired: App) -> None:
     calendars = CalendarService(wired.store, ADMINISTRATOR, clock=lambda: NOON, new_id=lambda: "c")
     await calendars.save("company", ["2026-11-21..2026-11-23"])

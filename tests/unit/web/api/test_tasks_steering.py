@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -304,6 +305,17 @@ async def test_one_run_is_found_by_its_id(api: Call) -> None:
     assert run == (await api("GET", f"/api/runs/{run['id']}")).json
     assert 404 == (await api("GET", f"/api/runs/{run['id'][:-4]}AAAA")).status
     assert 404 == (await api("GET", "/api/runs/nonsense")).status
+
+
+async def test_as_many_schedules_are_explained_as_a_task_may_have(api: Call) -> None:
+    schedules = "; ".join(f"{minute} 9-17/2 1-7,15-21 1,4,7,10 mon-fri" for minute in range(10))
+    query = urlencode({"schedule": schedules, "count": 1, "timezone": "UTC"})
+
+    shown = await api("GET", f"/api/schedule/preview?{query}")
+    saved = await api("POST", "/api/tasks", BRIEFING | {"schedule": schedules})
+
+    assert (200, 201) == (shown.status, saved.status)
+    assert shown.json["next"][0]["utc"] == saved.json["nextRunAt"]
 
 
 async def test_a_schedule_is_explained_before_it_is_saved(api: Call) -> None:

@@ -8,7 +8,7 @@ little, within their grace, which are looked for at the newest end of the late o
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -89,6 +89,8 @@ class DueTasks:
         late: list[VersionedTask] = []
         if is_first and self._behind is not None and self._behind.at < now - LATE_AFTER:
             late, tasks = await self._read_late_windows(tasks, now), await self._read_next(now)
+        if is_first and self.may_have_more and _is_mostly_one_owners(tasks):
+            tasks += await self._read_next(now)  # where others may be, whose turn is before most of these
         newer = [stored for stored in late if self._is_on_time(stored.task, now)]
         ids = {stored.task.id for stored in newer}
         self.on_time.extend(by_priority(tasks, now=now) + by_priority(newer, now=now))
@@ -197,6 +199,12 @@ class DueTasks:
         if len(tasks) > POLITE_AT_ONCE:
             self.crowds |= find_crowds(tasks)
         return tasks
+
+
+def _is_mostly_one_owners(tasks: list[VersionedTask]) -> bool:
+    """Whether one owner, who is not the operator, has more than half of *tasks*."""
+    owners = Counter(stored.task.owner for stored in tasks if stored.task.owner)
+    return any(2 * count > len(tasks) for count in owners.values())
 
 
 def _is_full(result: QueryResult) -> bool:

@@ -57,6 +57,28 @@ async def test_a_task_in_two_windows_is_queued_once(
     assert (2, 2) == (report.due, len(due.waiting))
 
 
+@pytest.mark.parametrize(
+    ("owner", "first"),
+    [("ann", ["a0", "zoe", "a1", "a2"]), ("", ["a0", "a1", "a2"])],
+    ids=["an owner's", "the operator's"],
+)
+async def test_an_owner_who_fills_the_first_window_hides_nobody_behind_it(
+    tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch, owner: str, first: list[str]
+) -> None:
+    """A thousand of one owner hid the only one of another in two of three ticks."""
+    monkeypatch.setattr(due_tasks, "QUERY_LIMIT", 3)
+    store = SqliteStore(str(tmp_path / "due.db"))
+    tasks = [make_task(f"a{n}", owner=owner, priority="urgent", next_run_at=NOON) for n in range(3)]
+    tasks.append(make_task("zoe", owner="zoe", next_run_at=NOON))
+    await store.write([ConditionalWrite(task, None) for task in tasks])
+    due = DueTasks(store, TickReport())
+
+    await due.fetch(now=NOON)
+
+    assert first == [stored.task.id for stored in due.on_time]
+    await store.close()
+
+
 async def test_late_tasks_by_the_thousand_do_not_hide_what_is_on_time(
     tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

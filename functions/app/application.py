@@ -371,18 +371,26 @@ class App:
 
     async def status(self) -> Mapping[str, object]:
         """Return the fields of `GET /status`."""
-        from functions.services.upkeep.watchdog import find_last_tick
+        from functions.services.upkeep import watchdog
 
         moment = self.now()
         counts = await self.store.stats(moment)
-        last, ahead = await find_last_tick(self.store, counts.last_tick_at, now=moment)
+        last, ahead = await watchdog.find_last_tick(self.store, counts.last_tick_at, now=moment)
         ticks = [at for at in (last, self._last_tick_at) if at is not None]
-        problem = self._tick_problem or ahead or await self._notifications.problem()
+        last_at = max(ticks, default=None)
+        silence = await watchdog.describe_silence(
+            self.store, counts.due, last_at, now=moment, after=self._late_after or watchdog.SILENT_AFTER
+        )
+        problem = (
+            self._tick_problem
+            or ahead
+            or (f"{silence}: {watchdog.IS_PINGER_OFF}" if silence else await self._notifications.problem())
+        )
         return {
             "status": "degraded" if problem else "healthy",
             "scheduledTasks": counts.scheduled,
             "tasksCurrentlyDue": counts.due,
-            "lastTickAt": format_instant(max(ticks)) if ticks else None,
+            "lastTickAt": format_instant(last_at) if last_at else None,
             "timestamp": format_instant(moment),
         } | ({"problem": problem} if problem else {})
 

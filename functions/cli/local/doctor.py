@@ -31,7 +31,14 @@ from functions.http_client.trusted import TrustedHttpClient
 from functions.notifications import channel_problems
 from functions.services.paging import all_tasks
 from functions.services.upkeep.clock_repair import mend_clock_ahead
-from functions.services.upkeep.watchdog import describe_clock_ahead, find_last_tick, record_mended
+from functions.services.upkeep.watchdog import (
+    IS_PINGER_OFF,
+    NO_TICK,
+    describe_clock_ahead,
+    describe_silence,
+    find_last_tick,
+    record_mended,
+)
 from functions.stores.bitable.store import BitableStore
 
 TEST_TIMEOUT = timedelta(seconds=15)  # for the vendor's response
@@ -238,7 +245,8 @@ async def _check_tasks(context: CliContext, *, mend: bool) -> AsyncIterator[Find
     if mend:
         tasks = [stored.task for stored in await all_tasks(context.store, TaskFilter())]
     last_tick_at, ahead = await find_last_tick(context.store, counts.last_tick_at, now=now)
-    yield _check_pinger(replace(counts, last_tick_at=last_tick_at), ahead, now)
+    silence = await describe_silence(context.store, counts.due, last_tick_at, now=now, after=OVERDUE_AFTER)
+    yield _check_pinger(replace(counts, last_tick_at=last_tick_at), ahead, silence, now)
     page = await context.store.list_tasks(TaskFilter(), limit=500)
     for invalid in page.invalid:
         text = f"{invalid.id} cannot be read: {invalid.reason}"
@@ -280,23 +288,22 @@ def _moment(at: datetime | None) -> str:
     return "none" if at is None else format_instant(at.replace(microsecond=0))
 
 
-def _check_pinger(counts: StoreStats, ahead: str, now: datetime) -> Finding:
-    """Check that ticks arrive: their last write is recent, or nothing is due.
+def _check_pinger(counts: StoreStats, ahead: str, silence: str, now: datetime) -> Finding:
+    """Check that ticks arrive: their last write is recent, or nothing has been due for long.
 
     Args:
         ahead: What `find_last_tick` says of a clock.
+        silence: What `describe_silence` says.
     """
     if ahead:
         return Finding("pinger", "FAIL", ahead, f"set the clock, then {MEND_COMMAND}")
     if counts.last_tick_at is None:
         remedy = "start one: docs/guide/deploy.md, or scheduler serve"
-        return Finding("pinger", "FAIL" if counts.due else "warn", "no tick has written anything yet", remedy)
-    age = now - counts.last_tick_at
-    is_late = counts.due > 0 and age > OVERDUE_AFTER
-    text = f"a tick last wrote {format_duration(age)} ago; {format_count(counts.due, 'task')} due"
-    return Finding(
-        "pinger", "FAIL" if is_late else "ok", text, "is the pinger switched off?" if is_late else ""
-    )
+        return Finding("pinger", *(("FAIL", silence) if silence else ("warn", NO_TICK)), remedy)
+    if silence:
+        return Finding("pinger", "FAIL", silence, IS_PINGER_OFF)
+    age = format_duration(now - counts.last_tick_at)
+    return Finding("pinger", "ok", f"a tick last wrote {age} ago; {format_count(counts.due, 'task')} due")
 
 
 def _check_quarantine(tasks: Sequence[Task]) -> Iterator[Finding]:

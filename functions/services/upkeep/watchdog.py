@@ -24,6 +24,9 @@ DOCUMENT_ID = "scheduler-late"
 FULL_DOCUMENT_ID = "scheduler-full"
 REPEAT_AFTER = timedelta(hours=6)  # while ticks have no room for what is due
 MENDED_DOCUMENT_ID = "clock-mended"
+NO_TICK = "no tick has written anything yet"
+IS_PINGER_OFF = "is the pinger switched off?"
+SILENT_AFTER = timedelta(minutes=15)  # unless it is set: as far apart as pings usually are
 
 
 async def find_last_tick(
@@ -45,6 +48,34 @@ async def find_last_tick(
     mended = parse_stored_instant(found[0].data.get("through")) if found else None
     is_mended = mended is not None and last_tick_at <= mended
     return runs[0].finished_at if runs else None, "" if is_mended else ahead
+
+
+async def describe_silence(
+    store: Store, due: int, last_tick_at: datetime | None, *, now: datetime, after: timedelta
+) -> str:
+    """Return in a sentence that no tick came for what is due; empty when none waits for long.
+
+    Where nothing is due, or a tick wrote of late, nothing is read. That none wrote says little by itself: one
+    that finds nothing due writes nothing.
+
+    Args:
+        due: See `StoreStats`.
+        after: How long due tasks may wait.
+    """
+    if not due or (last_tick_at is not None and now - last_tick_at <= after):
+        return ""
+    found = await store.fetch_due(now - after, limit=2)  # unreadable documents are due for ever; half are not
+    if not found.tasks:
+        return ""
+    oldest = min(one.task.next_run_at or now for one in found.tasks)
+    wrote = NO_TICK
+    if last_tick_at is not None:
+        wrote = f"a tick last wrote {_minutes(now - last_tick_at)} min ago"
+    return f"{wrote}, and a task has been due for {_minutes(now - oldest)} min"
+
+
+def _minutes(duration: timedelta) -> int:
+    return round(duration / timedelta(minutes=1))
 
 
 async def record_mended(store: DocumentStore, through: datetime) -> None:

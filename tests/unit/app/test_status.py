@@ -1,5 +1,6 @@
-"""`GET /status` is red while the scheduler does not work: ticks that fail, and a clock that was far ahead."""
+"""`GET /status` is red while the scheduler does not work: ticks that fail or stop, a clock far ahead."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from functions.config.settings import Settings
 from functions.domain.capacity.time_budget import TimeBudget
 from functions.domain.run import Run
 from functions.domain.storage import RunBatch
+from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
 from functions.errors import StoreError
+from tests.contract.documents import create
 
 BUDGET = TimeBudget(start_limit=timedelta(seconds=18), response_limit=timedelta(seconds=24))
 
@@ -36,6 +39,20 @@ async def test_status_is_red_from_a_tick_that_fails_until_one_that_works(tmp_pat
     assert "removed while in use" in str(red["problem"])
     await app.tick(BUDGET)
     assert "healthy" == (await app.status())["status"]
+    await app.close()
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(14, "healthy"), (20, "degraded")])
+async def test_status_is_red_when_no_tick_comes_for_what_is_due(
+    tmp_path: Path, make_task: Callable[..., Task], minutes: int, status: str
+) -> None:
+    app = an_app(tmp_path / "tasks.db")
+    await create(app.store, make_task("ping", next_run_at=now() - timedelta(minutes=minutes)))
+
+    found = await app.status()
+
+    assert status == found["status"]
+    assert (status == "degraded") == ("is the pinger switched off?" in str(found.get("problem")))
     await app.close()
 
 

@@ -1,6 +1,8 @@
 """The scheduler's own lateness: noticed for nothing, told once, and never in the way of a tick."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from functions.domain.alerts.model import Notification
 from functions.domain.storage import Document
 from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
-from functions.services.upkeep.watchdog import Watchdog, describe_clock_ahead
+from functions.services.upkeep.watchdog import Watchdog, describe_clock_ahead, describe_silence
 from functions.stores.sqlite.store import SqliteStore
 from tests.conftest import NOON
+from tests.contract.documents import create
 
 MakeTask = Callable[..., Task]
 MINUTE = timedelta(minutes=1)
@@ -83,6 +86,36 @@ async def test_want_of_room_is_told_without_a_limit_of_waiting_and_waiting_is_no
 
     assert 1 == len(told.notices)
     assert "7" in told.notices[0].summary
+
+
+@pytest.mark.parametrize(
+    ("due_since", "wrote", "said"),
+    [
+        (20, 21, "a tick last wrote 21 min ago, and a task has been due for 20 min"),
+        (20, None, "no tick has written anything yet, and a task has been due for 20 min"),
+        (20, 1, ""),  # ticks come and have no time for it: the log says so
+        (1, 600, ""),  # nothing was due in between, and what finds nothing writes nothing
+        (1, None, ""),
+    ],
+)
+async def test_ticks_that_do_not_come_are_told_from_ticks_that_find_nothing(
+    store: SqliteStore, make_task: MakeTask, due_since: int, wrote: int | None, said: str
+) -> None:
+    await create(store, make_task("ping", next_run_at=NOON - due_since * MINUTE))
+    last = None if wrote is None else NOON - wrote * MINUTE
+
+    assert said == await describe_silence(store, 1, last, now=NOON, after=5 * MINUTE)
+
+
+async def test_a_document_that_nobody_can_read_is_no_silence(
+    store: SqliteStore, make_task: MakeTask, tmp_path: Path
+) -> None:
+    """It is due for ever, and no tick writes anything of it."""
+    await create(store, make_task("ping", next_run_at=NOON - 20 * MINUTE))
+    with closing(sqlite3.connect(tmp_path / "late.db")) as connection, connection:
+        connection.execute("UPDATE tasks SET doc = json_set(doc, '$.title', 5)")
+
+    assert "" == await describe_silence(store, 1, None, now=NOON, after=5 * MINUTE)
 
 
 async def test_too_much_work_is_told_apart_from_silence(store: SqliteStore, told: Told) -> None:

@@ -195,7 +195,7 @@ class Agenda:
 
 
 def build_agenda(tasks: Iterable[Task], *, now: datetime) -> Agenda:
-    """Return when *tasks* will run in the 24 hours from *now*, without those that are stopped."""
+    """Return when *tasks* will run in the 24 hours from *now*, those left out that nothing starts by then."""
     first = now.replace(second=0, microsecond=0)
     counts: Counter[datetime] = Counter()
     names: dict[datetime, list[str]] = {}
@@ -215,15 +215,29 @@ def build_agenda(tasks: Iterable[Task], *, now: datetime) -> Agenda:
 
 
 def _occurrences(task: Task, *, now: datetime, free: int) -> list[datetime]:
-    if task.status in (Status.PAUSED, Status.ENDED, Status.QUARANTINED) or task.next_occurrence is None:
+    first = _next_in_agenda(task)
+    if first is None:
         return []
+    limit = min(MAX_RUNS_PER_TASK, max(free, 0))
+    if task.max_runs is not None:
+        limit = min(limit, max(task.max_runs - task.run_count, 0))
     until = min(now + AGENDA_HORIZON, task.end_at or now + AGENDA_HORIZON)
     jitter = timedelta(seconds=task.jitter_seconds)
     try:
         schedule = schedule_of(task)
-        span = schedule.occurrence_range(max(task.next_occurrence, now - jitter), until)
+        span = schedule.occurrence_range(max(first, now - jitter), until)
     except InputError:
         return []  # unreadable, as from an edit by hand; the tick reports it
     if span is None:
         return []
-    return schedule.last_n(span.first, span.last, min(span.count, MAX_RUNS_PER_TASK, max(free, 0)))
+    if span.count <= limit:
+        return schedule.last_n(span.first, span.last, span.count)
+    return list(next_occurrences(schedule, span.first - TIME_RESOLUTION, limit))
+
+
+def _next_in_agenda(task: Task) -> datetime | None:
+    """The next occurrence of *task*, or the end of its pause; None when it is stopped."""
+    if task.status is Status.PAUSED:
+        until = task.pause.until if task.pause and task.enabled else None
+        return max(task.next_occurrence, until) if task.next_occurrence and until else None
+    return None if task.status in (Status.ENDED, Status.QUARANTINED) else task.next_occurrence

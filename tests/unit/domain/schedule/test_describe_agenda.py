@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import islice
 
 import pytest
 
+from functions.domain.lifecycle.upcoming import upcoming_runs
 from functions.domain.schedule.describe import MAX_RUNS_IN_ALL, build_agenda
-from functions.domain.task import Task
+from functions.domain.task import Pause, Task
 from functions.domain.types import Status
 from tests.conftest import NOON
 
@@ -45,6 +47,23 @@ def test_nothing_is_shown_after_the_end_of_a_task(make_task: MakeTask) -> None:
     task = make_task("brief", schedule="0 * * * *", next_occurrence=NOON + HOUR, end_at=NOON + 3 * HOUR)
 
     assert [1, 2, 3] == [(minute.at - NOON) // HOUR for minute in build_agenda([task], now=NOON).minutes]
+
+
+def test_a_pause_with_an_end_and_a_number_of_runs_bound_what_is_shown(make_task: MakeTask) -> None:
+    """As in `next_run` and the tick: from the end of the pause on, two of five runs are left."""
+    paused = make_task(
+        schedule="0 * * * *",
+        status=Status.PAUSED,
+        pause=Pause(until=NOON + 3 * HOUR),
+        next_occurrence=NOON + HOUR,
+        max_runs=5,
+        run_count=3,
+    )
+    disabled = paused.model_copy(update={"enabled": False})
+
+    shown = [minute.at for minute in build_agenda([paused, disabled], now=NOON).minutes]
+
+    assert [NOON + 3 * HOUR, NOON + 4 * HOUR] == shown == list(islice(upcoming_runs(paused, now=NOON), 5))
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from functions.services.access.public_links import (
     task_subject,
 )
 from functions.services.access.view import OwnerView
+from functions.services.paging import PAGE_SIZE
 from functions.web.api.scheduler import ApiDependencies
 from functions.web.dashboard.presentation.charts import SlotBar, percent, uptime_bars
 from functions.web.dashboard.presentation.formatting import BAD, GOOD, QUIET
@@ -38,7 +39,10 @@ router = APIRouter(include_in_schema=False)
 CACHE_TTL = timedelta(seconds=60)
 MAX_CACHED_LINKS = 1000
 MAX_TASKS = 200  # tasks that one status page shows; it counts all
-SEARCHED = 900  # tasks with the tag that are read for it; the operator's page leaves those of owners out
+COUNTED = 900  # tasks that it counts
+SEARCHED = (
+    6000  # tasks with the tag that are read for it, where the operator's page leaves out those of owners
+)
 MAX_INCIDENTS = 20  # that are over
 OLD_AFTER = timedelta(minutes=15)  # a state, once its task is due; a tick may come each few minutes
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}
@@ -112,9 +116,9 @@ async def show_page(request: Request, name: LinkName) -> Response:
 
     async def build(subject: str) -> Response:
         owner, tag = parse_page_subject(subject)
-        found = await OwnerView(dependencies.store, owner).list_tasks(TaskFilter(tag=tag), limit=SEARCHED)
+        found = await _tasks_of_page(OwnerView(dependencies.store, owner), tag)
         now = dependencies.now()
-        states = [(task, *public_state(task, now=now)) for task in found if task.owner == owner]
+        states = [(task, *public_state(task, now=now)) for task in found]
         rows = sorted(states, key=lambda one: one[2] != BAD)[:MAX_TASKS]  # problems first
         due = [task.next_run_at for task, _, _ in states if task.next_run_at and is_old(task, now)]
         ended = [(one, task) for task, _, _ in states for one in read_incidents(task.incidents)]
@@ -140,6 +144,20 @@ async def show_page(request: Request, name: LinkName) -> Response:
 
     public: PublicLinks = request.app.state.public_links
     return await public.get_response("page", name, build)
+
+
+async def _tasks_of_page(view: OwnerView, tag: str) -> list[Task]:
+    """Return the tasks of the view's owner with *tag*; those of others, who may use any tag, take no room."""
+    found: list[Task] = []
+    after, read = "", 0
+    while len(found) < COUNTED and read < SEARCHED:
+        page = await view.list_page(TaskFilter(tag=tag), after=after, limit=PAGE_SIZE)
+        found += [stored.task for stored in page.tasks if stored.task.owner == view.owner]
+        ids = [stored.task.id for stored in page.tasks] + [one.id for one in page.invalid]
+        if len(ids) < PAGE_SIZE:
+            break
+        after, read = max(ids), read + len(ids)
+    return found
 
 
 def _days(task: Task, now: datetime) -> tuple[tuple[SlotBar, ...], str]:

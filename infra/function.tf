@@ -1,5 +1,5 @@
 locals {
-  # Known before the function is made, so that it can be told its own address.
+  # Known before the function is made, so that it gets its own address as a setting.
   url = "https://${var.name}-${var.project_number}.${var.region}.run.app"
 
   environment = merge(

@@ -50,7 +50,7 @@ resource "google_cloud_run_service_iam_member" "invoker" {
   member   = google_service_account.invoker.member
 }
 
-# Whoever has no Google account is let as far as the program, which asks for the shared secret or a key.
+# Callers without a Google account reach the program, which asks for the shared secret or a key.
 resource "google_cloud_run_service_iam_member" "anybody" {
   count    = var.bearer_pingers ? 1 : 0
   project  = var.project_id

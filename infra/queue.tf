@@ -25,7 +25,7 @@ resource "google_cloud_tasks_queue_iam_member" "runtime" {
   member   = google_service_account.runtime.member
 }
 
-# A message carries the invoker's ID token; whoever makes it must be allowed to use that account.
+# A message carries the invoker's ID token; its sender must be allowed to use that account.
 resource "google_service_account_iam_member" "runtime_as_invoker" {
   service_account_id = google_service_account.invoker.name
   role               = "roles/iam.serviceAccountUser"

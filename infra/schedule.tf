@@ -22,7 +22,7 @@ resource "google_cloud_scheduler_job" "tick" {
     }
   }
 
-  # Whoever ticks by another pinger alone pauses this one: versions of the provider since September 2026 resume it.
+  # Paused where another pinger ticks alone; versions of the provider since September 2026 would resume it.
   lifecycle {
     ignore_changes = [paused]
   }

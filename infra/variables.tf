@@ -111,7 +111,7 @@ variable "secrets_in_region" {
 }
 
 variable "rotating" {
-  description = "Whether the shared secret before the present one still opens the door; true while pingers are told the new one."
+  description = "Whether the previous shared secret is still accepted; true while pingers are given the new one."
   type        = bool
   default     = false
 }
@@ -230,7 +230,7 @@ variable "push_events" {
 }
 
 variable "alarm_email" {
-  description = "Who is told when the scheduler itself fails; empty for nobody."
+  description = "The address that is notified when the scheduler itself fails; empty for nobody."
   type        = string
   default     = ""
 
@@ -252,7 +252,7 @@ variable "billing_account" {
 }
 
 variable "budget" {
-  description = "The budget of a month, in whole units of the billing account's currency: people are told at half of it and at all of it."
+  description = "The budget of a month, in whole units of the billing account's currency: people are notified at half of it and at all of it."
   type        = number
   default     = 5
 

@@ -129,7 +129,7 @@ def build_publisher(
 
 
 def scheduler_id(settings: Settings) -> str:
-    """Return what tells this scheduler from others on the same topic: all its processes have one store.
+    """Return the id of this scheduler on a topic that others may share: all its processes have one store.
 
     A file of one name is on many machines, each with a store of its own. Where the machine's name changes, as
     with each new container, an event may return that is not ignored: its tasks know that they have it.

@@ -115,7 +115,7 @@ class AssistantTools:
             _check_storable(given)
             return await tool.handler(self, values)
         except NotAllowedError as exc:
-            return refuse(str(exc), remedy="ask whoever made the key for a wider one")
+            return refuse(str(exc), remedy="ask the person who made the key for a wider one")
         except NotFoundError as exc:
             return refuse(str(exc), remedy="list_tasks shows what there is")
         except StateError as exc:  # which is about a task, and no field of the input

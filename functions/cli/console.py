@@ -42,7 +42,7 @@ class Screen:
     Args:
         use_colour: Whether *out* shows colours.
         as_json: Whether results are JSON.
-        ask: Reads one line from whoever is at the terminal; None when nobody is.
+        ask: Reads one line from the terminal; None where there is none.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Screen:
         """Write one line and flush it, so that the reader of a pipe gets it at once.
 
         Raises:
-            BrokenPipeError: Whoever read the output has ended.
+            BrokenPipeError: The reader of the output has ended.
             OutputError: The output takes no more, as a file on a full disk.
         """
         try:

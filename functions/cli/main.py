@@ -79,7 +79,7 @@ def main(
     Args:
         environment: All variables, those of `.env` included.
         use_colour: Whether *out* shows colours.
-        ask: Reads one line from whoever is at the terminal; None when nobody is.
+        ask: Reads one line from the terminal; None where there is none.
     """
     try:
         with redirect_stdout(out):  # typer prints help to the standard output

@@ -168,7 +168,7 @@ def _lines(context: CliContext, finished: Sequence[RequestedRun]) -> Iterator[st
 
 
 def _output_lines(run: Run, *, with_task: bool) -> Iterator[str]:
-    """What *run* found and gave back: whoever waits for a run wants to see it."""
+    """What *run* found and gave back, for those who wait for it."""
     found = [_item_text(one) for one in run.items]
     parts = {"found": "\n".join(found), **{name: _plain(value) for name, value in run.metrics.items()}}
     if with_task and any(text.strip() for text in parts.values()):

@@ -76,7 +76,7 @@ def api_key_problems(values: Mapping[str, str]) -> list[str]:
     if key.count(".") == 2:
         return ["API_KEY has two dots, as ID tokens have, and would be read as one; use letters and digits."]
     if key and key in (values.get("cron_secret"), values.get("cron_secret_previous")):
-        return ["API_KEY must differ from CRON_SECRET: whoever asks for ticks would be the administrator."]
+        return ["API_KEY must differ from CRON_SECRET: callers of ticks would be administrators."]
     return []
 
 
@@ -84,7 +84,7 @@ def signing_problems(values: Mapping[str, str]) -> list[str]:
     """Return which secret of signatures pingers hold as well."""
     held_by_pingers = {values.get("cron_secret"), values.get("cron_secret_previous")} - {None}
     return [
-        f"{name.upper()} must differ from CRON_SECRET: whoever asks for ticks could sign keys and sessions."
+        f"{name.upper()} must differ from CRON_SECRET: callers of ticks could sign keys and sessions."
         for name in ("signing_secret", "signing_secret_previous")
         if values.get(name) in held_by_pingers
     ]

@@ -28,7 +28,7 @@ _MARKERS = (
     "':",
 )
 
-# A shell's PWD is the folder that a program runs in; an idempotency key tells one call from the next.
+# A shell's PWD is the folder that a program runs in; an idempotency key distinguishes one call from the next.
 _WHOLE_NAME = r"(?<![^\s'\"])"
 _OF_FOLDER = rf"(?-i:(?<={_WHOLE_NAME}PWD)|(?<={_WHOLE_NAME}OLDPWD))['\"]?[:=]\s?['\"]?/"
 _KEY = r"(?<!idempotency)(?<!idempotency[_-])key"

@@ -60,7 +60,7 @@ _words_of_patterns: dict[str, str] = {}
 
 
 def text_form(pattern: str, words: str, *, max_length: int | None = None) -> StringConstraints:
-    """Constraints of a text that matches *pattern*; whoever writes another is told *words*, "must be ...".
+    """Constraints of a text that matches *pattern*; the error for another one says *words*, "must be ...".
 
     A regular expression says nothing to most people. See `words_of_pattern`.
     """

@@ -182,7 +182,7 @@ def lookup_error(host: str | None, code: int | None = None) -> FetchError:
 
 
 def socket_error(exc: OSError, *, host: str, port: int) -> FetchError:
-    """Return what to tell the task's owner about *exc*, met on the way to *host*, which is the task's own."""
+    """Return what the task's owner is shown about *exc*, met on the way to *host*, which the task names."""
     match exc:
         case ssl.SSLCertVerificationError():
             return _certificate_error(exc, host_name(host))

@@ -78,5 +78,5 @@ async def _converse(
                     break
                 said += chunk
     except (TimeoutError, OSError):
-        pass  # what has come by then counts
+        pass  # what has arrived by then counts
     return said, wanted in said

@@ -76,7 +76,7 @@ def _lacks_derivable_id(problem: Problem, given: Mapping[str, Any]) -> bool:
 
 
 def _check_names(given: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield names that nobody could see, click on or tell apart."""
+    """Yield names that nobody could see, click on or distinguish."""
     tags = given.get("tags")
     texts: list[tuple[FieldPath, Any]] = [(("title",), given.get("title"))]
     texts += [(("tags", number), tag) for number, tag in enumerate(tags if isinstance(tags, list) else ())]

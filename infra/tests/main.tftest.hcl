@@ -211,7 +211,7 @@ run "what_is_made_when_asked_for" {
   # Two values while rotating.
   assert {
     condition     = contains([for one in google_cloudfunctions2_function.main.service_config[0].secret_environment_variables : one.key], "CRON_SECRET_PREVIOUS")
-    error_message = "The secret that is being retired must still open the door."
+    error_message = "The secret that is being retired must still be accepted."
   }
 
   # Pingers with a bearer token reach the program.
@@ -242,14 +242,14 @@ run "what_is_made_when_asked_for" {
     error_message = "What cannot be delivered would be tried for ever."
   }
 
-  # Somebody is told when it is silent.
+  # Somebody is notified when it is silent.
   assert {
     condition     = google_monitoring_alert_policy.silent.conditions[0].condition_absent[0].duration == "180s"
     error_message = "Silence must be noticed after 3 minutes."
   }
   assert {
     condition     = length(google_monitoring_notification_channel.email) == 1 && length(google_billing_budget.month) == 1
-    error_message = "Nobody would be told."
+    error_message = "Nobody would be notified."
   }
   assert {
     condition     = google_billing_budget.month[0].amount[0].specified_amount[0].currency_code == null

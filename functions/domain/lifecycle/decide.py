@@ -106,7 +106,7 @@ def has_missed(task: Task, *, now: datetime) -> bool:
 
 
 def has_newer_run(task: Task, *, now: datetime) -> bool:
-    """Whether a later occurrence of *task* stands in for the next one; False where that cannot be told."""
+    """Whether a later occurrence of *task* stands in for the next one; False where that is not known."""
     if task.status is not Status.SCHEDULED or task.next_occurrence is None:
         return False
     try:
@@ -117,7 +117,7 @@ def has_newer_run(task: Task, *, now: datetime) -> bool:
 
 
 def is_on_time(task: Task, *, now: datetime) -> bool:
-    """Whether an attempt of *task* is on time, if only by its grace; False where that cannot be told.
+    """Whether an attempt of *task* is on time, if only by its grace; False where that is not known.
 
     One whose claim was released has not begun: it is what it was before.
     """

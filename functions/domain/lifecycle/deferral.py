@@ -6,8 +6,8 @@ A task that runs every few minutes and succeeds as it did before is written once
     12:00:01  the run is recorded, and the task's document stays as it was claimed
     12:01:00  found due: settled by that record, and claimed; both are one write
 
-In between everybody sees it settled who reads the record beside the document. It is the state that a process
-leaves which dies between record and settlement, so whoever knows nothing of deferral recovers it as ever.
+In between, readers of the record beside the document see the task settled. A process that dies between record
+and settlement leaves the same state, so that code which knows nothing of deferral recovers it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

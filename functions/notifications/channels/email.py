@@ -128,7 +128,7 @@ async def send_mail(
         reason = f"no response ({type(exc).__name__})"
         raise PostError(reason, is_sent=request_sent.get()) from None  # the cause may hold the address
     finally:
-        client.close()  # at once: whoever cancels this has no time to wait for a server
+        client.close()  # at once: there is no time to wait for a server
     return _classify_refusals(refused, some_accepted=True)
 
 

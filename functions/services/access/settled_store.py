@@ -31,7 +31,7 @@ MAX_COUNTED = 3000  # running tasks looked at for a count; more count as what th
 class SettledStore:
     """*store*, with tasks as their documents and their records say together.
 
-    A task that is settled here has its document's revision: whoever changes it writes both, or nothing.
+    A task that is settled here has its document's revision: a change writes both, or nothing.
     All other methods are those of *store*.
     """
 

@@ -35,7 +35,7 @@ class SigningKeys:
 class Signer:
     """Derives the signing keys (HKDF, RFC 5869, with SHA-256 and a salt in the store).
 
-    Whoever reads the store finds the salt, which is no secret, and signs nothing with it.
+    A reader of the store finds the salt, which is no secret, and signs nothing with it.
 
     Args:
         secrets: The secret in use, then those that are being retired; empty when nothing is set.

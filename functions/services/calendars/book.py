@@ -77,7 +77,7 @@ class Calendar:
 
 
 def task_calendar(name: str, entries: Sequence[str]) -> TaskCalendar:
-    """Return what tasks keep of a calendar; the revision is that of its days, whoever wrote them when."""
+    """Return what tasks keep of a calendar; the revision is that of its days, of whichever write."""
     revision = sha256("\n".join(entries).encode()).hexdigest()[:12]
     return TaskCalendar(name=name, revision=revision, entries=tuple(entries))
 

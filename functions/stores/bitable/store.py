@@ -176,7 +176,7 @@ class BitableStore(MeteredStore):
         return found
 
     async def list_due(self, now: datetime, *, limit: int) -> QueryResult:
-        """Return the tasks that are due, earliest first; whoever holds the lease.
+        """Return the tasks that are due, earliest first, whichever process holds the lease.
 
         All rows are read: to read as a tick does would put off its next scan.
         """

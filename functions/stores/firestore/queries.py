@@ -1,6 +1,6 @@
 """The queries this store asks, and the indexes and the policy that they and the runs need.
 
-The emulator answers every query without an index; Firestore does not. Whoever changes a query changes
+The emulator answers every query without an index; Firestore does not. A change of a query changes
 `INDEXES` with it, and the infrastructure's test compares the two.
 """
 

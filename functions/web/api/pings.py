@@ -41,7 +41,7 @@ class HeartbeatOut(Schema):
     """The address that the program of a heartbeat calls, and what it last said.
 
     Attributes:
-        address: Whoever has it can report for the program; see POST /api/tasks/{id}/heartbeat.
+        address: Anyone who has it can report for the program; see POST /api/tasks/{id}/heartbeat.
         expected_at: When the next call is expected; null when none is.
         missing_at: When it will be missing.
         last_at: When the last one came; null before the first.

@@ -40,9 +40,7 @@ CACHE_TTL = timedelta(seconds=60)
 MAX_CACHED_LINKS = 1000
 MAX_TASKS = 200  # tasks that one status page shows; it counts all
 COUNTED = 900  # tasks that it counts
-SEARCHED = (
-    6000  # tasks with the tag that are read for it, where the operator's page leaves out those of owners
-)
+SEARCHED = 6000  # tasks with the tag that are read for it; the operator's page leaves out those of owners
 MAX_INCIDENTS = 20  # that are over
 OLD_AFTER = timedelta(minutes=15)  # a state, once its task is due; a tick may come each few minutes
 CACHE_HEADERS = {"Cache-Control": f"public, max-age={CACHE_TTL.seconds}"}

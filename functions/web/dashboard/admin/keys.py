@@ -84,7 +84,7 @@ async def confirm_revoking(context: CurrentPage, key_id: KeyId) -> Response:
     return context.render(
         "confirm",
         title=f"Revoke the key {known[key_id]}?",
-        text="Whoever uses it is refused at once, and signed out here. This cannot be undone; make another.",
+        text="Its users are refused at once, and signed out here. This cannot be undone; make another.",
         verb="Revoke the key",
         action=f"/dashboard/keys/{key_id}/revoke",
         back="/dashboard/keys",

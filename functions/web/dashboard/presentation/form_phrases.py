@@ -329,7 +329,7 @@ CHINESE = {
     "revoked {when}": "已撤销，{when}",
     "refused: not signed": "已拒绝：未签名",
     "Revoke": "撤销",
-    "Whoever uses it is refused at once, and signed out here. This cannot be undone; make another.": (
+    "Its users are refused at once, and signed out here. This cannot be undone; make another.": (
         "使用者会立即被拒绝并退出。此操作无法撤销；请改用新密钥。"
     ),
     "Revoke the key": "撤销密钥",

@@ -123,7 +123,7 @@ _PHRASES = (
             "使用自己的域名：见 docs/how-to/status-page.md。"
         ),
         "Revoke this link": "撤销此链接",
-        "Whoever has it sees nothing more; the page gets another one.": "旧链接将失效；页面会得到新链接。",
+        "It ends for everyone who has it; the page gets another one.": "旧链接将失效；页面会得到新链接。",
         "Make another link": "生成新链接",
         "Beside": "侧栏",
         "Lately": "近况",
@@ -296,7 +296,7 @@ _PHRASES = (
         "Copy": "复制",
         "Copied": "已复制",
         "Revoke this address": "撤销此地址",
-        "Whoever has it sees nothing more; the badge gets another one.": "旧地址将失效；徽章会得到新地址。",
+        "It ends for everyone who has it; the badge gets another one.": "旧地址将失效；徽章会得到新地址。",
         "Make another address": "生成新地址",
         "Its program calls": "程序来报到",
         "Last call": "上次报到",

@@ -41,7 +41,7 @@ window.addEventListener("pageshow", () => { // "back" shows a form as it was lef
   for (const form of document.forms) delete form.dataset.sent;
 });
 
-// A link that signs in once is used by whoever looks at it, not by what reads pages in advance.
+// A link that signs in once is used when somebody looks at it, not when a page is read in advance.
 const pressOnceSeen = () => {
   const form = document.querySelector("form[data-press]");
   if (!form || document.hidden || document.prerendering) return;

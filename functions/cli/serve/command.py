@@ -173,7 +173,8 @@ async def serve(context: CliContext, *, options: ServeOptions) -> int:
     if options.config_path:
         options = _apply_config(context, options, read_config(options.config_path))
     port = find_free_port(options.port, options.host)
-    log = LogFile(options.log_path) if options.log_path else None
+    zone = timezone_or_utc(context.settings.default_timezone)
+    log = LogFile(options.log_path, zone=zone) if options.log_path else None
     signals = _Signals()
     output = Output(log.write_line if log else context.screen.write_line, stop=signals.stop.set)
     write_line = output.write_line

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -54,12 +55,16 @@ LOG_BACKUPS = 5  # rotated files: FILE.1, the newest, to FILE.5
 class LogFile:
     """Lines with their time, in a file of at most MAX_LOG_BYTES.
 
+    Args:
+        zone: Of the times, as in the server's own lines, which have one as well.
+
     Raises:
         InputError: The file cannot be opened for writing.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int = MAX_LOG_BYTES) -> None:
+    def __init__(self, path: Path, *, zone: tzinfo = UTC, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._path = path
+        self._zone = zone
         self._max_bytes = max_bytes
         self._handler = self._open()
 
@@ -91,7 +96,9 @@ class LogFile:
         except OSError as exc:
             raise InputError(f"--log: {self._path} cannot be written ({exc.strerror})") from None
         handler.rotator = _rotate
-        handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
+        formatter = logging.Formatter("%(asctime)s  %(message)s")
+        formatter.converter = lambda seconds: datetime.fromtimestamp(seconds or 0, self._zone).timetuple()
+        handler.setFormatter(formatter)
         return handler
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import errno
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -72,6 +74,21 @@ def test_a_log_that_cannot_be_rotated_goes_on(tmp_path: Path) -> None:
     log.close()
 
     assert 20 == len((tmp_path / "serve.log").read_text().splitlines())
+
+
+def test_the_times_of_a_log_are_in_the_zone_that_tasks_have_by_default(tmp_path: Path) -> None:
+    """The server's own lines in it have a time in that zone, whatever the machine's is."""
+    far_east = ZoneInfo("Pacific/Kiritimati")  # 14 hours ahead: on no machine's clock by chance
+    log = LogFile(tmp_path / "serve.log", zone=far_east)
+    before = datetime.now(far_east)
+
+    log.write_line("a line")
+    log.close()
+
+    stamp, _, text = (tmp_path / "serve.log").read_text().partition("  ")
+    written = datetime.fromisoformat(stamp).replace(tzinfo=far_east)
+    assert "a line\n" == text
+    assert timedelta(seconds=-1) < written - before < timedelta(minutes=5)
 
 
 async def test_a_signal_to_reload_ends_nothing_when_the_log_cannot_be_opened(tmp_path: Path) -> None:

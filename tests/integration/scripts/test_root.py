@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -53,3 +54,21 @@ def test_a_script_knows_its_checkout(script: Path, checkout: Path, tmp_path: Pat
     ]
 
     assert [str(checkout)] * 6 == found
+
+
+def test_a_checkout_of_git_for_windows_runs_in_bash(tmp_path: Path) -> None:
+    """Its `core.autocrlf` ends each line of a file with CRLF, and `bash\\r` is not found."""
+    git = ("git", "-c", "core.autocrlf=true")
+    subprocess.run([*git, "init", "--quiet"], cwd=tmp_path, check=True)
+    copy(ROOT / ".gitattributes", tmp_path)
+    files = ["scripts/run", "samples/local.yaml", "infra/container/Dockerfile"]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, tmp_path / name)
+    subprocess.run([*git, "add", *files], cwd=tmp_path, check=True)
+    for name in files:
+        (tmp_path / name).unlink()
+
+    subprocess.run([*git, "checkout", "--quiet", "--", *files], cwd=tmp_path, check=True)
+
+    assert [] == [name for name in files if b"\r" in (tmp_path / name).read_bytes()]

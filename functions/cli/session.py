@@ -87,7 +87,9 @@ class CliContext:
         if self._is_set("SIGNING_SECRET") or not self._has_local_store():
             return {}
         if create:
-            return {"SIGNING_SECRET": self.local_secret(SIGNING_FILE, "SIGNING_SECRET")}
+            made = self.local_secret(SIGNING_FILE, "SIGNING_SECRET")
+            self._settings = None  # they may have been read when the file was not there
+            return {"SIGNING_SECRET": made}
         with suppress(OSError):
             if kept := secret_file(self._store_url(), SIGNING_FILE).read_text().strip():
                 return {"SIGNING_SECRET": kept}

@@ -1,13 +1,16 @@
 """Secrets that are made on this machine lie beside the store that they are for."""
 
 import stat
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from functions.cli.console import Screen
 from functions.cli.local import secret_files
 from functions.cli.local.location import STATE_FOLDER
 from functions.cli.local.secret_files import read_or_create_secret, secrets_folder
+from functions.cli.session import CliContext
 from tests.unit.cli.conftest import Scheduler
 
 
@@ -37,6 +40,16 @@ def test_making_one_for_another_store_writes_nothing_into_the_project(
     assert {"signing-secret", ".gitignore"} == {one.name for one in kept.iterdir()}
     assert 0o700 == stat.S_IMODE(kept.stat().st_mode)
     assert "*\n" == (kept / ".gitignore").read_text()
+
+
+def test_a_secret_that_a_command_makes_is_among_the_settings_that_it_has_read(tmp_path: Path) -> None:
+    """`serve --sign-in` had read its time zone first, and refused to sign on a new checkout."""
+    context = CliContext({"STORE_URL": f"sqlite:///{tmp_path}/a.db"}, Screen(StringIO(), StringIO()))
+    assert context.settings.signing_secret is None
+
+    context.make_signing_secret()
+
+    assert context.settings.signing_secret is not None
 
 
 @pytest.mark.parametrize("before", [None, "", "\n"])

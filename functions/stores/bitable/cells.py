@@ -11,7 +11,7 @@ from functions.domain.json_depth import GIVEN_TWICE, RepeatedNames
 from functions.domain.older_names import STOPPED_STATUSES
 from functions.domain.types import format_instant, parse_stored_instant
 from functions.domain.validation import Problem
-from functions.errors import StoreError
+from functions.errors import InvalidWriteError
 from functions.stores.bitable.config import CellParser
 from functions.stores.bitable.schema import TASK_COLUMNS_BY_NAME, USER_COLUMNS, Column, ColumnType
 from functions.stores.editable.model import Section
@@ -178,7 +178,7 @@ def encode_notes(notes: Mapping[str, Any], *, subject: str) -> str:
     """*notes* as the text of a cell.
 
     Raises:
-        StoreError: They are too long, even compressed.
+        InvalidWriteError: They are too long, even compressed.
     """
     plain = json.dumps(notes, ensure_ascii=False, separators=(",", ":"))
     plain = plain.encode(errors="replace").decode()
@@ -186,7 +186,7 @@ def encode_notes(notes: Mapping[str, Any], *, subject: str) -> str:
         return plain
     packed = COMPRESSED_PREFIX + base64.b64encode(zlib.compress(plain.encode(), 9)).decode()
     if len(packed) > MAX_CELL_CHARACTERS:
-        raise StoreError(
+        raise InvalidWriteError(
             f"{subject}: more than a cell holds (100,000 characters, compressed); make it smaller"
         )
     return packed

@@ -8,7 +8,8 @@ from typing import Any
 
 from functions.domain.storage import Document, DocumentKind, WriteResult, WriteStatus
 from functions.domain.types import parse_stored_instant
-from functions.stores.bitable.cells import to_seconds, to_text
+from functions.errors import InvalidWriteError
+from functions.stores.bitable.cells import MAX_CELL_CHARACTERS, to_seconds, to_text
 from functions.stores.bitable.config import BusyError, FeishuRequestError, NoAnswerError, WriteConflictError
 from functions.stores.bitable.table import (
     Record,
@@ -49,23 +50,28 @@ class DocumentTable:
     async def put_documents(
         self, documents: Sequence[Document], rows: Sequence[Mapping[str, Any]]
     ) -> list[WriteResult]:
-        """Create or replace each document whose precondition holds by what is read just before."""
+        """Create or replace each document whose precondition holds by what is read just before.
+
+        Raises:
+            InvalidWriteError: One is more than a cell holds; nothing was written.
+        """
+        texts = [_encode_data(*each) for each in zip(documents, rows, strict=True)]
         answers = [CONFLICT] * len(documents)
         new: list[tuple[int, dict[str, Any]]] = []
         there = await self._find([(one.kind, one.id) for one in documents])
         changed: list[int] = []
-        for index, (document, row) in enumerate(zip(documents, rows, strict=True)):
+        for index, (document, text) in enumerate(zip(documents, texts, strict=True)):
             before = there.get((document.kind, document.id))
             if document.revision is not None:
                 changed.append(index)
             elif before is None:
-                new.append((index, _encode_row(document, row, number=1)))
+                new.append((index, _encode_row(document, text, number=1)))
         for batch in split_into_batches(new):
             await self._create(batch, answers)
 
         def build_update(index: int, before: Record) -> RowUpdate:
             number = int(before.fields.get("revision") or 0) + 1
-            return RowUpdate(before.id, _encode_row(documents[index], rows[index], number=number))
+            return RowUpdate(before.id, _encode_row(documents[index], texts[index], number=number))
 
         for indexes in split_into_batches(changed):
             await self._with_precondition(documents, indexes, answers, build_update)
@@ -162,14 +168,23 @@ def _index_by_key(records: Iterable[Record]) -> dict[tuple[str, str], Record]:
     return found
 
 
-def _encode_row(document: Document, row: Mapping[str, Any], *, number: int) -> dict[str, Any]:
+def _encode_data(document: Document, row: Mapping[str, Any]) -> str:
+    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    if len(text) > MAX_CELL_CHARACTERS:
+        raise InvalidWriteError(
+            f"{document.kind} {document.id}: more than a cell holds (100,000 characters); make it smaller"
+        )
+    return text
+
+
+def _encode_row(document: Document, data: str, *, number: int) -> dict[str, Any]:
     return {
         "name": f"{document.kind} {document.id}",
         "kind": document.kind,
         "id": document.id,
         "revision": number,
         "expireAt": None if document.expire_at is None else to_seconds(document.expire_at),
-        "data": json.dumps(row, ensure_ascii=False, separators=(",", ":")),
+        "data": data,
     }
 
 

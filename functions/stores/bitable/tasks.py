@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from functions.domain.run import Run
 from functions.domain.storage import ConditionalWrite, WriteResult, WriteStatus
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import InvalidWriteError, StoreError, StoreUnavailableError
 from functions.stores.bitable.cells import to_seconds
 from functions.stores.bitable.config import (
+    CELL_TOO_LARGE,
     BusyError,
     CellParser,
     FeishuRequestError,
@@ -206,6 +207,7 @@ T = TypeVar("T")
 
 MAX_ATTEMPTS = 5  # tries at a write, each with its guard compared anew
 CONFLICT, APPLIED = WriteResult(WriteStatus.CONFLICT), WriteStatus.APPLIED
+INVALID = WriteResult(WriteStatus.INVALID)
 
 
 class TaskWriter:
@@ -222,6 +224,7 @@ class TaskWriter:
         """Do each write whose precondition holds by what is read just before; fill in *results* meanwhile.
 
         Raises:
+            InvalidWriteError: A cell takes none of the tasks, and never will.
             StoreError: Nothing was done, and trying again will not mend it.
         """
         left = dict(enumerate(writes))
@@ -229,7 +232,8 @@ class TaskWriter:
             plan = _WritePlan(results)
             await self._plan(left, plan, at)
             await self._execute(plan, at)
-            if plan.error is not None and all(result.status is WriteStatus.UNKNOWN for result in results):
+            statuses = {result.status for result in results}
+            if plan.error is not None and statuses in ({WriteStatus.UNKNOWN}, {WriteStatus.INVALID}):
                 raise plan.error
             left = {index: writes[index] for index in plan.conflicts}
             if not left:
@@ -253,8 +257,8 @@ class TaskWriter:
             record = records[0] if records else None
             try:
                 done = encode_row(after.rows[name], looked.tasks.rows.get(name), record, parser=self._parser)
-            except StoreError as exc:  # too large for a cell: it stops no other
-                plan.error = exc
+            except InvalidWriteError as exc:  # it stops no other
+                plan.refuse(index, exc)
                 continue
             (plan.updates if record else plan.creates).append((index, done))
 
@@ -268,9 +272,9 @@ class TaskWriter:
 
     async def _run_in_batches(
         self,
-        items: Sequence[T],
+        items: Sequence[tuple[int, T]],
         plan: "_WritePlan",
-        run_batch: Callable[[Sequence[T], "_WritePlan"], Awaitable[None]],
+        run_batch: Callable[[Sequence[tuple[int, T]], "_WritePlan"], Awaitable[None]],
     ) -> None:
         left = split_into_batches(items)[::-1]
         while left:
@@ -280,6 +284,8 @@ class TaskWriter:
             except FeishuRequestError as exc:
                 if is_row_error(exc) and len(batch) > 1:
                     left += split_batch(batch)
+                elif exc.code == CELL_TOO_LARGE:
+                    plan.refuse(batch[0][0], InvalidWriteError(str(exc)))
                 else:
                     plan.error = exc
             except (NoAnswerError, BusyError):  # they stay unknown
@@ -356,6 +362,10 @@ class _WritePlan:
     deletes: list[tuple[int, str]] = field(default_factory=list)
     conflicts: list[int] = field(default_factory=list)
     error: StoreError | None = None
+
+    def refuse(self, index: int, error: InvalidWriteError) -> None:
+        """Take in that a cell will never hold what write *index* has."""
+        self.results[index], self.error = INVALID, error
 
 
 def _is_stale(exc: Exception) -> bool:

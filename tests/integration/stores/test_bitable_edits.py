@@ -392,13 +392,12 @@ async def test_what_starts_a_task_besides_its_schedule_survives_edits(
 # -- at the same time ------------------------------------------------------------------------------------
 
 
-async def one_tick(sheet: Sheet, now: datetime, work: Callable[[], None]) -> dict[str, Any]:
-    """A real tick at *now*, in which the task's work is *work*."""
+async def one_tick(sheet: Sheet, now: datetime, work: Callable[[], Any]) -> dict[str, Any]:
+    """A real tick at *now*, in which the task's work is *work*, which returns its memory."""
     store = sheet.store()
 
     async def perform(job: Job) -> Outcome:
-        work()
-        return succeeded("Done")
+        return succeeded("Done", memory=work())
 
     async def tell(notifications: list[Notification], *, within: timedelta) -> list[tuple[str, ...]]:
         return [() for _ in notifications]
@@ -437,6 +436,24 @@ async def test_an_edit_during_a_run_is_kept_and_so_is_the_result(
         row.text("lastOutcome"),
     )
     assert 1 == len(await other.runs(task_id="ping"))
+    await other.close()
+
+
+@pytest.mark.slow
+async def test_a_result_too_large_for_a_cell_is_written_without_its_memory(
+    sheet: Sheet, store: BitableStore, day: Clock
+) -> None:
+    """It counted as unanswered: written over and over, and run again when its claim expired."""
+    await settled(sheet, store)
+    await store.close()
+    day.now = NOON + HOUR + timedelta(seconds=1)
+
+    report = await one_tick(sheet, NOON + HOUR, lambda: {"seen": Random(7).randbytes(120_000).hex()})
+
+    other = sheet.store()
+    task = (await read(other, "ping")).task
+    assert ("ok", 1) == (report["status"], report["succeeded"])
+    assert (Status.SCHEDULED, None, 1, {}) == (task.status, task.claim, task.run_count, task.memory)
     await other.close()
 
 

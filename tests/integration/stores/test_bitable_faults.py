@@ -21,7 +21,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.domain.types import OutcomeKind
-from functions.errors import StoreError, StoreUnavailableError
+from functions.errors import InvalidWriteError, StoreError, StoreUnavailableError
 from functions.stores.bitable.config import FeishuCredentials, TableRef
 from functions.stores.bitable.runs import MAX_ROWS
 from functions.stores.bitable.store import BitableStore
@@ -389,10 +389,17 @@ async def test_notes_too_large_for_a_cell_stop_no_other_write(
             ConditionalWrite(make_task("ok"), None),
         ]
     )
-    with pytest.raises(StoreError, match="Task big: more than a cell holds"):
+    with pytest.raises(InvalidWriteError, match="Task big: more than a cell holds"):
         await store.write([ConditionalWrite(make_task("big", memory={"a": noise}), None)])
 
-    assert [WriteStatus.UNKNOWN, WriteStatus.APPLIED] == [one.status for one in answers]
+    assert [WriteStatus.INVALID, WriteStatus.APPLIED] == [one.status for one in answers]
+
+
+async def test_a_document_too_large_for_a_cell_is_refused_by_name(store: BitableStore) -> None:
+    with pytest.raises(InvalidWriteError, match="calendars big: more than a cell holds"):
+        await store.put_documents([Document("calendars", "big", {"days": ["12-24"] * 20_000})])
+
+    assert [] == await store.list_documents("calendars")
 
 
 # -- what is hidden --------------------------------------------------------------------------------------

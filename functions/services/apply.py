@@ -21,7 +21,7 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import NotifyRule, TaskCalendar, TaskSpec
-from functions.errors import ConflictError, InputError, UnreadableError
+from functions.errors import ConflictError, InputError, InvalidWriteError, UnreadableError
 from functions.interfaces import Store, TaskStore
 from functions.services.access.limits import OwnerLimits
 from functions.services.calendars.book import OwnedName, resolve_calendars
@@ -346,6 +346,7 @@ async def _write_all(
 
     Raises:
         ConflictError: Another writer changed one of the tasks since it was read.
+        InvalidWriteError: The store never takes one of the tasks.
         UnreadableError: See `_not_in_effect`.
     """
     owed = {planned.change.id: planned.before_it for planned in plan if planned.before_it is not None}
@@ -358,6 +359,16 @@ async def _write_all(
         runs = tuple(run for _, ended in part for run in ended)
         batch = RunBatch(f"{new_id()}.1", now, runs) if runs else None
         written = await store.write_with_runs(batch, [write for write, _ in part])
+        if invalid := [
+            write.task.id
+            for (write, _), result in zip(part, written, strict=True)
+            if result.status is WriteStatus.INVALID
+        ]:
+            await _withdraw(store, owed)
+            raise InvalidWriteError(
+                f"{name_some(invalid)}: the store does not take what it holds, which may be too large; "
+                "make it smaller, and apply again"
+            )
         unanswered = [
             write
             for (write, _), result in zip(part, written, strict=True)

@@ -9,7 +9,7 @@ import pytest
 
 from functions.domain.storage import ConditionalWrite, RunBatch, TaskFilter, WriteResult, WriteStatus
 from functions.domain.task import TaskSpec
-from functions.errors import ConflictError, StoreUnavailableError
+from functions.errors import ConflictError, InvalidWriteError, StoreUnavailableError
 from functions.services.apply import PlannedChange, TaskSource, apply_plan
 from functions.services.paging import all_tasks
 from functions.services.tasks import TaskService
@@ -78,6 +78,20 @@ async def test_of_many_writes_that_are_not_in_effect_ten_are_named(store: Unreli
 
     with pytest.raises(ConflictError, match=r"t0, t1, .*t9 and 13 more: changed by another writer meanwhile"):
         await apply(store, *(spec(f"t{number}") for number in range(23)))
+
+
+async def test_a_task_that_the_store_never_takes_is_named_and_no_conflict(
+    store: UnreliableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Firestore and Feishu answer for one that is too large."""
+
+    async def refuse_all(*_: object) -> list[WriteResult]:
+        return [WriteResult(WriteStatus.INVALID), WriteResult(WriteStatus.APPLIED)]
+
+    monkeypatch.setattr(store, "write_with_runs", refuse_all)
+
+    with pytest.raises(InvalidWriteError, match=r"^a: the store does not take what it holds"):
+        await apply(store, spec("a"), spec("b"))
 
 
 async def test_a_deletion_without_an_answer_is_no_conflict_either(store: UnreliableStore) -> None:

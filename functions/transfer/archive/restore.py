@@ -1,13 +1,13 @@
 """Restores an archive into a store. Records that exist stay, so that a restore may be repeated."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from functions.domain.events import Dependent
 from functions.domain.run import Run
@@ -22,7 +22,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Task
 from functions.domain.types import Model
-from functions.errors import InputError, StoreUnavailableError
+from functions.errors import InputError, InvalidWriteError, StoreUnavailableError
 from functions.interfaces import Store
 from functions.services.dependencies import add_links
 from functions.services.paging import iter_runs
@@ -37,9 +37,10 @@ from functions.transfer.archive.format import (
 # Writing the records of an archive, a batch at a time.
 
 RecordKind = Literal["tasks", "runs", "documents"]
-RestoreOutcome = Literal["created", "unchanged", "replaced", "refused"]
+RestoreOutcome = Literal["created", "unchanged", "replaced", "refused", "invalid"]
 RecordResult = tuple[RecordKind, str, RestoreOutcome]
 TIME_RESOLUTION = timedelta(microseconds=1)
+Record = TypeVar("Record", ConditionalWrite, Document)
 
 
 class RecordRestorer:
@@ -49,6 +50,9 @@ class RecordRestorer:
         ticks: Runs of these ticks are written under the tick's id, where a tick that finds one of their
             claims expired looks for them.
         replace: Whether a stored record that differs is replaced.
+
+    Attributes:
+        problems: Records that the store takes never, each with the store's reason.
     """
 
     def __init__(self, store: Store, ticks: Collection[str], *, replace: bool, dry_run: bool) -> None:
@@ -56,6 +60,7 @@ class RecordRestorer:
         self._ticks = ticks
         self._replace = replace
         self._dry_run = dry_run
+        self.problems: list[str] = []
 
     async def restore(self, batch: Sequence[Any]) -> list[RecordResult]:
         """Write records of one kind; return the outcome of each.
@@ -86,10 +91,27 @@ class RecordRestorer:
             if outcomes[task_id] in ("created", "replaced"):
                 writes.append(ConditionalWrite(wanted, known.revision if known else None))
         if writes and not self._dry_run:
-            written = await self._store.write(writes)
+            written = await self._write_apart(self._store.write, writes)
             outcomes |= await self._find_refused(writes, written)
             await self._link([tasks[name] for name in tasks if outcomes[name] in ("created", "replaced")])
         return [("tasks", task_id, outcome) for task_id, outcome in outcomes.items()]
+
+    async def _write_apart(
+        self, write: Callable[[Sequence[Record]], Awaitable[list[WriteResult]]], records: Sequence[Record]
+    ) -> list[WriteResult]:
+        """Write *records*; one that the store takes never stops no other, and is among the problems."""
+        try:
+            results = await write(records)
+        except InvalidWriteError as exc:
+            if len(records) == 1:
+                self.problems.append(f"{_name_of(records[0])} is not imported: {exc}")
+                return [WriteResult(WriteStatus.INVALID)]
+            halves = (records[: len(records) // 2], records[len(records) // 2 :])
+            return [result for half in halves for result in await self._write_apart(write, half)]
+        for record, result in zip(records, results, strict=True):
+            if result.status is WriteStatus.INVALID:
+                await self._write_apart(write, [record])  # alone it is refused with the reason
+        return results
 
     async def _link(self, followers: Sequence[Task]) -> None:
         """Let the tasks that *followers* run after start them, also those that stay as the store has them."""
@@ -118,7 +140,7 @@ class RecordRestorer:
         ]
         if any(doubtful[name][1] is WriteStatus.UNKNOWN for name in lost):
             raise StoreUnavailableError(f"The store did not say whether it has {lost[0]}; import again")
-        return dict.fromkeys(lost, "refused")
+        return {name: "invalid" if doubtful[name][1] is WriteStatus.INVALID else "refused" for name in lost}
 
     async def _restore_runs(self, runs: Mapping[str, Run]) -> list[RecordResult]:
         known = await self._stored_runs(runs)
@@ -157,19 +179,19 @@ class RecordRestorer:
         return entries
 
     async def _restore_documents(self, documents: Sequence[Document]) -> list[RecordResult]:
-        results: list[RecordResult] = []
+        outcomes: dict[str, RestoreOutcome] = {}
         for kind in dict.fromkeys(one.kind for one in documents):
             given = {one.id: one for one in documents if one.kind == kind}
             stored = {one.id: one for one in await self._store.get_documents(kind, list(given))}
             puts = []
             for name, document in given.items():
                 outcome, put = self._plan_document(document, stored.get(name))
-                results.append(("documents", f"{kind}/{name}", outcome))
+                outcomes[f"{kind}/{name}"] = outcome
                 if outcome in ("created", "replaced"):
                     puts.append(put)
             if puts and not self._dry_run:
-                await self._put_documents(puts)
-        return results
+                outcomes |= dict.fromkeys(await self._put_documents(puts), "invalid")
+        return [("documents", name, outcome) for name, outcome in outcomes.items()]
 
     def _plan_document(self, document: Document, stored: Document | None) -> tuple[RestoreOutcome, Document]:
         """Return what becomes of *document*, and what to write: subscribers are added to those *stored*."""
@@ -180,13 +202,20 @@ class RecordRestorer:
         outcome = self._choose_outcome(True, _is_same_document(stored, merged), always_replace=adds)
         return outcome, replaced(merged, revision=stored.revision)
 
-    async def _put_documents(self, documents: Sequence[Document]) -> None:
-        for document, answer in zip(documents, await self._store.put_documents(documents), strict=True):
+    async def _put_documents(self, documents: Sequence[Document]) -> list[str]:
+        """Write *documents*; return the names of those that the store takes never."""
+        invalid: list[str] = []
+        written = await self._write_apart(self._store.put_documents, documents)
+        for document, answer in zip(documents, written, strict=True):
             if answer.status is WriteStatus.APPLIED:
+                continue
+            if answer.status is WriteStatus.INVALID:
+                invalid.append(f"{document.kind}/{document.id}")
                 continue
             [*found] = await self._store.get_documents(document.kind, [document.id])
             if not found or not _is_same_document(found[0], document):
                 raise StoreUnavailableError(f"{document.kind} {document.id} changes meanwhile; import again")
+        return invalid
 
     def _choose_outcome(
         self, is_known: bool, is_same: bool, *, always_replace: bool = False
@@ -196,6 +225,10 @@ class RecordRestorer:
         if is_same:
             return "unchanged"
         return "replaced" if self._replace or always_replace else "refused"
+
+
+def _name_of(record: ConditionalWrite | Document) -> str:
+    return f"{record.kind}/{record.id}" if isinstance(record, Document) else f"task {record.task.id}"
 
 
 def _is_same(one: Model, other: Model) -> bool:
@@ -234,7 +267,8 @@ class ImportResult:
         total: How many records the file has, those that stand there twice counted twice.
         left_out: How many records belong to the installation that made them, such as its keys.
         refused: What is in the store already, and differs.
-        problems: Lines that cannot be read, each with its number; all others were.
+        problems: Lines that cannot be read, each with its number, and records that the store takes never;
+            all others were.
     """
 
     total: RecordCounts = field(default_factory=RecordCounts)
@@ -292,6 +326,7 @@ async def import_archive(
             for kind, name, outcome in await restorer.restore(batch):
                 _count_outcome(imported, kind, name, outcome)
             on_progress(imported)
+    imported.problems += restorer.problems
     return imported
 
 
@@ -364,6 +399,8 @@ def _iter_records(path: Path, kind: str, survey: _Survey) -> Iterator[Task | Run
 
 
 def _count_outcome(result: ImportResult, kind: RecordKind, name: str, outcome: RestoreOutcome) -> None:
+    if outcome == "invalid":
+        return
     if outcome == "refused":
         result.refused.append(f"{kind.removesuffix('s')} {name}")
         return

@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import stat
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from functions.domain.storage import (
 )
 from functions.domain.task import Claim, QueuedRun, Task
 from functions.domain.types import OutcomeKind, Status, Trigger
-from functions.errors import InputError, StoreUnavailableError
+from functions.errors import InputError, InvalidWriteError, StoreUnavailableError
 from functions.interfaces import Store
 from functions.services.paging import iter_runs
 from functions.stores.jsonfile.store import JsonStore
@@ -658,6 +658,52 @@ async def test_a_write_whose_answer_was_lost_is_looked_up(
     done = await imported(target, path)
 
     assert (RecordCounts(tasks=1), []) == (done.created, done.refused)
+    await target.close()
+
+
+class Picky(SqliteStore):
+    """A store that takes nothing of the name `big`, as Firestore and Feishu what is too large for them."""
+
+    apart = True  # the others of a call are written, and the answer says which was not
+
+    async def write(self, writes: Sequence[ConditionalWrite]) -> list[WriteResult]:
+        return await self._pick(super().write, writes, [write.task.id == "big" for write in writes])
+
+    async def put_documents(self, documents: Sequence[Document]) -> list[WriteResult]:
+        return await self._pick(super().put_documents, documents, [one.id == "big" for one in documents])
+
+    async def _pick(
+        self, write: Callable[[Any], Awaitable[list[WriteResult]]], items: Sequence[Any], big: Sequence[bool]
+    ) -> list[WriteResult]:
+        if any(big) and (all(big) or not self.apart):
+            raise InvalidWriteError("it is more than a MiB")
+        done = iter(await write([item for item, is_big in zip(items, big, strict=True) if not is_big]))
+        return [WriteResult(WriteStatus.INVALID) if is_big else next(done) for is_big in big]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+async def test_what_the_store_never_takes_is_named_and_keeps_nothing_else_away(
+    source: Store, tmp_path: Path, path: Path, make_task: MakeTask, apart: bool
+) -> None:
+    await create(source, *(make_task(name) for name in ("a", "big", "c")))
+    await source.put_documents([Document("calendars", name, {"days": []}) for name in ("a", "big", "c")])
+    await exported(source, path)
+    target = Picky(str(tmp_path / "picky.db"))
+    target.apart = apart
+
+    done = await imported(target, path)
+    again = await imported(target, path, replace=True)
+
+    assert (RecordCounts(tasks=2, documents=2), []) == (done.created, done.refused)
+    assert (
+        [
+            "calendars/big is not imported: it is more than a MiB",
+            "task big is not imported: it is more than a MiB",
+        ]
+        == done.problems
+        == again.problems
+    )
+    assert RecordCounts(tasks=2, documents=2) == again.unchanged
     await target.close()
 
 

@@ -26,8 +26,10 @@ GCLOUD = r"""#!/usr/bin/env bash
 printf '%s\n' "gcloud $*" >>"$CALLS"
 [[ -n "${CLOUDSDK_CORE_DISABLE_PROMPTS:-}" ]] || read -r # as the real one may ask
 case "$*" in
-    "auth print-access-token") exit "${SIGNED_OUT:-0}" ;;
-    "auth application-default print-access-token") exit "${SIGNED_OUT:-${WITHOUT_DEFAULT:-0}}" ;;
+    "auth print-access-token") [[ -z "${SIGNED_OUT:-}" ]] || { echo "ERROR: $SIGNED_OUT" >&2 && exit 1; } ;;
+    "auth application-default print-access-token")
+        [[ -z "${WITHOUT_DEFAULT:-}" ]] || { echo "ERROR: $WITHOUT_DEFAULT" >&2 && exit 1; }
+        ;;
     "config get-value project") echo "${GCLOUD_PROJECT:-}" ;;
     "config get-value run/region") echo "" ;;
     "projects describe"*) echo 123456789012 ;;
@@ -432,6 +434,16 @@ def test_what_would_fail_late_is_said_first(
     assert "terraform" not in calls.read_text()
 
 
+@pytest.mark.parametrize("variable", ["SIGNED_OUT", "WITHOUT_DEFAULT"])
+def test_why_gcloud_shows_no_token_is_said(calls: Path, small: Path, variable: str) -> None:
+    """A network that is away is not mended by signing in."""
+    reason = "unable to find the server at oauth2.googleapis.com"
+
+    done = deploy(calls, small, *WHERE, "--yes", given="", folder=small, **{variable: reason})
+
+    assert (2, True) == (done.returncode, reason in done.stderr)
+
+
 @pytest.mark.slow
 def test_a_question_that_nobody_sees_is_never_waited_for(calls: Path, small: Path) -> None:
     """gcloud asks on standard error whether to enable an API, which is kept from the screen."""
@@ -455,13 +467,16 @@ def test_terraform_may_have_been_signed_in_by_its_own_variables(
     assert code == done.returncode, done.stderr
 
 
-def test_what_cannot_be_tried_goes_nowhere(calls: Path, small: Path) -> None:
+def test_what_cannot_be_tried_goes_nowhere(calls: Path, small: Path, tmp_path: Path) -> None:
     (small / "functions" / "cli" / "__main__.py").write_text("raise SystemExit('no store')\n")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
 
-    done = deploy(calls, small, *WHERE, "--yes")
+    done = deploy(calls, small, *WHERE, "--yes", TMPDIR=str(temporary))
 
     assert (1, True) == (done.returncode, "no store" in done.stderr)
     assert "terraform" not in calls.read_text()
+    assert [] == list(temporary.iterdir())  # six megabytes each time
 
 
 def test_only_yes_changes_anything(calls: Path, small: Path) -> None:
@@ -695,3 +710,12 @@ def test_what_compose_sets_are_settings_and_its_command_is_a_shell_script(tmp_pa
     assert set(services["cronfire"]["environment"]) <= known
     assert (0, True) == (done.returncode, services["cronfire"]["read_only"])
     assert "${CRON_SECRET:?" in services["cronfire"]["environment"]["CRON_SECRET"]
+
+
+def test_a_shell_of_compose_is_not_the_first_process() -> None:
+    """Process 1 gets no signal that it does not handle: each stop would wait until it is killed."""
+    services = yaml.safe_load((CONTAINER / "compose.yaml").read_text())["services"].values()
+
+    shells = [one for one in services if one.get("entrypoint", [""])[0] == "sh"]
+
+    assert [True] == [one.get("init") for one in shells]

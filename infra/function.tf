@@ -9,6 +9,7 @@ locals {
       OIDC_SERVICE_ACCOUNTS  = google_service_account.invoker.email
       PUBLIC_URL             = local.url
       WORKER_QUEUE           = google_cloud_tasks_queue.work.id
+      WORKER_URL             = "${local.url}/work" # also where PUBLIC_URL is a domain whose proxy passes pages alone
       WORKER_SERVICE_ACCOUNT = google_service_account.invoker.email
       WORKER_BUDGET_SECONDS  = tostring(var.worker_budget_s)
       EVENTS_TOPIC           = google_pubsub_topic.events.id

@@ -189,7 +189,7 @@ run "what_is_made_when_asked_for" {
     secrets_in_region = true
     alarm_email       = "ann@example.com"
     billing_account   = "012345-6789AB-CDEF01"
-    settings          = { CREDITS_PER_1K_TOKENS = "0.5" } # only sounds secret
+    settings          = { CREDITS_PER_1K_TOKENS = "0.5", PUBLIC_URL = "https://status.example.com" } # the first only sounds secret
     queue_name        = "cronfire-work-2"
     daily_backups     = 7
 
@@ -206,6 +206,12 @@ run "what_is_made_when_asked_for" {
   assert {
     condition     = google_pubsub_subscription.push[0].expiration_policy[0].ttl == ""
     error_message = "The subscription of events expires."
+  }
+
+  # A domain of one's own is for people: its proxy may pass a few pages alone, and wait less than a worker works.
+  assert {
+    condition     = google_cloudfunctions2_function.main.service_config[0].environment_variables["PUBLIC_URL"] == "https://status.example.com" && google_cloudfunctions2_function.main.service_config[0].environment_variables["WORKER_URL"] == "https://cronfire-123456789012.europe-west1.run.app/work"
+    error_message = "The queue must call the function itself."
   }
 
   # Two values while rotating.

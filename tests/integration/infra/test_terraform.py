@@ -86,6 +86,7 @@ def test_the_settings_that_terraform_makes_are_accepted() -> None:
             "OIDC_AUDIENCE": url,
             "OIDC_SERVICE_ACCOUNTS": account,
             "PUBLIC_URL": url,
+            "WORKER_URL": f"{url}/work",
             "WORKER_QUEUE": "projects/example-project/locations/europe-west1/queues/cronfire-work",
             "WORKER_SERVICE_ACCOUNT": account,
             "WORKER_BUDGET_SECONDS": "280",

@@ -35,6 +35,7 @@ case "$*" in
     "projects describe"*) echo 123456789012 ;;
     "billing projects describe"*) echo "${BILLING:-True}" ;;
     "scheduler jobs describe"*)
+        [[ -z "${UNSEEN:-}" ]] || { echo "ERROR: $UNSEEN" >&2 && exit 1; }
         looks="$(grep -c 'scheduler jobs describe' "$CALLS")"
         if ((looks > ${STALE_LOOKS:-2})); then
             echo "2026-11-20T12:01:00.5Z	${TICK_CODE:-}"
@@ -508,6 +509,15 @@ def test_no_attempt_at_all_is_an_error(calls: Path, small: Path) -> None:
 
     assert 1 == done.returncode
     assert "made no attempt within two minutes" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_attempt_that_gcloud_cannot_show_is_no_paused_job(calls: Path, small: Path) -> None:
+    done = deploy(calls, small, *WHERE, "--yes", given="", folder=small, UNSEEN="Reauthentication failed")
+
+    assert (1, True) == (done.returncode, "Reauthentication failed" in done.stderr)
+    assert "all was applied" in done.stderr
+    assert "paused" not in done.stderr
 
 
 def test_wrong_words_are_told(calls: Path, small: Path) -> None:

@@ -44,8 +44,19 @@ OFELIA = (
     "has sections in brackets, as of Ofelia. Write a task of the type command for each, with the same "
     "command and schedule"
 )
+ANACRONTAB = (
+    "is an anacrontab: periods in days, and delays in minutes. Write a task of the type command for each "
+    "line, with its command as params.command and the period as schedule: 1 is daily, 7 weekly, 3 every 3d, "
+    "@monthly monthly; RANDOM_DELAY becomes jitterSeconds, and a missed run is made up for here as well"
+)
 LEADING_COMMENTS = re.compile(r"(?:\s*[#;].*(?:\n|$))*\s*")
 CRON_JOB = re.compile(r"^kind:[ \t]*CronJob\b", re.MULTILINE)
+
+
+ANACRONTAB_START = re.compile(  # below variables and comments: 7 10 cron.weekly run-parts /etc
+    r"(?:[ \t]*(?:#.*|[A-Za-z_]\w*[ \t]*=.*)?\n)*+"
+    r"[ \t]*(?:\d+|@\w+)[ \t]+\d+[ \t]+[A-Za-z][\w.-]+[ \t]+[^\s\d*]"
+)
 
 
 def describe_unreadable_text(text: str) -> str | None:
@@ -57,6 +68,8 @@ def describe_unreadable_text(text: str) -> str | None:
         return SYSTEMD
     if "\n---" in text and CRON_JOB.search(text):  # among other documents
         return KUBERNETES
+    if ANACRONTAB_START.match(text):
+        return ANACRONTAB
     return OFELIA if re.match(r"\[job-\w+ ", start) else None
 
 

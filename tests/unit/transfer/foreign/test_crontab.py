@@ -42,6 +42,15 @@ def test_variables_hold_for_what_stands_below_them() -> None:
     ] == params(older)
 
 
+@pytest.mark.parametrize(
+    "line", ["1 5 LW * * one", "@daily 7z a backup", "1 5 L jan * one", "1 5 * * * 7z a b"]
+)
+def test_no_entry_of_a_crontab_is_taken_for_one_of_anacron(line: str) -> None:
+    found = read(line, shape="crontab")
+
+    assert 1 == len(found.tasks) + len(found.problems)
+
+
 def test_a_zone_holds_for_what_stands_below_it() -> None:
     older = read("0 1 * * * one\nCRON_TZ=Asia/Tokyo\n0 2 * * * two\n")
 

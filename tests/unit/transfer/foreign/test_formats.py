@@ -423,6 +423,8 @@ def test_a_name_given_twice_is_told(name: str, text: str, told: str) -> None:
         ("[Unit]\nDescription=x\n[Timer]\nOnCalendar=daily\n", "unit of systemd"),
         ('\ufeff<?xml version="1.0"?>\n<Task/>', "Task Scheduler of Windows"),
         ('[job-exec "a"]\nschedule = @every 5m\n', "Ofelia"),
+        ("SHELL=/bin/sh\nRANDOM_DELAY = 45\n\n# days\n1\t5\tcron.daily\tnice run-parts /etc\n", "anacrontab"),
+        ("@monthly 15 m.job /bin/m\n", "an anacrontab: periods in days"),
         ("# /etc/systemd/system/a.timer\n\n; daily\n[Unit]\nDescription=x\n", "unit of systemd"),
         ("kind: ConfigMap\n---\nkind: CronJob\nspec: {schedule: daily}\n", "Kubernetes"),
         ('{"jobs": [{"jobId": 1, "type": 0, "url": "x", "schedule": {"hours": [-1]}}]}', "cron-job.org"),

@@ -86,6 +86,7 @@ def convert_entry(
         checked,
         parse_instant(draft.last_run_at, checked.timezone),
         parse_instant(draft.next_run_at, checked.timezone),
+        entry.line_of(),
     )
 
 

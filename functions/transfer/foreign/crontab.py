@@ -213,7 +213,7 @@ def _add_task(
         reader.problems += [FileProblem(reader.file, number, title, one.field, one.reason) for one in checked]
         return
     reader.ids.take(free)
-    reader.tasks.append(ImportedTask(checked))
+    reader.tasks.append(ImportedTask(checked, line=number))
     reader.notes.append(ImportNote(free, "schedule", "mapped", f"{schedule} in {given['timezone']}", number))
     if "stdin" in params:
         reader.notes.append(

@@ -55,15 +55,12 @@ class ImportNote:
     action: ImportAction
     reason: str
     line: int | None = None
+    file: str = ""
 
     def __str__(self) -> str:
-        where = "" if self.line is None else f"line {self.line}: "
-        about = ": ".join(part for part in (self.task, self.field) if part)
-        return (
-            f"{where}{about}: {self.action}: {self.reason}"
-            if about
-            else f"{where}{self.action}: {self.reason}"
-        )
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        parts = (where, self.task, self.field, self.action, self.reason)
+        return ": ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +70,14 @@ class ImportedTask:
     Attributes:
         last_run_at: When the other scheduler last ran it; None when that is not known.
         next_run_at: When the other scheduler would have looked at it next; None when that is not known.
+        line: Of its entry; None when that is not known.
     """
 
     spec: TaskSpec
     last_run_at: datetime | None = None
     next_run_at: datetime | None = None
+    line: int | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def read_foreign(
     found: list[ForeignTasks] = []
     for name, text in sources:
         try:
-            found.append(_read_source(text, name, defaults, format_name, ids))
+            found.append(_name_file(_read_source(text, name, defaults, format_name, ids), name))
         except InputError as exc:
             if len(sources) == 1:
                 raise
@@ -133,6 +133,14 @@ def read_foreign(
         tuple(moved for one in found for moved in one.tasks),
         tuple(note for one in found for note in one.notes),
         tuple(fault for one in found for fault in one.problems),
+    )
+
+
+def _name_file(found: ForeignTasks, name: str) -> ForeignTasks:
+    return replace(
+        found,
+        tasks=tuple(replace(one, file=name) for one in found.tasks),
+        notes=tuple(replace(note, file=name) for note in found.notes),
     )
 
 

@@ -35,7 +35,7 @@ def drop_ended(foreign: ForeignTasks, *, now: datetime) -> ForeignTasks:
         try:
             new_task(imported.spec, now=now, origin=ORIGIN)
         except InputError as exc:
-            problems.append(FileProblem("", None, imported.spec.id, "", str(exc)))
+            problems.append(FileProblem(imported.file, imported.line, imported.spec.id, "", str(exc)))
         else:
             kept.append(imported)
     return replace(foreign, tasks=tuple(kept), problems=(*foreign.problems, *problems))

@@ -88,8 +88,31 @@ def test_the_report_has_a_sentence_for_each_field_and_the_next_runs(command: Com
     said = command(import_file, paths=[OLDER / "tasks.json"])
 
     assert 0 == said.code
-    assert "line 28: report: mood: left out: a task has no such field here" in said.out.splitlines()
+    assert (
+        f"{OLDER / 'tasks.json'}:28: report: mood: left out: a task has no such field here"
+        in said.out.splitlines()
+    )
     assert "5 created, 0 updated, 0 removed, 0 unchanged" == said.out.splitlines()[-1]
+
+
+def test_of_several_files_each_line_of_the_report_names_its_own(command: Command, tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "crontab", tmp_path / "b" / "crontab"
+    for file, text in ((first, "MAILTO=x\n@reboot one\n"), (second, "@daily two\n@reboot three\n")):
+        file.parent.mkdir()
+        file.write_text(text)
+    jobs = tmp_path / "jobs.yaml"
+    jobs.write_text("- {command: x, cron: 0 9 * * *, end_date: 2020-01-01}\n")
+    files = [first, second, jobs]
+
+    said = command(import_file, paths=files, write=tmp_path / "t.yaml")
+    data = command(import_file, paths=files, dry_run=True, as_json=True).data
+
+    reboots = [f"{first}:2: one: @reboot", f"{second}:2: three: @reboot"]
+    assert reboots == [line.split(": left")[0] for line in said.out.splitlines() if "@reboot" in line]
+    assert f"# {reboots[1]}: left out: " in (tmp_path / "t.yaml").read_text()
+    assert f"{second}: changed: cron ran commands in the user's home" in said.out
+    assert {str(file) for file in files} == {note["file"] for note in data["notes"]}
+    assert said.err.startswith(f"{jobs}:1: ")
 
 
 def test_a_trial_changes_nothing(command: Command) -> None:

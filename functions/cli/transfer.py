@@ -141,6 +141,7 @@ async def _import_archive(context: CliContext, path: Path, *, dry_run: bool, rep
     for name in done.refused:
         context.screen.warn(f"{name}: exists and differs; it stays unless --replace is given")
     context.screen.show({"imported": not dry_run, **asdict(done)}, list(_result_lines(done, dry_run=dry_run)))
+    context.show_store()
     return 1 if done.refused or done.problems else 0
 
 
@@ -223,6 +224,7 @@ async def _save_foreign(
         screen.show(_format_next_runs({**data, "applied": not dry_run, "changes": moved}), ())
     else:
         show_changes(screen, changes, dry_run=dry_run)
+    context.show_store()
 
 
 class _Progress:

@@ -63,7 +63,7 @@ class Rerouted:
 
 def telegram(path: str, _: Mapping[str, str], body: Any) -> Reply:
     """Bot API: sendMessage."""
-    known = {"chat_id", "text", "parse_mode", "link_preview_options"}
+    known = {"chat_id", "message_thread_id", "text", "parse_mode", "link_preview_options"}
 
     def no(code: int, description: str, **parameters: int) -> Reply:
         answer = {"ok": False, "error_code": code, "description": description, "parameters": parameters}

@@ -330,14 +330,20 @@ def render(
     recipients: Sequence[str],
     now: datetime,
 ) -> EmailMessage:
-    """Return the mail. The same notifications give the same Message-ID, so a repetition is recognised."""
+    """Return the mail. The same notifications give the same Message-ID, so a repetition is recognised.
+
+    Mails about one run of failures refer to the same id, by which mail programs put them together.
+    """
     digest = locale.build_message(notifications, LIMITS[0])
     message = EmailMessage()
     message["Subject"] = _as_header(f"{digest.rows[0].icon} {digest.headline}"[:SUBJECT_CHARS])
     message["From"] = sender
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = _message_id(notifications, sender)
+    message["Message-ID"] = _message_id([notification.id for notification in notifications], sender)
+    if len(notifications) == 1 and (since := notifications[0].since):
+        thread = _message_id([notifications[0].task_id, since.isoformat()], sender)
+        message["In-Reply-To"] = message["References"] = thread
     message["Auto-Submitted"] = "auto-generated"  # no out-of-office replies to this mail
     message.set_content(to_plain_text(digest) + "\n")
     message.add_alternative(_render_html(digest), subtype="html")
@@ -353,8 +359,8 @@ def _as_header(text: str) -> str:
     return text.replace("=?", f"={WORD_JOINER}?")
 
 
-def _message_id(notifications: Sequence[Notification], sender: str) -> str:
-    name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(notification.id for notification in notifications))
+def _message_id(names: Sequence[str], sender: str) -> str:
+    name = uuid.uuid5(uuid.NAMESPACE_URL, " ".join(names))
     return f"<{name}@{sender.rpartition('@')[2].removesuffix('>')}>"
 
 

@@ -32,9 +32,9 @@ SUMMARY_UNITS = 1024
 DETAIL_UNITS = 2000
 SOURCE = "cronfire"
 CONCURRENCY = 20  # events at a time; PagerDuty takes some hundred a minute
-# A report about delivery is no trouble of the task's: its recovery must not close it, nor it open one.
-# Nothing ends a late start, whose incident would swallow the failure that comes.
-APART_FROM_THE_TASK = ABOUT_DELIVERY | {"late"}
+# A report about delivery, or about the account, is no trouble of the task's: its recovery must not close it.
+# Nothing ends a late start. The incident of the one or the other would swallow the failure that comes.
+APART_FROM_THE_TASK = ABOUT_DELIVERY | {"late", "credits"}
 
 
 def create_channel(settings: Mapping[str, str], post: PostRequest) -> "PagerDutyChannel | None":
@@ -67,8 +67,8 @@ class PagerDutyChannel:
     async def send(self, notifications: Sequence[Notification], now: datetime) -> SendResult:
         """Send an event for each notification of a problem or of its end; others open no incident.
 
-        An event sent twice changes nothing: an incident is identified by the task's id. When PagerDuty takes
-        only so many, the result names those that it took: the next time begins with the others.
+        An event sent twice changes nothing: an incident is identified by what it is about. When PagerDuty
+        takes only so many, the result names those that it took: the next time begins with the others.
         """
         incidents: dict[str, dict[str, dict[str, Any]]] = {}
         ids: dict[str, list[str]] = {}
@@ -76,23 +76,22 @@ class PagerDutyChannel:
             event = render(notification, self._locale, key=self._key)
             if event is None:
                 continue
-            actions = incidents.setdefault(notification.task_id, {})
+            subject = event["dedup_key"]
+            actions = incidents.setdefault(subject, {})
             actions.pop(event["event_action"], None)  # only a newer event of the same kind replaces one
             actions[event["event_action"]] = event
-            if (
-                notification.kind == "test"
-            ):  # nothing else ends it, and while it is open no other test is seen
-                actions["resolve"] = _resolve(event["dedup_key"], key=self._key)
-            ids.setdefault(notification.task_id, []).append(notification.id)
+            if notification.kind == "test":  # nothing else ends it, and while it is open no other is seen
+                actions["resolve"] = _resolve(subject, key=self._key)
+            ids.setdefault(subject, []).append(notification.id)
         waiting = iter(incidents.items())
         accepted: set[str] = set()
 
         async def work() -> SendResult:
-            for task_id, events in waiting:
+            for subject, events in waiting:
                 result = await self._send_in_order(events.values(), now)
                 if not result.ok:
                     return result
-                accepted.update(ids[task_id])
+                accepted.update(ids[subject])
             return SendResult(ok=True)
 
         results = await asyncio.gather(*(work() for _ in range(min(CONCURRENCY, len(incidents)))))

@@ -1,4 +1,8 @@
-"""The Telegram channel: a bot writes to one chat, in HTML; plain text when Telegram refuses that."""
+"""The Telegram channel: a bot writes to a chat, or to a topic of it, in HTML; else in plain text.
+
+-1001234567890       the chat
+-1001234567890:42    its topic 42: the number behind the chat's in a link to a message of the topic
+"""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -63,6 +67,9 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "TelegramC
     chat = settings.get("TELEGRAM_CHAT_ID", "").strip()
     if not chat:
         raise SettingsError("TELEGRAM_CHAT_ID: give the chat the bot writes to, such as -1001234567890")
+    _, colon, topic = chat.partition(":")
+    if colon and not topic.isdecimal():
+        raise SettingsError("TELEGRAM_CHAT_ID: a topic is the chat, a colon and a number: -1001234567890:42")
     number, colon, secret = token.partition(":")
     if not (number.isdecimal() and colon and secret.replace("-", "").replace("_", "").isalnum()):
         raise SettingsError(
@@ -168,7 +175,9 @@ def classify_response(response: HttpResponse) -> ClassifiedResponse:
 
 
 def _message(chat: str, shown: str) -> dict[str, object]:
-    return {"chat_id": chat, "text": shown, "link_preview_options": {"is_disabled": True}}
+    chat, _, topic = chat.partition(":")
+    place = {"chat_id": chat} | ({"message_thread_id": int(topic)} if topic else {})
+    return place | {"text": shown, "link_preview_options": {"is_disabled": True}}
 
 
 def _to_html(message: Message) -> str:

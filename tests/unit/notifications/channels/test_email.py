@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from html.parser import HTMLParser
@@ -115,6 +115,20 @@ async def test_the_same_news_make_the_same_message_id(make_notice: MakeNotice) -
 
     first, second, third = [mail["Message-ID"] for mail in server.mails]
     assert first == second != third
+
+
+async def test_mails_about_one_run_of_failures_stand_together(make_notice: MakeNotice) -> None:
+    """The recovery lies beneath its failure, and the next outage begins a thread of its own."""
+    later = NOON + timedelta(days=1)
+    async with SmtpServer() as server:
+        for kind, since in (("failure", NOON), ("recovery", NOON), ("failure", later), ("success", None)):
+            await channel(server).send([make_notice(kind, since=since)], NOON)
+        await channel(server).send([make_notice("failure", since=NOON), make_notice("late")], NOON)
+
+    failure, recovery, another, alone, several = [mail["References"] for mail in server.mails]
+    assert failure == recovery == server.mails[1]["In-Reply-To"]
+    assert another not in (failure, None)
+    assert (None, None) == (alone, several)
 
 
 async def test_a_title_makes_no_header(make_notice: MakeNotice) -> None:

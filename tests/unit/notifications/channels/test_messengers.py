@@ -289,18 +289,21 @@ async def test_pagerduty_lets_only_a_newer_event_of_the_same_kind_replace_one(
     await vendor.server.close()
 
 
-async def test_a_late_start_is_an_incident_of_its_own(make_notice: MakeNotice) -> None:
-    """Nothing ends it: still open, it would swallow the failure that comes."""
+async def test_what_nothing_ends_is_an_incident_of_its_own(make_notice: MakeNotice) -> None:
+    """Still open, or newer in the same message, it would swallow the failure of the task."""
     kind = KINDS[3]
     vendor = Vendor(kind.rules)
     await vendor.server.start_server()
     post = Rerouted(vendor, kind.home)
     channel = create_channels(dict(kind.settings), post)["pagerduty"]
 
-    for one in ("late", "failure", "recovery"):
-        assert (await channel.send([make_notice(one)], NOON)).ok
+    about = ("failure", "late", "credits", "undelivered")
+    assert (await channel.send([make_notice(one, id=f"x#{one}") for one in about], NOON)).ok
+    assert (await channel.send([make_notice("recovery")], NOON)).ok
 
-    assert ["shop-front/late", "shop-front", "shop-front"] == [event["dedup_key"] for event in vendor.taken]
+    said = sorted((event["event_action"], event["dedup_key"]) for event in vendor.taken)
+    apart = [("trigger", f"shop-front/{one}") for one in ("credits", "late", "undelivered")]
+    assert [("resolve", "shop-front"), ("trigger", "shop-front"), *apart] == said
     await post.close()
     await vendor.server.close()
 
@@ -321,6 +324,20 @@ async def test_pagerduty_that_takes_only_so_many_gets_the_others_the_next_time(
 
     assert (False, False, 30) == (sent.ok, sent.rejected, len(sent.accepted))
     assert sent.accepted == {f"{event['dedup_key']}@2026-11-20T12:00:00Z#failure" for event in vendor.taken}
+    await post.close()
+    await vendor.server.close()
+
+
+async def test_telegram_writes_to_the_topic_that_is_named(make_notice: MakeNotice) -> None:
+    kind = KINDS[0]
+    vendor = Vendor(kind.rules)
+    await vendor.server.start_server()
+    post = Rerouted(vendor, kind.home)
+    settings = dict(kind.settings) | {"TELEGRAM_CHAT_ID": "-1001:42"}
+
+    assert (await create_channels(settings, post)["telegram"].send([make_notice()], NOON)).ok
+
+    assert [("-1001", 42)] == [(one["chat_id"], one["message_thread_id"]) for one in vendor.taken]
     await post.close()
     await vendor.server.close()
 
@@ -445,6 +462,7 @@ async def test_what_is_refused_is_the_message_or_the_channel(
     [
         ({"TELEGRAM_BOT_TOKEN": "123:x"}, "TELEGRAM_CHAT_ID"),
         ({"TELEGRAM_BOT_TOKEN": "nonsense", "TELEGRAM_CHAT_ID": "1"}, "TELEGRAM_BOT_TOKEN"),
+        ({"TELEGRAM_BOT_TOKEN": "123:x", "TELEGRAM_CHAT_ID": "-1001:general"}, "TELEGRAM_CHAT_ID"),
         ({"NTFY_URL": "https://ntfy.sh/"}, "NTFY_URL"),
         ({"PAGERDUTY_ROUTING_KEY": "short"}, "PAGERDUTY_ROUTING_KEY"),
         ({"TEAMS_WEBHOOK_URL": "not an address"}, "TEAMS_WEBHOOK_URL"),

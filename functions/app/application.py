@@ -378,9 +378,11 @@ class App:
         last, ahead = await watchdog.find_last_tick(self.store, counts.last_tick_at, now=moment)
         ticks = [at for at in (last, self._last_tick_at) if at is not None]
         last_at = max(ticks, default=None)
-        silence = await watchdog.describe_silence(
-            self.store, counts.due, last_at, now=moment, after=self._late_after or watchdog.SILENT_AFTER
-        )
+        after, silence = self._late_after or watchdog.SILENT_AFTER, ""
+        if self._last_tick_at is None or moment - self._last_tick_at > after:  # none came to this process
+            silence = await watchdog.describe_silence(
+                self.store, counts.due, last_at, now=moment, after=after
+            )
         problem = (
             self._tick_problem
             or ahead

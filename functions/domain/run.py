@@ -145,6 +145,11 @@ class Run(Model):
         return not self.token or self.outcome is OutcomeKind.ABANDONED
 
     @property
+    def shows_tick(self) -> bool:
+        """Whether a tick must have come: what users ask for runs without one, and calls have no claim."""
+        return bool(self.token) and self.trigger is not Trigger.MANUAL
+
+    @property
     def duration_ms(self) -> int:
         """How long the attempt took, in milliseconds."""
         return round((self.finished_at - self.started_at).total_seconds() * 1000)

@@ -213,7 +213,7 @@ class StoreStats:
     Attributes:
         scheduled: Tasks that wait, run or retry: all that will be due again.
         due: Tasks that are due now, unreadable ones included.
-        last_tick_at: When a tick last wrote runs; None when none did.
+        last_tick_at: When a tick, or a call of a heartbeat, last wrote runs; None when none did.
     """
 
     scheduled: int

@@ -23,7 +23,7 @@ from functions.domain.schedule.days.public_holidays import load as load_holidays
 from functions.domain.schedule.occurrences import needs_holidays
 from functions.domain.storage import QUERY_LIMIT, DuePosition, QueryResult, VersionedTask
 from functions.domain.task import Task
-from functions.domain.types import Status, Trigger
+from functions.domain.types import Status
 from functions.engine.report import TickReport
 from functions.errors import StoreError
 from functions.interfaces import TickStore
@@ -177,7 +177,7 @@ class DueTasks:
             runs = await self._store.runs(before=began_at, limit=RECORDS_OF_TICKS)
         except StoreError:
             return  # then it stays unknown
-        by_ticks = {run.started_at for run in runs if run.token and run.trigger is not Trigger.MANUAL}
+        by_ticks = {run.started_at for run in runs if run.shows_tick}
         self.ticks.add(by_ticks)
         self.ticks.remove({run.started_at for run in runs} - by_ticks)
 

@@ -26,6 +26,7 @@ REPEAT_AFTER = timedelta(hours=6)  # while ticks have no room for what is due
 MENDED_DOCUMENT_ID = "clock-mended"
 NO_TICK = "no tick has written anything yet"
 IS_PINGER_OFF = "is the pinger switched off?"
+RECORDS_OF_TICKS = 100  # newest runs among which one that a tick has made is looked for
 SILENT_AFTER = timedelta(minutes=15)  # unless it is set: as far apart as pings usually are
 
 
@@ -55,21 +56,27 @@ async def describe_silence(
 ) -> str:
     """Return in a sentence that no tick came for what is due; empty when none waits for long.
 
-    Where nothing is due, or a tick wrote of late, nothing is read. That none wrote says little by itself: one
-    that finds nothing due writes nothing.
+    Where nothing is due, nothing is read. That none wrote says little by itself: one that finds nothing due
+    writes nothing. Nor does it say much that something was written, for calls of heartbeats are as well.
 
     Args:
         due: See `StoreStats`.
+        last_tick_at: See `StoreStats`.
         after: How long due tasks may wait.
     """
-    if not due or (last_tick_at is not None and now - last_tick_at <= after):
+    if not due:
         return ""
     found = await store.fetch_due(now - after, limit=2)  # unreadable documents are due for ever; half are not
     if not found.tasks:
         return ""
     oldest = min(one.task.next_run_at or now for one in found.tasks)
     wrote = NO_TICK
-    if last_tick_at is not None:
+    if last_tick_at is not None and now - last_tick_at <= after:
+        runs = await store.runs(since=now - after, limit=RECORDS_OF_TICKS)
+        if any(run.shows_tick for run in runs):
+            return ""
+        wrote = f"no tick has written anything for {_minutes(after)} min"
+    elif last_tick_at is not None:
         wrote = f"a tick last wrote {_minutes(now - last_tick_at)} min ago"
     return f"{wrote}, and a task has been due for {_minutes(now - oldest)} min"
 

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from functions.domain.alerts.model import Notification
-from functions.domain.storage import Document
+from functions.domain.run import Run
+from functions.domain.storage import Document, RunBatch
 from functions.domain.task import Task
+from functions.domain.types import OutcomeKind, Trigger
 from functions.errors import StoreUnavailableError
 from functions.services.upkeep.watchdog import Watchdog, describe_clock_ahead, describe_silence
 from functions.stores.sqlite.store import SqliteStore
@@ -93,7 +96,6 @@ async def test_want_of_room_is_told_without_a_limit_of_waiting_and_waiting_is_no
     [
         (20, 21, "a tick last wrote 21 min ago, and a task has been due for 20 min"),
         (20, None, "no tick has written anything yet, and a task has been due for 20 min"),
-        (20, 1, ""),  # ticks come and have no time for it: the log says so
         (1, 600, ""),  # nothing was due in between, and what finds nothing writes nothing
         (1, None, ""),
     ],
@@ -105,6 +107,37 @@ async def test_ticks_that_do_not_come_are_told_from_ticks_that_find_nothing(
     last = None if wrote is None else NOON - wrote * MINUTE
 
     assert said == await describe_silence(store, 1, last, now=NOON, after=5 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"token": "t.1"}, ""),  # ticks come and have no time for it: the log says so
+        ({"trigger": Trigger.PING}, "no tick has written anything for 5 min"),
+        ({"token": "t.1", "trigger": Trigger.MANUAL}, "no tick has written anything for 5 min"),
+    ],
+)
+async def test_what_programs_and_users_write_is_no_sign_of_a_tick(
+    store: SqliteStore, make_task: MakeTask, facts: dict[str, Any], said: str
+) -> None:
+    """A heartbeat that was called hid for ever that the pinger was off, and so that others were missed."""
+    await create(store, make_task("ping", next_run_at=NOON - 20 * MINUTE))
+    at = NOON - MINUTE
+    run = Run(
+        task_id="backup",
+        occurrence=at,
+        attempt=1,
+        outcome=OutcomeKind.SUCCEEDED,
+        started_at=at,
+        finished_at=at,
+        **facts,
+    )
+    await store.write_with_runs(RunBatch("b.1", at, (run,)), [])
+    last = (await store.stats(NOON)).last_tick_at
+
+    found = await describe_silence(store, 1, last, now=NOON, after=5 * MINUTE)
+
+    assert said == found.partition(",")[0]
 
 
 async def test_a_document_that_nobody_can_read_is_no_silence(

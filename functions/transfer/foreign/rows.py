@@ -30,7 +30,7 @@ from functions.transfer.foreign.timing import (
 )
 
 LAST_RUN_FIELDS = ("lastrunat", "lastrun", "lastrunts", "lastexecutedat", "lastexecution")
-NEXT_RUN_FIELDS = ("nextrunat", "nextrun", "nextruntime", "nextexecution")
+NEXT_RUN_FIELDS = ("nextrunat", "nextrun", "nextruntime", "nextexecution", "scheduledtime")
 TIMEZONE_FIELDS = ("timezone", "tz", "zone")
 DAY_FIELDS = ("hour", "minute", "day", "dayofweek", "weekday", "dayofmonth")
 CLOCK = re.compile(r"(?P<hour>\d{1,2})(?::(?P<minute>\d\d)(?::00)?)? ?(?P<half>am|pm)?")
@@ -225,7 +225,8 @@ def _misspelt(entry: ForeignEntry, names: tuple[str, ...]) -> tuple[str, str] | 
     if entry.has_field(*names):
         return None
     for key in entry.fields:
-        if (name := normalize_name(key)) not in (*names, *FUNCTION_FIELDS) and (near := suggest(name, names)):
+        known = (*names, *FUNCTION_FIELDS, *NEXT_RUN_FIELDS)
+        if (name := normalize_name(key)) not in known and (near := suggest(name, names)):
             return str(key), near
     return None
 

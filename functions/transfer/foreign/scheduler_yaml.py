@@ -26,6 +26,7 @@ from functions.transfer.foreign.timing import (
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as APScheduler counts them, from 0
 DAY_NUMBER = re.compile(r"(?<![/\d])[0-6](?!\d)")  # what follows a stroke is a step
+POSITIONED_DAY = re.compile(rf"(1st|2nd|3rd|4th|5th|last)\s+({'|'.join(WEEKDAYS)})")
 STEP_FROM_FIRST = re.compile(r"\*(?=/)")  # */2 depends on the first day of the week as well
 COUNTED_FROM_SUNDAY = (
     "its days of the week count from Sunday as 0; look at it if APScheduler's from_crontab read it, "
@@ -39,6 +40,11 @@ CRON_FIELDS = ("minute", "hour", "day", "month", "dayofweek")
 TEXT_FIELDS = ("cron", "cronstring", "interval", "every", "schedule", "frequency")
 UNITS = {"weeks": 604_800, "days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 CELERY_FIELDS = ("minute", "hour", "dayofmonth", "monthofyear", "dayofweek")
+CALL = re.compile(r"(?:[\w.]+\.)?(crontab|timedelta)\((.*)\)", re.DOTALL)
+ARGUMENTS = {  # in the order in which a call has them without names
+    "crontab": ("minute", "hour", "dayofweek", "dayofmonth", "monthofyear"),
+    "timedelta": ("days", "seconds", "microseconds", "milliseconds", "minutes", "hours", "weeks"),
+}
 FIELDS_BY_KIND: Mapping[str, tuple[str, ...]] = {  # of a trigger of APScheduler
     "cron": (*CRON_FIELDS, "second", "week", "year"),
     "interval": tuple(UNITS),
@@ -76,6 +82,12 @@ def draft_function(
     if entry.values_of("nextruntime") == [None]:
         fields["enabled"] = False
         entry.note_mapped("next_run_time", "null is a job that is paused: the task is switched off here too")
+    repeat = entry.take_field("repeat")
+    if repeat is not None and type(repeat.value) is int and repeat.value >= 0:
+        fields["maxRuns"] = repeat.value + 1
+        entry.note_mapped(repeat.field, f"maxRuns: {repeat.value + 1}: a first run, and the repetitions")
+    elif repeat is not None:
+        entry.note_left_out(repeat.field, "is no number of repetitions")
     _convert_late_runs(entry, fields)
     return TaskDraft(type_name, params, timing.schedule, fields, run_times.last_run_at, run_times.next_run_at)
 
@@ -154,16 +166,17 @@ def _convert_text(
 
 
 def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:
-    """Read a schedule of Celery's beat: seconds, or `crontab(...)`, where a field left out is `*`."""
+    """Read seconds, `timedelta(...)` or `crontab(...)`, whose fields are `*` if left out; None for other text."""
     found = entry.take_field("schedule")
     if found is None:
         return None
     given: Any = found.value
     if isinstance(given, int | float) and not isinstance(given, bool):
         return _note_interval(entry, found, to_float(given), anchor, "in seconds")
-    if isinstance(given, str) and given.strip().startswith("crontab(") and given.strip().endswith(")"):
-        parts = (one.partition("=") for one in _split_arguments(given.strip()[len("crontab(") : -1]))
-        given = {name.strip(): value.strip().strip("'\"") for name, _, value in parts}
+    if isinstance(given, str) and (call := CALL.fullmatch(given.strip())):
+        given = _read_arguments(found.field, call[1], call[2])
+        if call[1] == "timedelta":
+            return _convert_interval(entry, found, given, anchor)
     if not isinstance(given, Mapping):
         return None
     values = {normalize_name(name): str(value).replace(" ", "") for name, value in given.items()}
@@ -171,6 +184,24 @@ def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:
         raise InputError(f"{found.field}: {min(unknown)} is no field of crontab(...)")
     fields = {name: values.get(name, "*") for name in CELERY_FIELDS}
     return _note_fields(entry, found, list(fields.values()), "")
+
+
+def _read_arguments(field: str, call: str, text: str) -> dict[str, str]:
+    """Return the arguments of a *call* by name: `0, hour=7` of `crontab` as `{minute: 0, hour: 7}`.
+
+    Raises:
+        InputError: One of them is none of the call's, or stands without a name behind one that has a name.
+    """
+    names, found, is_named = ARGUMENTS[call], dict[str, str](), False
+    for number, part in enumerate(_split_arguments(text)):
+        name, equals, value = part.rpartition("=")
+        is_named |= bool(equals)
+        in_order = "" if is_named else next(iter(names[number:]), "")
+        key = normalize_name(name) if equals else in_order
+        if key not in names:
+            raise InputError(f"{field}: {(name or value).strip()} is no field of {call}(...)")
+        found[key] = value.strip().strip("'\"")
+    return found
 
 
 def _split_arguments(text: str) -> list[str]:
@@ -221,10 +252,27 @@ def _convert_cron(entry: ForeignEntry, found: FieldValue, values: Mapping[str, A
         name: str(values.get(name, "*" if order.index(name) < finest or name == "dayofweek" else least[name]))
         for name in CRON_FIELDS
     }
+    if fields["dayofweek"] == "*" and (days_of_month := _convert_day_names(fields["day"])) is not None:
+        fields["day"], weekdays = days_of_month
+        return _note_fields(entry, found, [*list(fields.values())[:-1], weekdays], "")
     days = fields["dayofweek"].lower()
     named = DAY_NUMBER.sub(lambda number: WEEKDAYS[int(number[0])], STEP_FROM_FIRST.sub("mon-sun", days))
     why = f"{days} counts from Monday as 0 there, which is {named}" if named != days else ""
     return _note_fields(entry, found, [*list(fields.values())[:-1], named], why)
+
+
+def _convert_day_names(days: str) -> tuple[str, str] | None:
+    """Return the days of month and week that APScheduler names in one field; None where it names none so.
+
+    last                 L    *
+    3rd fri, last mon    *    fri#3,monL
+    """
+    parts = [one.strip().lower() for one in days.split(",")]
+    if parts == ["last"]:
+        return "L", "*"
+    found = [POSITIONED_DAY.fullmatch(one) for one in parts]
+    names = [f"{one[2]}L" if one[1] == "last" else f"{one[2]}#{one[1][0]}" for one in found if one]
+    return ("*", ",".join(names)) if len(names) == len(parts) else None
 
 
 def _note_fields(entry: ForeignEntry, found: FieldValue, fields: Sequence[str], why: str) -> Timing:

@@ -98,11 +98,21 @@ def _known_entry(entry: ForeignEntry) -> str:
     """Return the remedy of an entry that is known; empty for any other."""
     if entry.fields.get("kind") == "CronJob":
         return KUBERNETES
-    if entry.has_field("pattern") and entry.has_field("every", "tz"):
+    if _is_of_bullmq(entry):
         return BULLMQ
     if entry.has_field("jobid") and isinstance(entry.fields.get("schedule"), Mapping):
         return CRON_JOB_ORG
     return AIRFLOW if entry.has_field("scheduleinterval", "dagid") else ""
+
+
+def _is_of_bullmq(entry: ForeignEntry) -> bool:
+    """Whether *entry* is a repeatable job, or one of its schedulers, as BullMQ and Bull list them."""
+    if entry.has_field("pattern") and entry.has_field("every", "tz"):
+        return True
+    is_listed = (
+        entry.has_field("key") and entry.has_field("next") and entry.has_field("every", "pattern", "cron")
+    )
+    return is_listed and not entry.has_field("command", "func", "url", "prompt")
 
 
 def describe_unknown(entries: list[ForeignEntry]) -> tuple[int | None, str]:

@@ -75,6 +75,10 @@ def test_a_value_on_each_line_is_a_list_of_entries() -> None:
         ("\"crontab(minute='0,30', hour=3)\"", "0,30 3 * * *"),
         ('"crontab(hour=3)"', "* 3 * * *"),  # Celery leaves the minute open
         ('"*/5 * * * *"', "*/5 * * * *"),
+        ("\"crontab(0, '7,8', 'mon-fri')\"", "0 7,8 * * mon-fri"),  # the third is the day of the week
+        ("\"celery.schedules.crontab(0, 0, day_of_month='2-30/2')\"", "0 0 2-30/2 * *"),
+        ('"timedelta(hours=1, minutes=30)"', "every 1h30m"),
+        ('"datetime.timedelta(2)"', "every 2d"),
     ],
 )
 def test_celerys_beat(schedule: str, becomes: str) -> None:
@@ -138,6 +142,12 @@ def test_a_misspelt_word_is_named_with_the_right_one(text: str, line: int, field
             r"vercel\.json:1: .*type http",
         ),
         ("bull.json", '[{"name": "a", "pattern": "0 9 * * *", "tz": null}]', r"bull\.json:1: .*BullMQ"),
+        (
+            "bull.json",
+            '[{"key": "a::1", "name": "a", "every": 300000, "next": 17645760000}]',
+            "in milliseconds",
+        ),
+        ("bull.json", '[{"key": "a::1", "name": "a", "cron": "0 9 * * *", "next": 17645760000}]', "BullMQ"),
         ("dags.yaml", 'dags:\n  a: {schedule_interval: "@daily"}', r"dags\.yaml:1: .*Airflow"),
         (
             "x.yaml",

@@ -46,6 +46,8 @@ def days_of(older: ForeignTasks) -> list[str]:
         ({"day": "*/2", "day_of_week": "mon"}, ["Mon 07 Dec", "Mon 21 Dec", "Mon 11 Jan"]),
         ({"day_of_week": "*/2"}, ["Wed 02 Dec", "Fri 04 Dec", "Sun 06 Dec"]),
         ({"day_of_week": "0-6/3"}, ["Thu 03 Dec", "Sun 06 Dec", "Mon 07 Dec"]),
+        ({"day": "last"}, ["Thu 31 Dec", "Sun 31 Jan", "Sun 28 Feb"]),
+        ({"day": "3rd fri, last Mon"}, ["Fri 18 Dec", "Mon 28 Dec", "Fri 15 Jan"]),
     ],
 )
 def test_days_are_those_of_apscheduler(fields: dict[str, Any], days: list[str]) -> None:
@@ -53,10 +55,33 @@ def test_days_are_those_of_apscheduler(fields: dict[str, Any], days: list[str]) 
     assert days == days_of(job(trigger="cron", hour=3, **fields))
 
 
+def test_a_job_of_rq_keeps_its_rhythm_and_its_repetitions() -> None:
+    """Its jobs have the next run as `scheduled_time`, and how often they run again after that."""
+    entry = {"func_name": "a.b.c", "interval": 3600, "scheduled_time": "2026-12-01T10:20:00", "repeat": 9}
+
+    [job] = read(entry).tasks
+
+    assert datetime.fromisoformat("2026-12-01T10:20:00Z") == job.next_run_at == job.spec.start_at
+    assert ("every 1h", 10) == (job.spec.schedule, job.spec.max_runs)
+    assert ["cron"] == [one.field for one in read({"func": "a.b:c", "scheduled_time": 1796119200}).problems]
+
+
 def test_a_day_of_celery_must_match_both_fields() -> None:
     schedule = "crontab(minute=0, hour=3, day_of_month='1-7', day_of_week='mon')"
 
     assert MONDAYS_OF_WEEK_ONE == days_of(read({"task": "a.b.c", "schedule": schedule}))
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("crontab(minute=0, 3)", "3 is no field of crontab(...)"),
+        ("crontab(0, 3, hour=[1, 2])", "2] is no field of crontab(...)"),
+        ("timedelta(hour=1)", "hour is no field of timedelta(...)"),
+    ],
+)
+def test_an_argument_that_a_call_of_celery_has_not_is_told(call: str, told: str) -> None:
+    assert [told] == [one.reason for one in read({"task": "a.b.c", "schedule": call}).problems]
 
 
 @pytest.mark.parametrize(

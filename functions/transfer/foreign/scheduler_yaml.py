@@ -166,7 +166,7 @@ def _convert_text(
 
 
 def _convert_celery(entry: ForeignEntry, anchor: Any) -> Timing | None:
-    """Read seconds, `timedelta(...)` or `crontab(...)`, whose fields are `*` if left out; None for other text."""
+    """Read seconds, `timedelta(...)` or `crontab(...)`, a field left out being `*`; None for other text."""
     found = entry.take_field("schedule")
     if found is None:
         return None

@@ -59,6 +59,7 @@ SAME_MEANING = (  # commands by the names that other programs have for them
     {"plan", "validate"},
     {"doctor", "check"},
 )
+HALF_PAIR = re.compile("[\\ud800-\\udfff]")
 CHOICE_ERROR = re.compile(r"'([^']*)' is not one of ('.*')$")
 
 
@@ -118,7 +119,7 @@ def main(
 def build_command() -> Any:
     """Return the parser of all commands and their options, with an example in the help of each."""
     command: Any = typer.main.get_command(app)
-    _refuse_repeated_options(command)
+    _check_words(command)
     options.finish_installed_completion(command)
     for path, example in EXAMPLES.items():
         found = command
@@ -128,22 +129,37 @@ def build_command() -> Any:
     return command
 
 
-def _refuse_repeated_options(command: Any) -> None:
-    """Let *command*, and the commands of a group, refuse a second value: click drops all but the last."""
+def _check_words(command: Any) -> None:
+    """Let *command*, and the commands of a group, refuse what click lets through.
+
+    A second value of an option, of which it drops all but the last; and bytes that are no text, which no
+    store and no server takes. A path may have such bytes: files do.
+    """
     parse = command.parse_args
 
-    def parse_once(context: Any, words: list[str]) -> Any:
-        if not context.resilient_parsing:  # of a completion
-            _, _, given = command.make_parser(context).parse_args(list(words))
-            for option in (one for one in given if one.param_type_name == "option" and not one.multiple):
-                takes_no_value = option.is_flag and not option.secondary_opts
-                if given.count(option) > 1 and not takes_no_value:
-                    context.fail(f"{option.opts[0]} is given twice; give it once")
-        return parse(context, words)
+    def parse_checked(context: Any, words: list[str]) -> Any:
+        if context.resilient_parsing:  # of a completion
+            return parse(context, words)
+        _, _, given = command.make_parser(context).parse_args(list(words))
+        for option in (one for one in given if one.param_type_name == "option" and not one.multiple):
+            takes_no_value = option.is_flag and not option.secondary_opts
+            if given.count(option) > 1 and not takes_no_value:
+                context.fail(f"{option.opts[0]} is given twice; give it once")
+        rest = parse(context, words)
+        for param in given:
+            if _holds_other_bytes(context.params.get(param.name)):
+                raise typer.BadParameter("must be text in UTF-8", context, param)
+        return rest
 
-    command.parse_args = parse_once
+    command.parse_args = parse_checked
     for inner in getattr(command, "commands", {}).values():
-        _refuse_repeated_options(inner)
+        _check_words(inner)
+
+
+def _holds_other_bytes(value: object) -> bool:
+    """Whether *value* is text, or texts, with bytes that are not UTF-8; Python has them as half pairs."""
+    texts = value if isinstance(value, list | tuple) else [value]
+    return any(HALF_PAIR.search(each) for each in texts if isinstance(each, str))
 
 
 async def _run_command(command: CommandContext, context: CliContext) -> int:

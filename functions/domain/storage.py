@@ -173,8 +173,20 @@ class RunBatch:
 
 
 # Of a document that is no task, which a person named at will: a page that ends with it goes on behind it,
-# and it can be removed. Firestore allows no longer name.
+# and it can be removed. Firestore allows no longer name, and counts bytes of UTF-8: `is_key`.
 MAX_DOCUMENT_ID_CHARS = 1_500
+
+
+def is_key(text: str) -> bool:
+    """Whether stores can look for *text*, as an id or a filter; what they cannot look for is not there.
+
+    A caller may ask for any text: one with half of a surrogate pair, or one longer than any that is kept.
+    """
+    try:
+        return len(text.encode()) <= MAX_DOCUMENT_ID_CHARS
+    except UnicodeEncodeError:
+        return False
+
 
 # What one page or one briefing reads at most; each task is a read in Firestore, of runs a hundred together.
 MAX_TASKS_READ = 5_000
@@ -188,7 +200,8 @@ class Document:
     """A small document beside the tasks: an owner's credits, a channel's state, an API key.
 
     Attributes:
-        id: Unique within its kind; letters, digits, `.`, `_`, `-`, `@`, at most 200 of them.
+        id: Unique within its kind. The program's own are letters, digits, `.`, `_`, `-`, `@`, at most 200 of
+            them; a person may have added another by hand, which can be read and removed.
         data: JSON values, at most 64 KB of them.
         revision: As in `VersionedTask`; None for a document that is to be created.
         expire_at: When the store may remove it by itself; None means never.
@@ -245,6 +258,12 @@ class TaskFilter:
     origin: str | None = None
     ids: frozenset[str] = field(default_factory=frozenset)
     outcomes: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether all it names `is_key`; if not, no task matches, and no store need be asked."""
+        named = (self.status, self.type, self.owner, self.tag, self.origin, *self.outcomes)
+        return all(is_key(each) for each in named if each)
 
     def matches(self, task: Task) -> bool:
         """Whether *task* is one of them; for a list that no store filters."""

@@ -132,6 +132,28 @@ async def test_a_page_holds_what_matches_all_that_is_asked(
     assert expected == ids(await store.list_tasks(which))
 
 
+@pytest.mark.parametrize("asked", ["\udcff", "a\ud800", "é" * 800, "x" * 1501, "..", "a/b", "__x__"])
+async def test_what_no_store_can_hold_is_not_there(
+    store: Store, make_task: MakeTask, make_run: MakeRun, asked: str
+) -> None:
+    """A caller may ask for any text; that none has it is the answer, not an error of the store."""
+    await create(store, make_task("ping", owner="?", tags=["?", "a?"]))
+    await keep(store, make_run("ping"), entry_id="?.1")
+
+    assert ["ping"] == ids(await store.get_tasks([asked, "ping"]))
+    for which in (
+        TaskFilter(tag=asked),
+        TaskFilter(owner=asked),
+        TaskFilter(type=asked, tag=asked),
+        TaskFilter(ids=frozenset({asked})),
+    ):
+        assert [] == ids(await store.list_tasks(which))
+        assert 0 == await store.count_tasks(which)
+    assert [] == await store.runs(task_id=asked)
+    assert [] == await store.runs_of_tick(asked)
+    assert [] == await store.get_documents("calendars", [asked])
+
+
 async def test_tasks_are_found_and_counted_by_what_they_last_came_to(
     store: Store, make_task: MakeTask
 ) -> None:

@@ -14,7 +14,7 @@ from google.cloud.firestore_v1.types import Cursor, StructuredAggregationQuery, 
 from google.cloud.firestore_v1.types import StructuredQuery as Query
 from google.protobuf.wrappers_pb2 import Int32Value
 
-from functions.domain.storage import COUNTED_STATUSES, DocumentKind, TaskFilter, TaskOrder
+from functions.domain.storage import COUNTED_STATUSES, DocumentKind, TaskFilter, TaskOrder, is_key
 from functions.errors import SettingsError
 from functions.stores.firestore.codec import RawDocument, to_value
 
@@ -231,7 +231,7 @@ def _field(name: str) -> Query.FieldReference:
 PROJECT_PATTERN = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{1,61}[a-z0-9]")
 DATABASE_PATTERN = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
 PREFIX_PATTERN = re.compile(r"[A-Za-z0-9_-]{0,100}")
-DOCUMENT_ID_PATTERN = re.compile(r"(?!__.*__$)(?!\.{1,2}$)[^/]{1,1500}", re.DOTALL)
+DOCUMENT_ID_PATTERN = re.compile(r"(?!__.*__$)(?!\.{1,2}$)[^/]+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,4 +293,4 @@ def resource_paths(project: str, database: str, prefix: str) -> ResourcePaths:
 
 def is_document_id(given: str) -> bool:
     """Whether a document can have this id; asking for another is an error, not a missing document."""
-    return DOCUMENT_ID_PATTERN.fullmatch(given) is not None
+    return is_key(given) and DOCUMENT_ID_PATTERN.fullmatch(given) is not None

@@ -22,6 +22,7 @@ from functions.domain.storage import (
     TaskOrder,
     VersionedTask,
     WriteResult,
+    is_key,
 )
 from functions.domain.task import Task
 from functions.errors import StoreUnavailableError
@@ -161,6 +162,8 @@ class FirestoreStore(CountingStore):
         """Tasks by id; what Firestore does not filter without an index of its own is filtered here."""
         tasks: list[VersionedTask] = []
         broken: list[InvalidDocument] = []
+        if not which.has_keys:
+            return QueryResult(())
         async with (
             self._connection.limit_read_time(),
             aclosing(self._reader.iter_tasks(which, after=after, limit=limit)) as pages,
@@ -190,7 +193,7 @@ class FirestoreStore(CountingStore):
 
     async def count_tasks(self, which: TaskFilter) -> int:
         """How many tasks match *which*; Firestore counts where it can filter, without reading the tasks."""
-        if which.ids or not queries.is_fully_filtered(which):
+        if which.ids or not which.has_keys or not queries.is_fully_filtered(which):
             return await self._count_by_listing(which)
         async with self._connection.limit_read_time():
             return await self._reader.count_matches(
@@ -216,7 +219,7 @@ class FirestoreStore(CountingStore):
         limit: int = 100,
     ) -> list[Run]:
         """Run records by `finished_at`, newest first, whatever order their batches were saved in."""
-        if limit <= 0:
+        if limit <= 0 or not is_key(task_id or ""):
             return []
         newest: list[Run] = []
         async with (

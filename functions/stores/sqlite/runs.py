@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 
 from functions.domain.run import Run
-from functions.domain.storage import RUN_RETENTION, RunBatch
+from functions.domain.storage import RUN_RETENTION, RunBatch, is_key
 from functions.stores.codec import decode_runs, encode_model, to_microseconds
 from functions.stores.sqlite.schema import MAX_INVALID_SKIPPED, MAX_ROWS
 
@@ -102,6 +102,8 @@ def _remove_runs_not_in(connection: sqlite3.Connection, batch: tuple[str, int, s
 
 def runs_of_tick(connection: sqlite3.Connection, tick_id: str) -> list[Run]:
     """Return the runs in the batches of one tick."""
+    if not is_key(tick_id):
+        return []
     span = {"first": f"{tick_id}.", "after": f"{tick_id}/"}  # in ASCII the slash comes right after the point
     return list(_decode_runs(connection.execute(SELECT_RUNS_OF_TICK, span)))
 
@@ -114,6 +116,8 @@ def runs(
     limit: int,
 ) -> list[Run]:
     """Return runs, newest first. Fewer than *limit* are all that there are."""
+    if not is_key(task_id or ""):
+        return []
     span = (
         MIN_INT64 if since is None else to_microseconds(since),
         MAX_INT64 if before is None else to_microseconds(before),

@@ -169,6 +169,8 @@ def get_tasks(connection: sqlite3.Connection, ids: Sequence[str]) -> QueryResult
 
 def list_tasks(connection: sqlite3.Connection, which: TaskFilter, after: str, limit: int) -> QueryResult:
     """Tasks that match *which*, by id, those behind *after*. Unreadable ones match by what they were last."""
+    if not which.has_keys:
+        return QueryResult(())
     values = _filter_values(which) | {"after": after, "limit": max(0, limit)}
     return _to_query_result(connection.execute(SELECT_TASK_PAGE, values))
 
@@ -199,6 +201,8 @@ def list_ordered(
 
 def count_tasks(connection: sqlite3.Connection, which: TaskFilter) -> int:
     """How many tasks match *which*."""
+    if not which.has_keys:
+        return 0
     [number] = connection.execute(COUNT_TASKS, _filter_values(which) | {"after": ""}).fetchone()
     return int(number)
 

@@ -38,6 +38,10 @@ from tests.unit.cli.conftest import Scheduler, WriteTasks
         (("create", "A", "--schedule", "daily", "--schedule", "0 9 * * 6"), "--schedule is given twice"),
         (("apply", "a.yaml", "--no-prune", "--prune"), "--prune is given twice"),
         (("owners", "set", "a", "--max-tasks", "1", "--max-tasks", "2"), "--max-tasks is given twice"),
+        (("show", "\udcff"), "'ID': must be text in UTF-8:"),
+        (("run", "ping", "a\udcff"), "'[ID...]': must be text in UTF-8:"),
+        (("list", "--tag", "\udcff"), "'--tag': must be text in UTF-8:"),
+        (("create", "A", "--type", "http", "--param", "url=\udcff"), "'--param': must be text in UTF-8:"),
     ],
 )
 def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
@@ -57,6 +61,12 @@ def test_an_option_of_several_values_and_one_without_any_may_be_repeated(schedul
     )
 
     assert (0, ["a", "b"]) == (made.code, made.data["tags"])
+
+
+def test_a_path_need_not_be_text(scheduler: Scheduler) -> None:
+    said = scheduler("plan", "\udcff.yaml")
+
+    assert (2, True) == (said.code, "there is no such file or folder" in said.err)
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])

@@ -50,7 +50,7 @@ def test_a_prefix_firestore_cannot_take_is_refused(prefix: str) -> None:
         FirestoreStore("my-project", prefix=prefix)
 
 
-@pytest.mark.parametrize("given", ["", ".", "..", "a/b", "__x__", "x" * 1501])
+@pytest.mark.parametrize("given", ["", ".", "..", "a/b", "__x__", "x" * 1501, "é" * 751, "\udcff"])
 def test_what_can_be_no_document_is_known_beforehand(given: str) -> None:
     assert not is_document_id(given)
     assert is_document_id("water-plants.2")

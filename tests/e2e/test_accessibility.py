@@ -47,7 +47,10 @@ COLOURS = ["color-contrast", "link-in-text-block"]  # what the other two looks c
 PARAMS = ".sections > section:first-child"  # of a form: title and params
 # Beside texts of any length: words of ordinary length are whole, and nothing lies on anything else.
 SQUEEZED = """
-for (const one of document.querySelectorAll("td .clamp")) one.textContent = "x".repeat(300);
+for (const one of document.querySelectorAll("td .clamp, .buttons > details .danger")) {
+  one.textContent = "x".repeat(300);
+}
+for (const one of document.querySelectorAll(".buttons > details")) one.open = true;
 const lines = (node, from, to) => {
   const range = document.createRange();
   range.setStart(node, from); range.setEnd(node, to);

@@ -364,7 +364,7 @@ OF_ONE = {  # asked for each bad row in turn, or in a test of its own
     "/dashboard/runs/{id}",
     "/mcp",
     "/badge/{name}.svg",
-    "/public/{name}",
+    "/public/{name:path}",
     "/dashboard/removed/{id}",
     "/dashboard/channels/{name}",  # of channels that are set up; here there is none
 }

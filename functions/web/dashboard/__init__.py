@@ -82,7 +82,7 @@ def _as_page(
 
     async def handle(request: Request, error: Exception) -> Response:
         problem: Response = await problem_handler(request, error)
-        path = request.url.path
+        path: str = request.scope["path"]  # not quoted yet
         if not path.startswith(PAGES):
             return problem
         status = http_status_of(error) if isinstance(error, SchedulerError) else problem.status_code

@@ -107,7 +107,7 @@ async def show_badge(request: Request, name: LinkName) -> Response:
     return await public.get_response("badge", name, build)
 
 
-@router.get("/public/{name}")
+@router.get("/public/{name:path}")  # a tag may have a slash, as team/backend
 async def show_page(request: Request, name: LinkName) -> Response:
     """Return a page with the state of an owner's tasks with a tag."""
     dependencies: ApiDependencies = request.app.state.dependencies

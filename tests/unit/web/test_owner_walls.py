@@ -164,7 +164,7 @@ VERDICTS: dict[str, set[int]] = {
     "POST /ping/{name}/{what}": HIDDEN,
     "POST /ping/{name}/{what}/": HIDDEN,
     "GET /badge/{name}.svg": HIDDEN,
-    "GET /public/{name}": HIDDEN,
+    "GET /public/{name:path}": HIDDEN,
     "GET /dashboard/runs/{id}": HIDDEN,
     "GET /dashboard/tasks/{id}": HIDDEN,
     "GET /dashboard/tasks/{id}/edit": HIDDEN,

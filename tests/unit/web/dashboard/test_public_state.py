@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -47,6 +48,23 @@ def test_a_badge_is_green_only_after_a_success(
     make_task: MakeTask, fields: dict[str, object], state: tuple[str, str]
 ) -> None:
     assert state == public_state(make_task(**fields), now=NOON)
+
+
+@pytest.mark.parametrize("tag", ["team/backend", "#1 shop?", "שלום"])
+async def test_a_status_page_is_where_its_link_says_whatever_the_tag(
+    browser: Browser, wired: App, make_task: MakeTask, tag: str
+) -> None:
+    """Of a tag with a slash the link led to nothing, and with one at its end to an address quoted twice."""
+    await wired.store.write([ConditionalWrite(make_task("due", tags=(tag,)), None)])
+    await browser.sign_in()
+    listed = (await browser.get(f"/dashboard?tag={quote(tag, safe='')}")).body.decode()
+    link = re.search(r'href="(/public/[^"]+)"', listed)
+    assert link
+
+    page = await browser.get(link[1])
+    typed = await browser.get(f"{link[1]}/")
+
+    assert (200, (303, link[1])) == (page.status, (typed.status, typed.headers["location"]))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from functions.cli.options import (
     PruneOption,
     SourceOption,
     TaskIdArgument,
-    TaskPathsArgument,
     complete_task_ids,
     invoke,
     invoke_refusable,
@@ -49,7 +48,7 @@ app = typer.Typer(
 
 @app.command()
 def apply(
-    paths: TaskPathsArgument,
+    paths: PathsArgument,
     prune: PruneOption = True,
     source: SourceOption = "",
     as_json: JsonOption = False,
@@ -60,7 +59,7 @@ def apply(
 
 @app.command()
 def plan(
-    paths: TaskPathsArgument,
+    paths: PathsArgument,
     prune: PruneOption = True,
     source: SourceOption = "",
     as_json: JsonOption = False,

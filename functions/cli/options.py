@@ -223,9 +223,6 @@ OptionalTaskIdsArgument = Annotated[
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 PathsArgument = Annotated[
-    list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of files.", show_default=False)
-]
-TaskPathsArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="PATH...", help="Files, folders of files, or - for standard input.", show_default=False

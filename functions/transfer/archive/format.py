@@ -178,7 +178,9 @@ def read_records(path: Path) -> Iterator[ArchiveRecord]:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether *path* begins like an archive."""
+    """Whether *path* is a file that begins like an archive; a pipe is not looked into, as it is read once."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             first = file.readline(1000)

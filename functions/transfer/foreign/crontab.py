@@ -230,7 +230,7 @@ def split_command(text: str) -> tuple[str, str]:
     r"""Return the command and its input: `%` ends the command, further ones end lines, `\%` is literal."""
     parts = [part.replace("\\%", "%") for part in re.split(r"(?<!\\)%", text)]
     stdin = "\n".join(parts[1:])
-    return parts[0].strip(), f"{stdin}\n" if len(parts) > 1 else ""
+    return parts[0].strip(), f"{stdin}\n" if stdin and not stdin.endswith("\n") else stdin
 
 
 def _build_params(reader: _CrontabReader, command: str, stdin: str) -> dict[str, Any]:

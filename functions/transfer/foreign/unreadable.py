@@ -49,6 +49,7 @@ ANACRONTAB = (
     "line, with its command as params.command and the period as schedule: 1 is daily, 7 weekly, 3 every 3d, "
     "@monthly monthly; RANDOM_DELAY becomes jitterSeconds, and a missed run is made up for here as well"
 )
+ARCHIVE = "is an archive of scheduler export; import it alone and as a file, not by a pipe"
 LEADING_COMMENTS = re.compile(r"(?:\s*[#;].*(?:\n|$))*\s*")
 CRON_JOB = re.compile(r"^kind:[ \t]*CronJob\b", re.MULTILINE)
 
@@ -64,6 +65,8 @@ def describe_unreadable_text(text: str) -> str | None:
     start = LEADING_COMMENTS.sub("", text, count=1)[:200]
     if start.startswith("<"):
         return WINDOWS
+    if re.match(r'\{"kind": ?"cronfire"', start):
+        return ARCHIVE
     if re.match(r"\[(Unit|Timer|Service|Install)\]", start):
         return SYSTEMD
     if "\n---" in text and CRON_JOB.search(text):  # among other documents

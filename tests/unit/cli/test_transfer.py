@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,25 @@ def test_of_several_files_each_line_of_the_report_names_its_own(command: Command
     assert f"{second}: changed: cron ran commands in the user's home" in said.out
     assert {str(file) for file in files} == {note["file"] for note in data["notes"]}
     assert said.err.startswith(f"{jobs}:1: ")
+
+
+def test_what_can_be_read_once_is_imported(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`crontab -l | scheduler import -`, and `import <(crontab -l)`, which said that the file is empty."""
+    text = "\ufeff0 9 * * * one\r\n0 10 * * * two\r\n".encode()
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(text)))
+    reader, writer = os.pipe()
+    os.write(writer, text)
+    os.close(writer)
+
+    piped = command(import_file, paths=[Path("-")], dry_run=True)
+    by_name = command(import_file, paths=[Path(f"/dev/fd/{reader}")], dry_run=True)
+    os.close(reader)
+
+    for said in (piped, by_name):
+        assert (0, "2 to create") == (said.code, said.out.splitlines()[-1].partition(",")[0]), said.err
+    assert "-:2: two: schedule: mapped: 0 10 * * * in UTC" in piped.out.splitlines()
 
 
 def test_a_trial_changes_nothing(command: Command, tmp_path: Path) -> None:

@@ -23,6 +23,16 @@ def test_a_percent_sign_ends_the_command_and_lines_of_its_input() -> None:
     assert [{"command": "mail -s 100% team", "shell": True, "stdin": "Hello,\nit is 9.\n"}] == params(older)
 
 
+@pytest.mark.parametrize(
+    ("behind", "stdin"), [("%a%%b%", "a\n\nb\n"), ("%a", "a\n"), ("%%", "\n"), ("%", None)]
+)
+def test_input_ends_with_one_end_of_a_line_as_of_cron(behind: str, stdin: str | None) -> None:
+    """As in the example of crontab(5), `mail joe%Joe,%%Where are your kids?%`; cron adds a missing one."""
+    [found] = params(read(f"0 9 * * * cat{behind}"))
+
+    assert stdin == found.get("stdin")
+
+
 def test_variables_hold_for_what_stands_below_them() -> None:
     older = read("0 1 * * * one\nA='x y'\nHOME=/srv/shop\n0 2 * * * two\nSHELL=/bin/bash\n0 3 * * * three\n")
 

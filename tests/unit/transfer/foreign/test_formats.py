@@ -424,6 +424,7 @@ def test_a_name_given_twice_is_told(name: str, text: str, told: str) -> None:
         ('\ufeff<?xml version="1.0"?>\n<Task/>', "Task Scheduler of Windows"),
         ('[job-exec "a"]\nschedule = @every 5m\n', "Ofelia"),
         ("SHELL=/bin/sh\nRANDOM_DELAY = 45\n\n# days\n1\t5\tcron.daily\tnice run-parts /etc\n", "anacrontab"),
+        ('{"kind":"cronfire","version":1}\n{"kind":"end"}\n', "archive of scheduler export"),
         ("@monthly 15 m.job /bin/m\n", "an anacrontab: periods in days"),
         ("# /etc/systemd/system/a.timer\n\n; daily\n[Unit]\nDescription=x\n", "unit of systemd"),
         ("kind: ConfigMap\n---\nkind: CronJob\nspec: {schedule: daily}\n", "Kubernetes"),

@@ -2,6 +2,7 @@
 
 -1001234567890       the chat
 -1001234567890:42    its topic 42: the number behind the chat's in a link to a message of the topic
+-1001234567890:1     the chat as well: the general topic is written to without its number
 """
 
 import html
@@ -33,6 +34,7 @@ from functions.notifications.rendering.formatting import defuse_links, truncate,
 
 SETTINGS = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", *LOCALE_SETTINGS)
 API = "https://api.telegram.org"
+GENERAL_TOPIC = 1  # of each forum; with this number Telegram says "message thread not found"
 MAX_UNITS = 4096  # Telegram counts them without tags, this module with them: never too many
 
 PERMANENT_ERRORS = (
@@ -67,8 +69,8 @@ def create_channel(settings: Mapping[str, str], post: PostRequest) -> "TelegramC
     chat = settings.get("TELEGRAM_CHAT_ID", "").strip()
     if not chat:
         raise SettingsError("TELEGRAM_CHAT_ID: give the chat the bot writes to, such as -1001234567890")
-    _, colon, topic = chat.partition(":")
-    if colon and not topic.isdecimal():
+    place, colon, topic = chat.partition(":")
+    if not place or (colon and not topic.isdecimal()):
         raise SettingsError("TELEGRAM_CHAT_ID: a topic is the chat, a colon and a number: -1001234567890:42")
     number, colon, secret = token.partition(":")
     if not (number.isdecimal() and colon and secret.replace("-", "").replace("_", "").isalnum()):
@@ -176,7 +178,8 @@ def classify_response(response: HttpResponse) -> ClassifiedResponse:
 
 def _message(chat: str, shown: str) -> dict[str, object]:
     chat, _, topic = chat.partition(":")
-    place = {"chat_id": chat} | ({"message_thread_id": int(topic)} if topic else {})
+    number = int(topic or GENERAL_TOPIC)
+    place = {"chat_id": chat} | ({} if number == GENERAL_TOPIC else {"message_thread_id": number})
     return place | {"text": shown, "link_preview_options": {"is_disabled": True}}
 
 

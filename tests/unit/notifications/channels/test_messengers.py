@@ -328,16 +328,26 @@ async def test_pagerduty_that_takes_only_so_many_gets_the_others_the_next_time(
     await vendor.server.close()
 
 
-async def test_telegram_writes_to_the_topic_that_is_named(make_notice: MakeNotice) -> None:
+@pytest.mark.parametrize(
+    ("chat", "place"),
+    [
+        ("-1001", ("-1001", None)),
+        ("-1001:42", ("-1001", 42)),
+        ("-1001:1", ("-1001", None)),  # the general topic: Telegram finds no thread of this number
+    ],
+)
+async def test_telegram_writes_to_the_topic_that_is_named(
+    make_notice: MakeNotice, chat: str, place: tuple[str, int | None]
+) -> None:
     kind = KINDS[0]
     vendor = Vendor(kind.rules)
     await vendor.server.start_server()
     post = Rerouted(vendor, kind.home)
-    settings = dict(kind.settings) | {"TELEGRAM_CHAT_ID": "-1001:42"}
+    settings = dict(kind.settings) | {"TELEGRAM_CHAT_ID": chat}
 
     assert (await create_channels(settings, post)["telegram"].send([make_notice()], NOON)).ok
 
-    assert [("-1001", 42)] == [(one["chat_id"], one["message_thread_id"]) for one in vendor.taken]
+    assert [place] == [(one["chat_id"], one.get("message_thread_id")) for one in vendor.taken]
     await post.close()
     await vendor.server.close()
 
@@ -463,6 +473,7 @@ async def test_what_is_refused_is_the_message_or_the_channel(
         ({"TELEGRAM_BOT_TOKEN": "123:x"}, "TELEGRAM_CHAT_ID"),
         ({"TELEGRAM_BOT_TOKEN": "nonsense", "TELEGRAM_CHAT_ID": "1"}, "TELEGRAM_BOT_TOKEN"),
         ({"TELEGRAM_BOT_TOKEN": "123:x", "TELEGRAM_CHAT_ID": "-1001:general"}, "TELEGRAM_CHAT_ID"),
+        ({"TELEGRAM_BOT_TOKEN": "123:x", "TELEGRAM_CHAT_ID": ":42"}, "TELEGRAM_CHAT_ID"),
         ({"NTFY_URL": "https://ntfy.sh/"}, "NTFY_URL"),
         ({"PAGERDUTY_ROUTING_KEY": "short"}, "PAGERDUTY_ROUTING_KEY"),
         ({"TEAMS_WEBHOOK_URL": "not an address"}, "TEAMS_WEBHOOK_URL"),

@@ -132,9 +132,14 @@ def status(as_json: JsonOption = False) -> CommandContext:
 
 
 @app.command()
-def types(as_json: JsonOption = False) -> CommandContext:
+def types(
+    type_name: Annotated[
+        str, typer.Argument(metavar="[TYPE]", help="Show this one, with its params.", show_default=False)
+    ] = "",
+    as_json: JsonOption = False,
+) -> CommandContext:
     """List the task types, with examples."""
-    return invoke("tasks:list_types", as_json)
+    return invoke("tasks:list_types", as_json, type_name=type_name)
 
 
 @app.command()

@@ -138,12 +138,17 @@ def show_figures(context: CliContext, figures: Mapping[str, Any]) -> int:
     return 0
 
 
-async def list_types(context: CliContext) -> int:
-    """Show the task types, each with an example of its params."""
+async def list_types(context: CliContext, *, type_name: str) -> int:
+    """Show the task types, each with an example of its params; of one type all its params."""
     context.load_task_types()
-    types = [{"type": name, "params": example_params(name)} for name in type_names()]
-    rows = [(str(one["type"]), json.dumps(one["params"], ensure_ascii=False)) for one in types]
-    context.screen.show(types, context.screen.format_table(("TYPE", "EXAMPLE OF PARAMS"), rows))
+    types = {name: example_params(name) for name in ([type_name] if type_name else type_names())}
+    rows = [(name, json.dumps(params, ensure_ascii=False)) for name, params in types.items()]
+    lines = context.screen.format_table(("TYPE", "EXAMPLE OF PARAMS"), rows)
+    if type_name:
+        fields = params_schema_of(type_name).get("properties", {})
+        about = [(name, field.get("description", "")) for name, field in fields.items()]
+        lines += ["", *context.screen.format_table(("PARAM", "DESCRIPTION"), about)] if about else []
+    context.screen.show([{"type": name, "params": params} for name, params in types.items()], lines)
     return 0
 
 

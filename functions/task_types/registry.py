@@ -253,7 +253,7 @@ def _find_type(type_name: str) -> _TaskType:
     if type_name not in type_names():  # so no name reaches a module that is not a type
         near = difflib.get_close_matches(type_name, type_names())
         known = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(type_names())}"
-        raise InputError(f"type: no task type has this name; {known}")
+        raise InputError(f"type: no task type has this name, here or in TASK_TYPES; {known}")
     return _import_type(type_name)
 
 

@@ -51,5 +51,5 @@ EXAMPLES = {
     "show": "show shop-front",
     "status": "status --json",
     "tick": "tick",
-    "types": "types",
+    "types": "types health_check_url",
 }

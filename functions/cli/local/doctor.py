@@ -92,6 +92,8 @@ async def _run_checks(context: CliContext, *, send: bool, mend: bool) -> AsyncIt
         if name == f"{meant}_FILE":
             text = f"{name} has no effect: only secrets are read from files"
         yield Finding("settings", "warn", text, f"set {meant}, if that was meant")
+    if settings.task_types:
+        yield Finding("types", "ok", f"TASK_TYPES adds {', '.join(settings.task_types)}")
     yield _check_secret(context)
     if settings.cron_secret_previous is not None:
         text = "CRON_SECRET_PREVIOUS is still accepted"

@@ -9,8 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
+from shutil import copy, copytree, ignore_patterns
+from urllib.parse import urlencode
 
 import pytest
 
@@ -104,6 +107,43 @@ def test_a_server_bounds_silent_connections_and_is_not_started_again_in_silence(
 
     assert 1 == served.returncode
     assert "scheduler: the server ended by itself (exit code -9)" in rest
+
+
+@pytest.mark.slow
+def test_serve_signs_in_where_nothing_is_set(tmp_path: Path) -> None:
+    """As installed by pip: no pyproject.toml beside the code, so what is kept is in the working folder."""
+    code, folder = tmp_path / "code", tmp_path / "empty"
+    copytree(ROOT / "functions", code / "functions", ignore=ignore_patterns("__pycache__"))
+    copy(ROOT / "main.py", code)
+    folder.mkdir()
+    process = subprocess.Popen(
+        (*WORDS, "--sign-in"),
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(code)},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said = until_the_first_tick(process)
+        links = re.findall(r"http://127\.0\.0\.1:(\d+)(/dashboard/sign-in\?once=\S+)", said)
+        assert 1 == len(links), said
+        [(port, path)] = links
+        with closing(HTTPConnection("127.0.0.1", int(port), timeout=20)) as browser:
+            browser.request("GET", path)
+            [button] = re.findall(r'name="once" value="([^"]+)"', browser.getresponse().read().decode())
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            browser.request("POST", path.partition("?")[0], urlencode({"once": button}), form)
+            answer = browser.getresponse()
+            answer.read()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=ENDS_WITHIN_S)
+
+    assert (303, "/dashboard") == (answer.status, answer.headers["Location"])
+    assert "session" in answer.headers["Set-Cookie"]
+    assert (folder / "scheduler.db").exists()
 
 
 def test_a_port_that_is_taken_is_wrong_usage(scheduler: Scheduler) -> None:

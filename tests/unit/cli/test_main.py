@@ -1,6 +1,8 @@
 """How the command line answers when it is not used as meant: one line, with the remedy, and an exit code."""
 
+import sys
 from pathlib import Path
+from runpy import run_module
 
 import pytest
 
@@ -191,6 +193,18 @@ def test_what_is_missing_or_has_no_name_is_said(
     said = scheduler(*words)
 
     assert (code, True) == (said.code, part in said.err), said.err
+
+
+def test_a_python_without_the_packages_is_answered_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "functions.cli.main", raising=False)
+    monkeypatch.setitem(sys.modules, "typer", None)
+
+    with pytest.raises(SystemExit) as ended:
+        run_module("functions.cli", run_name="__main__")
+
+    line = str(ended.value.code)  # which Python prints, and ends with 1
+    assert line.startswith(f"scheduler: typer is not installed for {sys.executable}: scripts/environment")
+    assert "\n" not in line
 
 
 def test_a_module_of_types_is_named_with_its_setting(scheduler: Scheduler) -> None:

@@ -60,6 +60,18 @@ def test_types_are_those_there_are(scheduler: Scheduler) -> None:
     assert list(type_names()) == [one["type"] for one in scheduler("types", "--json").data]
 
 
+def test_one_type_is_shown_with_its_params(scheduler: Scheduler) -> None:
+    one, data, wrong = (
+        scheduler("types", *words) for words in (["tls_check"], ["tls_check", "--json"], ["tls"])
+    )
+
+    assert "mail.example.com" in one.out
+    assert "certificateDaysLeft" in one.out.partition("DESCRIPTION")[2]
+    assert "rss_watch" not in one.out
+    assert ["tls_check"] == [shown["type"] for shown in data.data]
+    assert (2, True) == (wrong.code, "no task type has this name, here or in TASK_TYPES" in wrong.err)
+
+
 def test_the_schema_of_task_files_is_printed_for_editors(scheduler: Scheduler) -> None:
     whole, one = scheduler("schema"), scheduler("schema", "rss_watch")
     wrong = scheduler("schema", "rss_wach")
@@ -302,11 +314,13 @@ def test_types_of_ones_own_are_known_to_every_command(
     planned = scheduler("plan", file, **own)
     refused = scheduler("plan", write_tasks({"id": "a", "type": "shop_greets", "params": {}}), **own)
     listed = scheduler("types", **own)
+    found = scheduler("doctor", **own)
     missing = scheduler("types", TASK_TYPES="shop_greets_not")
 
     assert (0, 2) == (planned.code, refused.code), planned.err
     assert "params.whom" in refused.err
     assert "shop_greets" in listed.out
+    assert "TASK_TYPES adds shop_greets" in found.out
     assert (2, True) == (missing.code, "The module shop_greets_not cannot be imported" in missing.err)
 
 

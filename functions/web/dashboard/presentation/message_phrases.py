@@ -129,8 +129,8 @@ FORMS = {
     "there is no task {}": "没有任务 {0}",
     "There is no task {}": "没有任务 {0}",
     "there is a task {} already": "已有任务 {0}",
-    "no task type has this name; {}": "没有这个名称的任务类型；{0}",
-    "type: no task type has this name; {}": "没有这个名称的任务类型；{0}",
+    "no task type has this name, here or in TASK_TYPES; {}": "没有此任务类型，TASK_TYPES 中也没有；{0}",
+    "type: no task type has this name, here or in TASK_TYPES; {}": "没有此任务类型，TASK_TYPES 中也没有；{0}",
     "known are {}": "可用的有 {0}",
     "{} has another owner; a task runs after tasks of its own. Give both the same owner, or send an event with "  # noqa: E501
     "reach: all": "{0} 属于其他所有者；请让两者同属一个所有者，或发送 reach 为 all 的事件",

@@ -142,3 +142,26 @@ class ListIncidents(Model):
 
     tag: str = Field("", max_length=64, description="only of tasks with this tag")
     limit: int = Field(20, ge=1, le=MAX_LISTED)
+
+
+def schema_of(arguments: type[Model]) -> dict[str, Any]:
+    """Return the JSON Schema of *arguments* with each `$ref` replaced by what it refers to.
+
+    Gemini, and clients that pass on only `properties`, refuse or lose a tool with references.
+    """
+    schema = arguments.model_json_schema(by_alias=True)
+    definitions = schema.pop("$defs", {})
+
+    def expand(part: Any) -> Any:
+        match part:
+            case {"$ref": str(reference), **beside}:
+                return expand(definitions[reference.rpartition("/")[2]]) | expand(beside)
+            case dict():
+                return {name: expand(value) for name, value in part.items()}
+            case list():
+                return [expand(value) for value in part]
+            case _:
+                return part
+
+    expanded: dict[str, Any] = expand(schema)
+    return expanded

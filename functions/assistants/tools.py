@@ -81,7 +81,7 @@ class Tool:
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of its arguments."""
-        return self.arguments.model_json_schema(by_alias=True)
+        return args.schema_of(self.arguments)
 
 
 class AssistantTools:

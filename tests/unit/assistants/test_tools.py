@@ -518,3 +518,21 @@ async def _trail(wired: App, task_id: str) -> Any:
 
     service = TaskService(wired.store, ADMINISTRATOR, clock=lambda: NOON, new_id=wired.new_id)
     return await service.audit_trail(task_id)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_schema_refers_to_nothing_outside_the_part_that_is_read(name: str) -> None:
+    """Clients of Gemini, Copilot and Cursor lose a tool with references."""
+    schema = TOOLS[name].input_schema()
+
+    assert "$ref" not in json.dumps(schema)
+    assert "$defs" not in schema
+
+
+def test_a_schema_says_beside_the_use_of_a_value_which_values_there_are() -> None:
+    status = TOOLS["list_tasks"].input_schema()["properties"]["status"]
+    quiet = TOOLS["rehearse_rules"].input_schema()["properties"]["quiet"]["anyOf"][0]["items"]
+
+    assert "only tasks in this state" == status["description"]
+    assert "paused" in status["anyOf"][0]["enum"]
+    assert {"from", "to", "timezone", "days"} == set(quiet["properties"])

@@ -187,6 +187,7 @@ PlaceName = Annotated[str, AfterValidator(_check_place)]  # what the `timezone` 
 
 
 def _rejection_message(name: str) -> str:
+    name = name.encode(errors="replace").decode()  # pydantic passes on no text with half of a surrogate pair
     if not name.strip():
         return "timezone: it is empty; write a place such as Europe/Riga, or UTC"
     if OFFSET_PATTERN.fullmatch(name.replace(" ", "")):

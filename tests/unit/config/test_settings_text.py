@@ -55,6 +55,12 @@ def test_quotes_within_a_value_are_a_part_of_it() -> None:
     assert "'" == settings(LLM_MODEL="'").llm_model
 
 
+def test_bytes_that_are_no_text_are_refused_by_name() -> None:
+    fault = fault_of(DEFAULT_TIMEZONE="Europe/\udcff")
+
+    assert "DEFAULT_TIMEZONE holds a character that cannot be seen" in fault
+
+
 @pytest.mark.parametrize("odd", ["\u200b", "\ufeff", "\u202e", "\x07", "\u00ad"])
 def test_a_character_that_cannot_be_seen_is_named_as_such(odd: str) -> None:
     """It comes with what is copied from a page, and makes of one secret two."""

@@ -49,7 +49,8 @@ _VariableName = Annotated[
 _FOLDER = text_form(r"^/[^\x00]*$", "must be the whole path of a folder, such as /srv/jobs", max_length=1000)
 _QUOTED = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _SHELL_SIGN = re.compile(  # an & or ; within a word, as in an address, is left alone
-    r"(?:^|(?<=\s))(?:\d*[<>]+|&>+|[|&;]+)|[|&;]+(?=\s|$)|\$\(|`|\$\{?[A-Za-z_]\w*\}?"
+    r"(?:^|(?<=\s))(?:\d*[<>]+|&>+|[|&;]+|~(?=[/\s]|$))|[|&;]+(?=\s|$)|\$\(|`|\$\{?[A-Za-z_]\w*\}?"
+    r"|^\s*[A-Za-z_]\w*="
 )
 _run_numbers = itertools.count(1)
 

@@ -275,6 +275,10 @@ async def test_a_script_that_the_machine_cannot_start_says_why(
         ({"command": "tar -cf roses-$(date +%F).tar roses"}, r"command has \$\( outside quotes"),
         ({"command": "echo `hostname`"}, "command has ` outside quotes"),
         ({"command": "ls $HOME/roses"}, r"command has \$HOME outside quotes"),
+        ({"command": "rm -f ~/roses/wilted"}, "command has ~ outside quotes"),
+        ({"command": "~/bin/water"}, "command has ~ outside quotes"),
+        ({"command": "cp roses ~"}, "command has ~ outside quotes"),
+        ({"command": "BED='the north one' water --all"}, "command has BED= outside quotes"),
         ({"command": "ls", "env": {"A=B": "x"}}, r"params\.env"),
         ({"command": "ls", "env": {"A": "x\0y"}}, r"params\.env\.A"),
         ({"command": "l\0s"}, r"params\.command"),
@@ -297,6 +301,7 @@ def test_what_cannot_be_meant_is_refused_when_the_task_is_saved(params: dict[str
         'mongosh --eval "db.roses.find({n: {$gt: 5}}) | 0"',
         "awk -F';' '{print $1 > \"/dev/stderr\"}' \\&",
         "echo a->b 5$ $1",
+        "rsync -a roses garden:~/roses --log=x ~roses '~/roses' roses~",
     ],
 )
 def test_what_is_a_word_as_it_stands_needs_no_shell(command: str) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 from functions.domain.charsets import decode
 from functions.domain.json_depth import parse_json
 from functions.parsing.errors import UnreadableError
-from functions.parsing.markup import html_to_text, join_halves, one_line, page_heading
+from functions.parsing.markup import html_to_text, join_halves, one_line, page_heading, safe_http_url
 
 MAX_DOCUMENT_BYTES = 2_097_152  # unpacked; takes a second or two to parse
 _SPACES_AND_MARKS = " \t\r\n\ufeff"
@@ -146,10 +146,13 @@ def _read_xml_feed(text: str, *, content_type: str, url: str) -> FeedDocument:
     if parsed.bozo and not parsed.entries and not is_harmless:
         raise UnreadableError("a feed broken off before its first entry")
     is_atom = parsed.version.startswith("atom")
+    link = _resolve(url, _text_field(parsed.feed, "link"))
+    # RSS does not say where links begin. Its writers mean their site; a service may host the feed.
+    base = url if is_atom else safe_http_url(link) or url
     return FeedDocument(
         title=_xml_text(parsed.feed, "title", is_atom=is_atom),
-        link=_resolve(url, _text_field(parsed.feed, "link")),
-        items=tuple(_xml_item(given, is_atom=is_atom, url=url) for given in parsed.entries),
+        link=link,
+        items=tuple(_xml_item(given, is_atom=is_atom, url=base) for given in parsed.entries),
     )
 
 

@@ -206,6 +206,39 @@ def test_the_link_of_an_entry(parts: str, expected: str) -> None:
     assert expected == entry.url
 
 
+ATOM_ENTRY = '<entry><id>7</id><title>a</title><link href="/posts/7"/></entry>'
+BASES = {
+    "RSS names its site": (
+        "<rss version='2.0'><channel><link>https://garden.example/blog/</link>"
+        "<item><title>a</title><link>posts/7</link></item></channel></rss>",
+        "https://garden.example/blog/posts/7",
+    ),
+    "RSS with a base of its own": (
+        "<rss version='2.0' xml:base='https://beds.example/'><channel><link>https://garden.example/</link>"
+        "<item><title>a</title><link>posts/7</link></item></channel></rss>",
+        "https://beds.example/posts/7",
+    ),
+    "RSS whose site is no page": (
+        "<rss version='2.0'><channel><link>urn:garden</link>"
+        "<item><title>a</title><link>/posts/7</link></item></channel></rss>",
+        "https://feeds.example.com/posts/7",
+    ),
+    "Atom, whose links begin at the feed": (
+        '<feed xmlns="http://www.w3.org/2005/Atom"><link href="https://garden.example/"/>'
+        f"{ATOM_ENTRY}</feed>",
+        "https://feeds.example.com/posts/7",
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "expected"), BASES.values(), ids=BASES)
+def test_where_a_link_without_a_host_begins(document: str, expected: str) -> None:
+    """A feed is often fetched from a service that hosts feeds, which has none of the pages."""
+    feed = parse_feed(document.encode(), content_type="text/xml", url="https://feeds.example.com/garden")
+
+    assert [expected] == [entry.url for entry in feed.entries]
+
+
 def test_an_id_of_atom_is_no_link_unless_it_is_an_address() -> None:
     ids = ("7", "urn:uuid:7", "https://example.com/7")
     entries = "".join(f'<entry><id>{one}</id><link rel="self" href="/{one}.atom"/></entry>' for one in ids)

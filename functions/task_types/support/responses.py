@@ -19,6 +19,7 @@ from functions.parsing.markup import safe_http_url
 
 MAX_RETRY_AFTER = timedelta(days=7)  # a longer wait is a mistake, or malice
 _RETRYABLE_STATUSES = frozenset({408, 425, 429})
+_METHOD_REFUSED = frozenset({405, 501})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -190,9 +191,11 @@ def may_be_wrong_port(response: httpx.Response) -> bool:
 
 
 def status_hint(response: httpx.Response, body: Body) -> str:
-    """Return what to add to a status that is not expected: where it redirects to, or the right port."""
+    """Return what to add to a status that is not expected: where it redirects to, or what to set."""
     if target := _redirect_target(response):
         return f": it redirects to {target}"
+    if response.status_code in _METHOD_REFUSED and response.request.method == "HEAD":
+        return ": it may not know HEAD, set method to GET"
     if not may_be_wrong_port(response):
         return ""
     text = body_text(response, body.content).lower()

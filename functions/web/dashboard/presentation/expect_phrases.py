@@ -99,6 +99,7 @@ SENTENCES = {
     "must be 64 hexadecimal digits, in lower case": "必须是 64 个小写的十六进制数字",
     "must be the name of a header, such as Content-Type": "必须是响应头的名称，例如 Content-Type",
     # what an attempt found
+    "{}: it may not know HEAD, set method to GET": "{0}：服务器可能不支持 HEAD，请把方法改为 GET",
     "Answered {}, but {}: expected {}, found {}": "返回 {0}，但 {1}：期望 {2}，实际为 {3}",
     "Ended with exit code {}, but {}: expected {}, found {}": (
         "以退出码 {0} 结束，但 {1}：期望 {2}，实际为 {3}"

@@ -224,6 +224,24 @@ def test_a_redirect_that_is_not_followed_says_where_it_leads(status: int, locati
     assert hint == status_hint(redirect, Body())
 
 
+@pytest.mark.parametrize(
+    ("status", "method", "hint"),
+    [
+        (405, "HEAD", ": it may not know HEAD, set method to GET"),
+        (501, "HEAD", ": it may not know HEAD, set method to GET"),
+        (404, "HEAD", ""),
+        (405, "POST", ""),
+    ],
+)
+def test_a_server_that_does_not_know_head_is_to_be_asked_with_get(
+    status: int, method: str, hint: str
+) -> None:
+    refusal = answer(status)
+    refusal.request = httpx.Request(method, "https://example.com/")
+
+    assert hint == status_hint(refusal, Body())
+
+
 def test_a_status_that_a_type_raises_is_a_failure_without_the_url() -> None:
     response = answer(503, headers={"retry-after": "9"})
     response.request = httpx.Request("GET", "https://example.com/?key=canary")

@@ -21,7 +21,13 @@ from functions.domain.storage import (
     WriteStatus,
 )
 from functions.domain.task import NotifyRule, TaskCalendar, TaskSpec
-from functions.errors import ConflictError, InputError, InvalidWriteError, UnreadableError
+from functions.errors import (
+    ConflictError,
+    InputError,
+    InvalidWriteError,
+    StoreUnavailableError,
+    UnreadableError,
+)
 from functions.interfaces import Store, TaskStore
 from functions.services.access.limits import OwnerLimits
 from functions.services.calendars.book import OwnedName, resolve_calendars
@@ -135,6 +141,7 @@ async def apply_plan(
         InputError: A spec's schedule has no occurrence left, a task that it runs after does not exist, or its
             owner may not have it; the text names every problem, and nothing was written.
         ConflictError: Another writer changed a task meanwhile; what was written before it stays.
+        StoreUnavailableError: The store did not answer; what was written before it stays.
     """
     existing = {stored.task.id: stored for stored in await all_tasks(store, TaskFilter())}
     kept = {spec.id: spec for spec in specs}
@@ -346,6 +353,7 @@ async def _write_all(
 
     Raises:
         ConflictError: Another writer changed one of the tasks since it was read.
+        StoreUnavailableError: The store gave no answer, and does not show one of the tasks.
         InvalidWriteError: The store never takes one of the tasks.
         UnreadableError: See `_not_in_effect`.
     """
@@ -369,14 +377,16 @@ async def _write_all(
                 f"{name_some(invalid)}: the store does not take what it holds, which may be too large; "
                 "make it smaller, and apply again"
             )
-        unanswered = [
-            write
+        not_applied = {
+            write.task.id: (write, result.status)
             for (write, _), result in zip(part, written, strict=True)
             if result.status is not WriteStatus.APPLIED
-        ]
-        if unanswered and (missing := await _not_in_effect(store, unanswered)):
+        }
+        if not_applied and (
+            missing := await _not_in_effect(store, [write for write, _ in not_applied.values()])
+        ):
             await _withdraw(store, owed)
-            raise ConflictError(f"{name_some(missing)}: changed by another writer meanwhile; apply again")
+            raise write_error({task_id: not_applied[task_id][1] for task_id in missing}, remedy="apply again")
 
 
 async def _withdraw(store: TaskStore, owed: Mapping[str, ConditionalWrite]) -> None:
@@ -390,6 +400,14 @@ async def _withdraw(store: TaskStore, owed: Mapping[str, ConditionalWrite]) -> N
 def unreadable_text(found: InvalidDocument) -> str:
     """Return what is wrong with a task that cannot be read, and what to do."""
     return f"{found.id} cannot be read: {found.reason}; correct it in the store, or scheduler rm {found.id}"
+
+
+def write_error(statuses: Mapping[str, WriteStatus], *, remedy: str) -> ConflictError | StoreUnavailableError:
+    """Return why tasks were not written, by what the store answered for each; no answer is no conflict."""
+    names = name_some(list(statuses))
+    if WriteStatus.CONFLICT in statuses.values():
+        return ConflictError(f"{names}: changed by another writer meanwhile; {remedy}")
+    return StoreUnavailableError(f"{names}: the store did not answer in time; {remedy}")
 
 
 def name_some(names: Sequence[str]) -> str:

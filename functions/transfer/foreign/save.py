@@ -15,10 +15,10 @@ from functions.domain.storage import ConditionalWrite, VersionedTask, WriteStatu
 from functions.domain.task import Task, TaskSpec
 from functions.domain.types import Status
 from functions.domain.validation import FileProblem
-from functions.errors import ConflictError, InputError
+from functions.errors import InputError
 from functions.interfaces import Store
 from functions.services.access.limits import OwnerLimits
-from functions.services.apply import PlannedChange, apply_plan, name_some
+from functions.services.apply import PlannedChange, apply_plan, write_error
 from functions.transfer.foreign.entry import ForeignTasks, ImportedTask
 
 ORIGIN = "import"  # so that applying task files never removes them
@@ -61,6 +61,7 @@ async def save_tasks(
     Raises:
         InputError: An owner may not have one of the tasks.
         ConflictError: Another writer changed one of them meanwhile.
+        StoreUnavailableError: The store gave no answer, and does not show one of them.
     """
     changes = await apply_plan(
         store,
@@ -95,13 +96,13 @@ async def _carry_over(
         if one.spec.id in found and (changes := changes_to_carry_over(found[one.spec.id].task, one, now=now))
     ]
     written = await store.write(writes) if writes else []
-    refused = [
-        write.task.id
+    refused = {
+        write.task.id: answer.status
         for write, answer in zip(writes, written, strict=True)
         if answer.status is not WriteStatus.APPLIED and not await _is_carried_over(store, write.task)
-    ]
+    }
     if refused:
-        raise ConflictError(f"{name_some(refused)}: changed by another writer meanwhile; import again")
+        raise write_error(refused, remedy="import again")
     return {write.task.id: next_run(write.task, now=now) for write in writes}
 
 

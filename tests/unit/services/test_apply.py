@@ -9,7 +9,7 @@ import pytest
 
 from functions.domain.storage import ConditionalWrite, RunBatch, TaskFilter, WriteResult, WriteStatus
 from functions.domain.task import TaskSpec
-from functions.errors import ConflictError, InvalidWriteError, StoreUnavailableError
+from functions.errors import InvalidWriteError, StoreUnavailableError
 from functions.services.apply import PlannedChange, TaskSource, apply_plan
 from functions.services.paging import all_tasks
 from functions.services.tasks import TaskService
@@ -69,14 +69,14 @@ async def test_writes_that_are_not_in_effect_are_named(store: UnreliableStore) -
     await apply(store, spec("a"), spec("b"))
     store.answers = store.applies = False
 
-    with pytest.raises(ConflictError, match="a, c, b: changed by another writer meanwhile"):
+    with pytest.raises(StoreUnavailableError, match="a, c, b: the store did not answer in time; apply again"):
         await apply(store, spec("a", "Changed"), spec("c"))
 
 
 async def test_of_many_writes_that_are_not_in_effect_ten_are_named(store: UnreliableStore) -> None:
     store.answers = store.applies = False
 
-    with pytest.raises(ConflictError, match=r"t0, t1, .*t9 and 13 more: changed by another writer meanwhile"):
+    with pytest.raises(StoreUnavailableError, match=r"t0, t1, .*t9 and 13 more: the store did not answer"):
         await apply(store, *(spec(f"t{number}") for number in range(23)))
 
 

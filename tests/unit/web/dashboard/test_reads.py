@@ -125,7 +125,7 @@ def test_every_page_has_a_figure() -> None:
     ]
     routes = [route for one in modules if hasattr(one, "router") for route in one.router.routes]
     pages = {
-        re.sub(r"\{\w+\}", "*", route.path)
+        re.sub(r"\{\w+(:path)?\}", "*", route.path)
         for route in routes
         if "GET" in route.methods and not route.path.endswith((".css", ".js", "/icon.svg"))
     }

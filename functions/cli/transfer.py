@@ -3,7 +3,6 @@
 import io
 import re
 import secrets
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from functions.domain.schedule.timezones import load_zone
 from functions.domain.storage import RUN_RETENTION
 from functions.errors import InputError
 from functions.services.apply import name_some
-from functions.taskfiles.loader import STANDARD_INPUT
+from functions.taskfiles.loader import STANDARD_INPUT, read_standard_input
 from functions.transfer.archive.export import export_archive
 from functions.transfer.archive.format import RecordCounts, is_archive
 from functions.transfer.archive.restore import ImportResult, import_archive
@@ -273,13 +272,10 @@ def _may_be_imported(path: Path) -> bool:
 def _read_text(path: Path) -> str | InputError:
     """Return the text of a file, or why it has none."""
     try:
-        if path != STANDARD_INPUT:
-            content = path.read_bytes()
-        elif sys.stdin is None:
-            return InputError("standard input is closed; name a file")
-        else:
-            content = sys.stdin.buffer.read()
+        content = read_standard_input() if path == STANDARD_INPUT else path.read_bytes()
         return io.StringIO(content.decode("utf-8-sig"), newline=None).read()
+    except InputError as exc:
+        return exc
     except OSError as exc:
         return InputError(f"{path}: cannot be read: {exc.strerror}")
     except UnicodeDecodeError as exc:

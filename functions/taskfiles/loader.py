@@ -170,7 +170,7 @@ def _raise_error(error: OSError) -> NoReturn:
 
 
 def _read_text(file: Path) -> str:
-    content = _read_standard_input() if file == STANDARD_INPUT else _read_file(file)
+    content = read_standard_input(MAX_FILE_BYTES + 1) if file == STANDARD_INPUT else _read_file(file)
     if len(content) > MAX_FILE_BYTES:
         raise DocumentSyntaxError("the file is larger than 1 MiB; split it")
     try:
@@ -180,11 +180,16 @@ def _read_text(file: Path) -> str:
         raise DocumentSyntaxError("the file is not UTF-8 text; save it as UTF-8", line) from exc
 
 
-def _read_standard_input() -> bytes:
+def read_standard_input(limit: int = -1) -> bytes:
+    """Return what comes by standard input: all of it, or the first *limit* bytes.
+
+    Raises:
+        DocumentSyntaxError: It is closed, or cannot be read.
+    """
     if sys.stdin is None:
         raise DocumentSyntaxError("standard input is closed; name a file")
     try:
-        return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+        return sys.stdin.buffer.read(limit)
     except OSError as exc:
         raise DocumentSyntaxError(f"standard input cannot be read: {exc.strerror}") from exc
 

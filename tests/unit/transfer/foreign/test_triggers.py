@@ -73,15 +73,15 @@ def test_a_day_of_celery_must_match_both_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "reason"),
     [
         ("crontab(minute=0, 3)", "3 is no field of crontab(...)"),
         ("crontab(0, 3, hour=[1, 2])", "2] is no field of crontab(...)"),
         ("timedelta(hour=1)", "hour is no field of timedelta(...)"),
     ],
 )
-def test_an_argument_that_a_call_of_celery_has_not_is_told(call: str, told: str) -> None:
-    assert [told] == [one.reason for one in read({"task": "a.b.c", "schedule": call}).problems]
+def test_an_argument_that_a_call_of_celery_lacks_is_named(call: str, reason: str) -> None:
+    assert [reason] == [one.reason for one in read({"task": "a.b.c", "schedule": call}).problems]
 
 
 @pytest.mark.parametrize(
